@@ -1,0 +1,261 @@
+/*
+ * libopenbits: the client side of OpenBITS, the Background Intelligent Transfer Service for Linux.
+ *
+ * Objects are opaque; each has one owner, the caller, who frees it. Strings are UTF-8. A function
+ * that can fail returns 0 or a positive success value, or a negative value; after a negative return
+ * bits_error_code() gives the BITS number and bits_error_message() a sentence, both for the calling
+ * thread. A manager and what comes from it belong to one thread at a time; several threads use one
+ * manager each. Numbers and rules: org.openbits.BITS1(5).
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef OPENBITS_H
+#define OPENBITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BITS_EXPORT __attribute__((visibility("default")))
+
+typedef struct bits_manager bits_manager;
+typedef struct bits_job bits_job;
+typedef struct bits_token_options bits_token_options;
+typedef struct bits_job_list bits_job_list;
+typedef struct bits_file_list bits_file_list;
+
+typedef enum bits_job_type {
+        BITS_JOB_DOWNLOAD,
+        BITS_JOB_UPLOAD,
+        BITS_JOB_UPLOAD_REPLY
+} bits_job_type;
+
+typedef enum bits_job_state {
+        BITS_STATE_QUEUED,
+        BITS_STATE_CONNECTING,
+        BITS_STATE_TRANSFERRING,
+        BITS_STATE_SUSPENDED,
+        BITS_STATE_ERROR,
+        BITS_STATE_TRANSIENT_ERROR,
+        BITS_STATE_TRANSFERRED,
+        BITS_STATE_ACKNOWLEDGED,
+        BITS_STATE_CANCELLED
+} bits_job_state;
+
+typedef enum bits_job_priority {
+        BITS_PRIORITY_FOREGROUND,
+        BITS_PRIORITY_HIGH,
+        BITS_PRIORITY_NORMAL,
+        BITS_PRIORITY_LOW
+} bits_job_priority;
+
+/* Usage flags of the helper token (BG_TOKEN_…). */
+enum {
+        BITS_TOKEN_LOCAL_FILE = 0x1,
+        BITS_TOKEN_NETWORK = 0x2
+};
+
+/* A size that is not known yet. */
+#define BITS_SIZE_UNKNOWN UINT64_MAX
+
+/* ---- errors, of the calling thread ---- */
+
+/* The BITS number of the last failure, e.g. 0x80200056 (BG_E_TOKEN_REQUIRED); 0 if none. */
+BITS_EXPORT uint32_t bits_error_code(void);
+/* What happened and what to do, in English; never NULL; valid until the thread's next call. */
+BITS_EXPORT const char *bits_error_message(void);
+/* The name of a number ("BG_E_TOKEN_REQUIRED"), or NULL. */
+BITS_EXPORT const char *bits_code_name(uint32_t code);
+/* The English text of a number, or NULL. */
+BITS_EXPORT const char *bits_code_text(uint32_t code);
+
+/* ---- the service ---- */
+
+/* Connects to the system's service, or to the user's own (`bitsd --user`). Negative when the bus
+   or the service cannot be reached. */
+BITS_EXPORT int bits_manager_open(bits_manager **ret_manager);
+BITS_EXPORT int bits_manager_open_user(bits_manager **ret_manager);
+BITS_EXPORT void bits_manager_close(bits_manager *manager);
+
+/* For event loops: poll the descriptor for bits_manager_events() until the timeout (µs on
+   CLOCK_MONOTONIC, UINT64_MAX: none), then call bits_manager_process() until it returns 0. */
+BITS_EXPORT int bits_manager_fd(bits_manager *manager);
+BITS_EXPORT int bits_manager_events(bits_manager *manager);
+BITS_EXPORT int bits_manager_timeout(bits_manager *manager, uint64_t *ret_usec);
+BITS_EXPORT int bits_manager_process(bits_manager *manager);
+
+/* A new, suspended job. display_name: at most 256 characters. BG_E_TOO_MANY_JOBS_PER_USER,
+   BG_E_TOO_MANY_JOBS_PER_MACHINE, BG_E_STRING_TOO_LONG. (IBackgroundCopyManager::CreateJob) */
+BITS_EXPORT int bits_manager_create_job(bits_manager *manager, const char *display_name,
+                                        bits_job_type type, bits_job **ret_job);
+/* The job with that id (GUID text). Access is decided here and stays with the object, whoever the
+   calling thread is later. BG_E_NOT_FOUND also for jobs that the caller may not see.
+   (IBackgroundCopyManager::GetJob) */
+BITS_EXPORT int bits_manager_get_job(bits_manager *manager, const char *id, bits_job **ret_job);
+/* A snapshot of the caller's jobs; with all_users of everybody's (administrators, else
+   E_ACCESSDENIED). (IBackgroundCopyManager::EnumJobs) */
+BITS_EXPORT int bits_manager_list_jobs(bits_manager *manager, int all_users,
+                                       bits_job_list **ret_list);
+
+/* ---- lists: snapshots ---- */
+
+typedef struct bits_job_summary {
+        const char *id;
+        const char *display_name;
+        const char *owner_sid;
+        uint32_t owner_uid;
+        bits_job_type type;
+        bits_job_state state;
+        bits_job_priority priority;
+        uint64_t bytes_total; /* BITS_SIZE_UNKNOWN when any file's size is unknown */
+        uint64_t bytes_transferred;
+        uint32_t files_total;
+        uint32_t files_transferred;
+        uint32_t error_code; /* 0 when the job is not in an error state */
+} bits_job_summary;
+
+BITS_EXPORT size_t bits_job_list_count(const bits_job_list *list);
+/* NULL past the end; lives as long as the list. */
+BITS_EXPORT const bits_job_summary *bits_job_list_get(const bits_job_list *list, size_t index);
+BITS_EXPORT void bits_job_list_free(bits_job_list *list);
+
+typedef struct bits_file_info {
+        const char *remote_name;
+        const char *local_name;
+        const char *temporary_name; /* path while it exists, else "" */
+        uint64_t bytes_total;
+        uint64_t bytes_transferred;
+        int completed; /* available under its local name */
+} bits_file_info;
+
+BITS_EXPORT size_t bits_file_list_count(const bits_file_list *list);
+BITS_EXPORT const bits_file_info *bits_file_list_get(const bits_file_list *list, size_t index);
+BITS_EXPORT void bits_file_list_free(bits_file_list *list);
+
+/* ---- a job ---- */
+
+/* The object keeps the rights it was made with; freeing it gives them up. */
+BITS_EXPORT void bits_job_free(bits_job *job);
+/* GUID text, lower case, without braces; lives as long as the object. */
+BITS_EXPORT const char *bits_job_id(const bits_job *job);
+
+/* remote_name: absolute http:// or https:// URL, at most 2,200 characters. local_name: absolute path
+   in an existing directory that the identity responsible for local files may write.
+   E_INVALIDARG, E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. (IBackgroundCopyJob::AddFile) */
+BITS_EXPORT int bits_job_add_file(bits_job *job, const char *remote_name, const char *local_name);
+
+typedef struct bits_file_pair {
+        const char *remote_name;
+        const char *local_name;
+} bits_file_pair;
+
+/* All or none, in one call. (IBackgroundCopyJob::AddFileSet) */
+BITS_EXPORT int bits_job_add_files(bits_job *job, const bits_file_pair *files, size_t count);
+BITS_EXPORT int bits_job_list_files(bits_job *job, bits_file_list **ret_list);
+
+BITS_EXPORT int bits_job_suspend(bits_job *job);
+/* BG_E_EMPTY without files. */
+BITS_EXPORT int bits_job_resume(bits_job *job);
+/* ret_code (may be NULL): 0 or BG_S_UNABLE_TO_DELETE_FILES. */
+BITS_EXPORT int bits_job_cancel(bits_job *job, uint32_t *ret_code);
+/* Gives finished files their names. ret_code (may be NULL): 0, BG_S_PARTIAL_COMPLETE or
+   BG_S_UNABLE_TO_DELETE_FILES. */
+BITS_EXPORT int bits_job_complete(bits_job *job, uint32_t *ret_code);
+
+typedef struct bits_progress {
+        uint64_t bytes_total; /* BITS_SIZE_UNKNOWN */
+        uint64_t bytes_transferred;
+        uint32_t files_total;
+        uint32_t files_transferred;
+} bits_progress;
+
+BITS_EXPORT int bits_job_get_progress(bits_job *job, bits_progress *ret_progress);
+
+/* µs since 1970, 0: not yet. */
+typedef struct bits_times {
+        uint64_t creation;
+        uint64_t modification;
+        uint64_t transfer_completion;
+} bits_times;
+
+BITS_EXPORT int bits_job_get_times(bits_job *job, bits_times *ret_times);
+BITS_EXPORT int bits_job_get_state(bits_job *job, bits_job_state *ret_state);
+BITS_EXPORT int bits_job_get_type(bits_job *job, bits_job_type *ret_type);
+BITS_EXPORT int bits_job_get_priority(bits_job *job, bits_job_priority *ret_priority);
+BITS_EXPORT int bits_job_set_priority(bits_job *job, bits_job_priority priority);
+BITS_EXPORT int bits_job_get_minimum_retry_delay(bits_job *job, uint32_t *ret_seconds);
+/* Less than 5 is raised to 5. */
+BITS_EXPORT int bits_job_set_minimum_retry_delay(bits_job *job, uint32_t seconds);
+BITS_EXPORT int bits_job_get_no_progress_timeout(bits_job *job, uint32_t *ret_seconds);
+BITS_EXPORT int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds);
+BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
+BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
+
+/* Text properties; the caller frees the result. */
+BITS_EXPORT int bits_job_get_owner(bits_job *job, char **ret_sid);
+BITS_EXPORT int bits_job_get_display_name(bits_job *job, char **ret_name);
+BITS_EXPORT int bits_job_set_display_name(bits_job *job, const char *name);
+BITS_EXPORT int bits_job_get_description(bits_job *job, char **ret_text);
+BITS_EXPORT int bits_job_set_description(bits_job *job, const char *text);
+/* One sentence: what the job waits for, or "" when it waits for nothing. */
+BITS_EXPORT int bits_job_get_wait_reason(bits_job *job, char **ret_text);
+
+typedef struct bits_job_error {
+        uint32_t context; /* BG_ERROR_CONTEXT */
+        uint32_t code;
+        char *text;        /* what happened, in English */
+        char *remote_name; /* "" when no file is concerned */
+        char *local_name;
+} bits_job_error;
+
+/* BG_E_ERROR_INFORMATION_UNAVAILABLE unless the job is in an error state. Release with
+   bits_job_error_done(). (IBackgroundCopyJob::GetError) */
+BITS_EXPORT int bits_job_get_error(bits_job *job, bits_job_error *ret_error);
+BITS_EXPORT void bits_job_error_done(bits_job_error *error);
+
+/* ---- news ---- */
+
+typedef enum bits_event {
+        BITS_EVENT_TRANSFERRED,
+        BITS_EVENT_ERROR,
+        BITS_EVENT_MODIFICATION,
+        BITS_EVENT_GONE /* the service closed the handle: job ended, or service stopped */
+} bits_event;
+
+/* Called from bits_manager_process() or bits_job_wait(). NULL removes it. */
+typedef void (*bits_job_callback)(bits_job *job, bits_event event, void *userdata);
+BITS_EXPORT int bits_job_set_callback(bits_job *job, bits_job_callback on_event, void *userdata);
+
+/* Blocks until the job leaves the states QUEUED, CONNECTING, TRANSFERRING and TRANSIENT_ERROR, or
+   until timeout_usec (UINT64_MAX: never) have passed. Without polling. 1: *ret_state is the state
+   reached (may be NULL); 0: the time is over. */
+BITS_EXPORT int bits_job_wait(bits_job *job, uint64_t timeout_usec, bits_job_state *ret_state);
+
+/* ---- helper tokens (IBitsTokenOptions) ---- */
+
+/* The rights are decided here, before the thread impersonates the helper. Freed by its own
+   function; stays valid when the job object is freed. */
+BITS_EXPORT int bits_job_query_token_options(bits_job *job, bits_token_options **ret_options);
+BITS_EXPORT void bits_token_options_free(bits_token_options *options);
+/* The identity of the calling thread at this moment (effective user, group, supplementary groups)
+   becomes the job's helper token. E_ACCESSDENIED when it is an administrator's and the caller is
+   none, or when the caller did not own the job. */
+BITS_EXPORT int bits_token_options_set_helper_token(bits_token_options *options);
+BITS_EXPORT int bits_token_options_clear_helper_token(bits_token_options *options);
+/* BITS_TOKEN_… or 0; E_INVALIDARG for other bits. */
+BITS_EXPORT int bits_token_options_set_helper_token_flags(bits_token_options *options,
+                                                          uint32_t flags);
+BITS_EXPORT int bits_token_options_get_helper_token_flags(bits_token_options *options,
+                                                          uint32_t *ret_flags);
+/* NULL without a token. The caller frees it. */
+BITS_EXPORT int bits_token_options_get_helper_token_sid(bits_token_options *options,
+                                                        char **ret_sid);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * Who may do what, and how much. The only place for access rules and limits: the bus layer asks,
+ * it does not decide.
+ */
+#pragma once
+
+#include "core/error.h"
+
+#include <sys/types.h>
+
+/* Rights that a handle carries, fixed when the handle is made. */
+enum {
+        RIGHT_READ = 1u << 0,   /* properties, files, progress */
+        RIGHT_MODIFY = 1u << 1, /* setters, files, suspend, resume, cancel, complete */
+        RIGHT_OWNER = 1u << 2,  /* what only the owner may: his secrets */
+        RIGHT_HELPER = 1u << 3, /* the helper token and its flags */
+};
+
+/* Rights of a caller on a job at the moment the handle is made; 0: the job does not exist for
+   him. */
+unsigned policy_rights(uid_t caller, uid_t owner);
+
+/* SetHelperToken (reference 01 section 2.3): 0, or BITS_E_ACCESS_DENIED. `opener` made the handle,
+   `opener_owned` is whether he owned the job at that moment, `token_uid` is whom the token names. */
+BitsCode policy_set_helper_token(uid_t opener, bool opener_owned, uid_t token_uid);
+/* SetHelperTokenFlags: as above, `token_uid` of the token that is set now, if has_token. */
+BitsCode policy_set_helper_flags(uid_t opener, bool opener_owned, bool has_token, uid_t token_uid);
+/* ClearHelperToken, GetHelperTokenFlags, GetHelperTokenSid. */
+BitsCode policy_use_helper(uid_t opener, bool opener_owned);
+
+typedef enum Limit {
+        LIMIT_JOBS_PER_MACHINE,
+        LIMIT_JOBS_PER_USER,
+        LIMIT_FILES_PER_JOB,
+        LIMIT_HANDLES_PER_USER,
+        LIMIT_CONNECTIONS_PER_USER, /* peer-to-peer handle connections */
+        LIMIT_TOKENS_PER_USER,      /* minted and alive, at the broker */
+        LIMIT_DISPLAY_NAME_CHARACTERS,
+        LIMIT_DESCRIPTION_CHARACTERS,
+        LIMIT_REMOTE_NAME_CHARACTERS,
+        LIMIT_LOCAL_NAME_BYTES,
+        LIMIT_MAX,
+        LIMIT_INVALID = -1,
+} Limit;
+
+/* The number in force for this user. Administrators and service accounts (uid below UID_MIN) are
+   exempt from the limits of reference 02 section 12 that say so: UINT32_MAX. */
+uint32_t policy_limit(Limit limit, uid_t uid);
+/* The BITS code for being over it. */
+BitsCode policy_limit_code(Limit limit);
+
+/* Names (reference 02 section 9): 0, BITS_E_INVALID_ARGUMENT or BG_E_STRING_TOO_LONG. On failure
+   *ret_why (may be NULL) is a static English sentence. */
+BitsCode policy_check_remote_name(const char *url, const char **ret_why);
+BitsCode policy_check_local_name(const char *path, const char **ret_why);
+BitsCode policy_check_display_name(const char *name, const char **ret_why);
+BitsCode policy_check_description(const char *text, const char **ret_why);

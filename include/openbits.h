@@ -52,6 +52,12 @@ typedef enum bits_job_priority {
         BITS_PRIORITY_LOW
 } bits_job_priority;
 
+/* The field's lower-case words, as commands and JSON show them ("transient-error"); NULL for a
+   number that is not in the enumeration. */
+BITS_EXPORT const char *bits_job_type_name(bits_job_type type);
+BITS_EXPORT const char *bits_job_state_name(bits_job_state state);
+BITS_EXPORT const char *bits_job_priority_name(bits_job_priority priority);
+
 /* Usage flags of the helper token (BG_TOKEN_…). */
 enum {
         BITS_TOKEN_LOCAL_FILE = 0x1,

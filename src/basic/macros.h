@@ -12,42 +12,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define _cleanup_(function)    __attribute__((cleanup(function)))
-#define _printf_(text, args)    __attribute__((format(printf, text, args)))
-#define _unused_               __attribute__((unused))
-#define _noreturn_             __attribute__((noreturn))
+#define _cleanup_(function)  __attribute__((cleanup(function)))
+#define _printf_(text, args) __attribute__((format(printf, text, args)))
+#define _unused_             __attribute__((unused))
+#define _noreturn_           __attribute__((noreturn))
 
-#define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b)       ((a) < (b) ? (a) : (b))
-#define MAX(a, b)       ((a) > (b) ? (a) : (b))
+#define ELEMENTS(array)      (sizeof(array) / sizeof((array)[0]))
+#define MIN(a, b)            ((a) < (b) ? (a) : (b))
+#define MAX(a, b)            ((a) > (b) ? (a) : (b))
 
 /* Every enumerator has its text: `static_assert_table(names, NOUN_MAX)`. */
-#define static_assert_table(array, max)                                                            \
+#define static_assert_table(array, max) \
         static_assert(ELEMENTS(array) == (size_t)(max), "table and enumeration differ in length")
 
 /* Moves a pointer or a file descriptor out of a variable that a _cleanup_ would release. */
-#define TAKE_PTR(pointer)                                                                          \
-        ({                                                                                         \
-                typeof(pointer) *_from = &(pointer);                                               \
-                typeof(pointer) _moved = *_from;                                                   \
-                *_from = NULL;                                                                     \
-                _moved;                                                                            \
+#define TAKE_PTR(pointer)                            \
+        ({                                           \
+                typeof(pointer) *_from = &(pointer); \
+                typeof(pointer) _moved = *_from;     \
+                *_from = NULL;                       \
+                _moved;                              \
         })
-#define TAKE_FD(fd)                                                                                \
-        ({                                                                                         \
-                int *_from = &(fd);                                                                \
-                int _moved = *_from;                                                               \
-                *_from = -EBADF;                                                                   \
-                _moved;                                                                            \
+#define TAKE_FD(fd)                  \
+        ({                           \
+                int *_from = &(fd);  \
+                int _moved = *_from; \
+                *_from = -EBADF;     \
+                _moved;              \
         })
 
 /* Declares `x_freep()` for `_cleanup_(x_freep) X *x = NULL;`. */
-#define DEFINE_CLEANUP(Type, free_function)                                                        \
-        static inline void free_function##p(Type **p)                                              \
-        {                                                                                          \
-                if (*p)                                                                            \
-                        free_function(*p);                                                         \
-        }                                                                                          \
+#define DEFINE_CLEANUP(Type, free_function)           \
+        static inline void free_function##p(Type **p) \
+        {                                             \
+                if (*p)                               \
+                        free_function(*p);            \
+        }                                             \
         struct _allow_trailing_semicolon_
 
 static inline void freep(void *p)

@@ -3,7 +3,7 @@
  * rule which of them end a job (fatal) and which are tried again (transient).
  *
  * A Fault is a job's failure: stored with the job, shown to its owner. It is neither an errno nor a
- * bug. The environment's errors become faults in one place, fault_from_errno().
+ * bug. The environment's errors become faults in one place, code_from_errno().
  */
 #pragma once
 
@@ -37,6 +37,7 @@ enum {
         BG_E_TOKEN_REQUIRED = 0x80200056u,
         BG_E_READ_ONLY_PROPERTY = 0x80200058u,
         BG_E_DATABASE_CORRUPT = 0x8020006Cu,
+        BG_E_REMOTE_FILE_CHANGED = 0x80200073u,
 
         BITS_E_NOT_IMPLEMENTED = 0x80004001u,     /* E_NOTIMPL */
         BITS_E_NO_INTERFACE = 0x80004002u,        /* E_NOINTERFACE */
@@ -54,6 +55,7 @@ enum {
         BITS_E_ALREADY_EXISTS = 0x800700B7u,      /* ERROR_ALREADY_EXISTS */
         BITS_E_FILE_TOO_LARGE = 0x800700DFu,      /* ERROR_FILE_TOO_LARGE */
         BITS_E_PROCESS_ABORTED = 0x8007042Bu,     /* ERROR_PROCESS_ABORTED: a worker died */
+        BITS_E_NOT_LOGGED_ON = 0x800704DDu,       /* ERROR_NOT_LOGGED_ON */
         BITS_E_QUOTA_EXCEEDED = 0x8007050Fu,      /* ERROR_DISK_QUOTA_EXCEEDED */
         BITS_E_LANGUAGE_NOT_FOUND = 0x80070717u,  /* ERROR_RESOURCE_LANG_NOT_FOUND (1815) */
         BITS_E_TIMEOUT = 0x80072EE2u,             /* ERROR_WINHTTP_TIMEOUT */

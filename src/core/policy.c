@@ -1,1 +1,296 @@
+/*
+ * Rights, limits and names. Each question that a caller's uid or argument raises has its answer
+ * here, as data where it can be, so that the same rule cannot be written twice and drift.
+ *
+ * Nothing is read at run time: who is an administrator, what a service account is and how much
+ * everybody may hold are facts of this file.
+ */
 #include "core/policy.h"
+
+#include "core/identity.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <strings.h>
+
+enum {
+        UID_MIN = 1000, /* first uid of people, Debian's /etc/login.defs */
+        PORT_MAX = 65535,
+};
+
+/* ---- rights ---- */
+
+/* JOB-10 */
+unsigned policy_rights(uid_t caller, uid_t owner)
+{
+        if (caller == owner)
+                return RIGHT_READ | RIGHT_MODIFY | RIGHT_OWNER | RIGHT_HELPER;
+        if (identity_is_administrator(caller))
+                return RIGHT_READ | RIGHT_MODIFY | RIGHT_HELPER;
+        return 0;
+}
+
+/* TOK-07: the two conditions for a caller without administrator rights. */
+static BitsCode check_helper(uid_t opener, bool opener_owned, bool token_is_administrator)
+{
+        if (identity_is_administrator(opener))
+                return 0;
+        return opener_owned && !token_is_administrator ? 0 : BITS_E_ACCESS_DENIED;
+}
+
+BitsCode policy_set_helper_token(uid_t opener, bool opener_owned, uid_t token_uid)
+{
+        return check_helper(opener, opener_owned, identity_is_administrator(token_uid));
+}
+
+/* TOK-08 */
+BitsCode policy_set_helper_flags(uid_t opener, bool opener_owned, bool has_token, uid_t token_uid)
+{
+        return check_helper(opener, opener_owned,
+                            has_token && identity_is_administrator(token_uid));
+}
+
+/* TOK-09 */
+BitsCode policy_use_helper(uid_t opener, bool opener_owned)
+{
+        return check_helper(opener, opener_owned, false);
+}
+
+/* ---- limits ---- */
+
+/* LIM-01 … LIM-05. `people` for everybody, `service` for uids below UID_MIN, `root` for root. */
+static const struct {
+        uint32_t people, service, root;
+        BitsCode code;
+} limits[] = {
+        [LIMIT_JOBS_PER_MACHINE] = { 300, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_JOBS_PER_MACHINE },
+        [LIMIT_JOBS_PER_USER] = { 60, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_JOBS_PER_USER },
+        [LIMIT_FILES_PER_JOB] = { 200, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_FILES_IN_JOB },
+        [LIMIT_HANDLES_PER_USER] = { 4096, 4096, 65536, BITS_E_TOO_MANY_OPEN_FILES },
+        [LIMIT_CONNECTIONS_PER_USER] = { 256, 256, 4096, BITS_E_TOO_MANY_OPEN_FILES },
+        [LIMIT_TOKENS_PER_USER] = { 64, 64, 1024, BITS_E_TOO_MANY_OPEN_FILES },
+        [LIMIT_DISPLAY_NAME_CHARACTERS] = { 256, 256, 256, BG_E_STRING_TOO_LONG },
+        [LIMIT_DESCRIPTION_CHARACTERS] = { 1024, 1024, 1024, BG_E_STRING_TOO_LONG },
+        [LIMIT_REMOTE_NAME_CHARACTERS] = { 2200, 2200, 2200, BITS_E_INVALID_ARGUMENT },
+        [LIMIT_LOCAL_NAME_BYTES] = { 4095, 4095, 4095, BITS_E_INVALID_ARGUMENT },
+};
+static_assert_table(limits, LIMIT_MAX);
+
+uint32_t policy_limit(Limit limit, uid_t uid)
+{
+        assert(limit >= 0 && limit < LIMIT_MAX);
+        if (identity_is_administrator(uid))
+                return limits[limit].root;
+        return uid < UID_MIN ? limits[limit].service : limits[limit].people;
+}
+
+BitsCode policy_limit_code(Limit limit)
+{
+        assert(limit >= 0 && limit < LIMIT_MAX);
+        return limits[limit].code;
+}
+
+/* ---- names ---- */
+
+static BitsCode answer(BitsCode code, const char *why, const char **ret_why)
+{
+        if (why && ret_why)
+                *ret_why = why;
+        return why ? code : 0;
+}
+
+static bool is_control(unsigned char c)
+{
+        return c < 0x20 || c == 0x7F;
+}
+
+static const char *wrong_character_in_url(const char *url)
+{
+        for (const char *p = url; *p; p++) {
+                unsigned char c = (unsigned char)*p;
+
+                if (c == ' ')
+                        return "the URL has a space: write %20";
+                if (is_control(c))
+                        return "the URL has a control character";
+                if (c >= 0x80)
+                        return "the URL has a character outside ASCII: percent-encode it";
+        }
+        return NULL;
+}
+
+/* Behind the scheme: [user[:password]@]host[:port]. */
+static const char *wrong_authority(const char *authority)
+{
+        const char *end = authority + strcspn(authority, "/?#");
+        const char *at = memrchr(authority, '@', (size_t)(end - authority));
+        const char *host = at ? at + 1 : authority, *behind;
+        unsigned long port = 0;
+
+        if (*host == '[') {
+                behind = memchr(host, ']', (size_t)(end - host));
+                if (!behind || behind == host + 1)
+                        return "the URL has an incomplete IPv6 address";
+                behind++;
+        } else {
+                behind = memchr(host, ':', (size_t)(end - host));
+                behind = behind ? behind : end;
+        }
+        if (behind == host)
+                return "the URL names no host";
+        if (behind == end)
+                return NULL;
+        if (*behind != ':')
+                return "the URL's host is followed by something that is no port";
+        for (const char *p = behind + 1; p < end; p++) {
+                if (!isdigit((unsigned char)*p))
+                        return "the URL's port is no number";
+                port = port * 10 + (unsigned long)(*p - '0');
+                if (port > PORT_MAX)
+                        return "the URL's port is above 65535";
+        }
+        return NULL;
+}
+
+static const char *wrong_url(const char *url)
+{
+        const char *why;
+
+        if (string_empty(url))
+                return "the URL is missing";
+        if (strlen(url) > limits[LIMIT_REMOTE_NAME_CHARACTERS].people)
+                return "the URL is longer than 2200 characters";
+        why = wrong_character_in_url(url);
+        if (why)
+                return why;
+        if (strncasecmp(url, "http://", 7) == 0)
+                return wrong_authority(url + 7);
+        if (strncasecmp(url, "https://", 8) == 0)
+                return wrong_authority(url + 8);
+        return strstr(url, "://") ? "the URL's scheme is not supported: use http or https"
+                                  : "the URL is not absolute: it starts with http:// or https://";
+}
+
+/* LIM-06 */
+BitsCode policy_check_remote_name(const char *url, const char **ret_why)
+{
+        return answer(BITS_E_INVALID_ARGUMENT, wrong_url(url), ret_why);
+}
+
+static bool component_is(const char *component, size_t n, const char *name)
+{
+        return n == strlen(name) && memcmp(component, name, n) == 0;
+}
+
+static const char *wrong_component(const char *component, size_t n, bool first)
+{
+        if (n > NAME_MAX)
+                return "a part of the path is longer than 255 bytes";
+        if (component_is(component, n, ".") || component_is(component, n, ".."))
+                return "the path has a \".\" or \"..\" part: write it without";
+        /* A name below these is a device or a door into another process, never a place for data. */
+        if (first && (component_is(component, n, "proc") || component_is(component, n, "sys") ||
+                      component_is(component, n, "dev")))
+                return "the path lies below /proc, /sys or /dev";
+        return NULL;
+}
+
+static const char *wrong_path(const char *path)
+{
+        bool first = true;
+
+        if (string_empty(path))
+                return "the path is missing";
+        if (path[0] != '/')
+                return "the path is not absolute: it starts with /";
+        if (strlen(path) > limits[LIMIT_LOCAL_NAME_BYTES].people)
+                return "the path is longer than 4095 bytes";
+        for (const char *p = path; *p; p++)
+                if (is_control((unsigned char)*p))
+                        return "the path has a control character";
+        for (const char *p = path; *p;) {
+                size_t n = strcspn(++p, "/");
+                const char *why = n > 0 ? wrong_component(p, n, first) : NULL;
+
+                if (why)
+                        return why;
+                first = first && n == 0;
+                p += n;
+        }
+        return path[strlen(path) - 1] == '/' ? "the path ends with /: it has to name a file" : NULL;
+}
+
+/* LIM-07 */
+BitsCode policy_check_local_name(const char *path, const char **ret_why)
+{
+        return answer(BITS_E_INVALID_ARGUMENT, wrong_path(path), ret_why);
+}
+
+/* Bytes of the well-formed UTF-8 sequence at s (Unicode table 3-7), 0 if there is none. */
+static size_t utf8_sequence(const unsigned char *s)
+{
+        unsigned char low = 0x80, high = 0xBF;
+        size_t n;
+
+        if (s[0] < 0x80)
+                return 1;
+        if (s[0] < 0xC2 || s[0] > 0xF4)
+                return 0;
+        n = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+        if (s[0] == 0xE0)
+                low = 0xA0;
+        else if (s[0] == 0xED)
+                high = 0x9F;
+        else if (s[0] == 0xF0)
+                low = 0x90;
+        else if (s[0] == 0xF4)
+                high = 0x8F;
+        if (s[1] < low || s[1] > high)
+                return 0;
+        for (size_t i = 2; i < n; i++)
+                if (s[i] < 0x80 || s[i] > 0xBF)
+                        return 0;
+        return n;
+}
+
+/* Code points of a text; false if it is not UTF-8. */
+static bool utf8_length(const char *text, size_t *ret)
+{
+        size_t count = 0;
+
+        for (const unsigned char *s = (const unsigned char *)text; *s; count++) {
+                size_t n = utf8_sequence(s);
+
+                if (n == 0)
+                        return false;
+                s += n;
+        }
+        *ret = count;
+        return true;
+}
+
+static BitsCode check_text(const char *text, Limit limit, const char *too_long,
+                           const char **ret_why)
+{
+        size_t n;
+
+        if (!text)
+                return answer(BITS_E_INVALID_ARGUMENT, "the text is missing", ret_why);
+        if (!utf8_length(text, &n))
+                return answer(BITS_E_INVALID_ARGUMENT, "the text is not valid UTF-8", ret_why);
+        return answer(limits[limit].code, n > limits[limit].people ? too_long : NULL, ret_why);
+}
+
+/* LIM-08 */
+BitsCode policy_check_display_name(const char *name, const char **ret_why)
+{
+        return check_text(name, LIMIT_DISPLAY_NAME_CHARACTERS,
+                          "the display name is longer than 256 characters", ret_why);
+}
+
+/* LIM-08 */
+BitsCode policy_check_description(const char *text, const char **ret_why)
+{
+        return check_text(text, LIMIT_DESCRIPTION_CHARACTERS,
+                          "the description is longer than 1024 characters", ret_why);
+}

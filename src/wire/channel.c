@@ -9,7 +9,7 @@
 
 enum {
         QUEUE_BYTES_MAX = 16 * 1024 * 1024,
-        BURST = 64,               /* messages read before other sources get their turn */
+        BURST = 64,                 /* messages read before other sources get their turn */
         SOCKET_BYTES = 1024 * 1024, /* asked of the kernel for each direction */
 };
 

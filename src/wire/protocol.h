@@ -78,9 +78,9 @@ typedef enum NetOutcome {
 
 /* NET_START flags. */
 enum {
-        NET_FLAG_BACKGROUND = 1u << 0,              /* not FOREGROUND: may be paced */
+        NET_FLAG_BACKGROUND = 1u << 0, /* not FOREGROUND: may be paced */
         NET_FLAG_REDIRECT_DISALLOW = 1u << 1,
-        NET_FLAG_REDIRECT_HTTPS_TO_HTTP = 1u << 2,  /* permit the downgrade */
+        NET_FLAG_REDIRECT_HTTPS_TO_HTTP = 1u << 2, /* permit the downgrade */
         NET_FLAG_MAX = (1u << 3) - 1,
 };
 
@@ -89,78 +89,78 @@ enum {
 
 /* ---- bits-broker ---- */
 
-#define FIELDS_BROKER_HELLO(U32, U64, STR, U32S, FD, FDS)                                          \
-        U32(version)                                                                               \
-        U32(may_switch) /* 1: can start workers under other identities */                          \
+#define FIELDS_BROKER_HELLO(U32, U64, STR, U32S, FD, FDS)                 \
+        U32(version)                                                      \
+        U32(may_switch) /* 1: can start workers under other identities */ \
         U32(uid)        /* its own; the only identity when may_switch is 0 */
 
-#define FIELDS_BROKER_START_OWNER(U32, U64, STR, U32S, FD, FDS)                                    \
-        U32(kind) /* WorkerKind */                                                                 \
+#define FIELDS_BROKER_START_OWNER(U32, U64, STR, U32S, FD, FDS) \
+        U32(kind) /* WorkerKind */                              \
         U32(uid)
 
-#define FIELDS_BROKER_START_TOKEN(U32, U64, STR, U32S, FD, FDS)                                    \
-        U32(kind)                                                                                  \
+#define FIELDS_BROKER_START_TOKEN(U32, U64, STR, U32S, FD, FDS) \
+        U32(kind)                                               \
         FD(token)
 
 #define FIELDS_BROKER_DESCRIBE_TOKEN(U32, U64, STR, U32S, FD, FDS) FD(token)
 
-#define FIELDS_BROKER_END_WORKER(U32, U64, STR, U32S, FD, FDS) U32(pid)
+#define FIELDS_BROKER_END_WORKER(U32, U64, STR, U32S, FD, FDS)     U32(pid)
 
-#define FIELDS_BROKER_WORKER(U32, U64, STR, U32S, FD, FDS)                                         \
-        U32(pid)                                                                                   \
+#define FIELDS_BROKER_WORKER(U32, U64, STR, U32S, FD, FDS) \
+        U32(pid)                                           \
         FD(channel)
 
-#define FIELDS_BROKER_REFUSED(U32, U64, STR, U32S, FD, FDS)                                        \
-        U32(reason) /* Refusal */                                                                  \
+#define FIELDS_BROKER_REFUSED(U32, U64, STR, U32S, FD, FDS) \
+        U32(reason) /* Refusal */                           \
         U32(error)  /* errno, or 0 */
 
-#define FIELDS_BROKER_TOKEN(U32, U64, STR, U32S, FD, FDS)                                          \
-        U64(cookie)                                                                                \
-        U32(uid)                                                                                   \
-        U32(gid)                                                                                   \
+#define FIELDS_BROKER_TOKEN(U32, U64, STR, U32S, FD, FDS) \
+        U64(cookie)                                       \
+        U32(uid)                                          \
+        U32(gid)                                          \
         STR(session) /* login session at the capture, "" outside any */
 
 /* ---- both workers ---- */
 
-#define FIELDS_WORKER_HELLO(U32, U64, STR, U32S, FD, FDS)                                          \
-        U32(version)                                                                               \
-        U32(kind)                                                                                  \
-        U32(uid)                                                                                   \
+#define FIELDS_WORKER_HELLO(U32, U64, STR, U32S, FD, FDS) \
+        U32(version)                                      \
+        U32(kind)                                         \
+        U32(uid)                                          \
         U32(layers) /* SANDBOX_LAYER_… that are in force */
 
 /* ---- bits-file. `error` is an errno, 0 for success ---- */
 
 #define FIELDS_FILE_CHECK(U32, U64, STR, U32S, FD, FDS) STR(local_name)
 
-#define FIELDS_FILE_OPEN(U32, U64, STR, U32S, FD, FDS)                                             \
-        STR(local_name)     /* final path: its directory holds the temporary file */               \
-        STR(temporary_name) /* one component */                                                    \
-        U64(device)         /* of the recorded temporary file; 0 and 0: make a new one */          \
+#define FIELDS_FILE_OPEN(U32, U64, STR, U32S, FD, FDS)                                    \
+        STR(local_name)     /* final path: its directory holds the temporary file */      \
+        STR(temporary_name) /* one component */                                           \
+        U64(device)         /* of the recorded temporary file; 0 and 0: make a new one */ \
         U64(inode)
 
-#define FIELDS_FILE_OPENED(U32, U64, STR, U32S, FD, FDS)                                           \
-        U32(error)                                                                                 \
-        U32(fresh) /* 1: new and empty, 0: the recorded one */                                     \
-        U64(device)                                                                                \
-        U64(inode)                                                                                 \
-        U64(size)                                                                                  \
+#define FIELDS_FILE_OPENED(U32, U64, STR, U32S, FD, FDS)       \
+        U32(error)                                             \
+        U32(fresh) /* 1: new and empty, 0: the recorded one */ \
+        U64(device)                                            \
+        U64(inode)                                             \
+        U64(size)                                              \
         FDS(file) /* one descriptor for writing, none after an error */
 
-#define FIELDS_FILE_SYNC(U32, U64, STR, U32S, FD, FDS) FDS(files)
+#define FIELDS_FILE_SYNC(U32, U64, STR, U32S, FD, FDS)   FDS(files)
 
 #define FIELDS_FILE_SYNCED(U32, U64, STR, U32S, FD, FDS) U32S(errors) /* as many as files */
 
-#define FIELDS_FILE_COMMIT(U32, U64, STR, U32S, FD, FDS)                                           \
-        STR(local_name)                                                                            \
-        STR(temporary_name)                                                                        \
-        U64(device)                                                                                \
-        U64(inode)                                                                                 \
+#define FIELDS_FILE_COMMIT(U32, U64, STR, U32S, FD, FDS) \
+        STR(local_name)                                  \
+        STR(temporary_name)                              \
+        U64(device)                                      \
+        U64(inode)                                       \
         U64(modification_time) /* seconds since 1970, 0: leave */
 
-#define FIELDS_FILE_DISCARD(U32, U64, STR, U32S, FD, FDS)                                          \
-        STR(local_name)                                                                            \
-        STR(temporary_name)                                                                        \
-        U64(device)                                                                                \
+#define FIELDS_FILE_DISCARD(U32, U64, STR, U32S, FD, FDS) \
+        STR(local_name)                                   \
+        STR(temporary_name)                               \
+        U64(device)                                       \
         U64(inode)
 
 #define FIELDS_FILE_SYNC_DIRECTORIES(U32, U64, STR, U32S, FD, FDS)
@@ -169,65 +169,65 @@ enum {
 
 /* ---- bits-net ---- */
 
-#define FIELDS_NET_START(U32, U64, STR, U32S, FD, FDS)                                             \
-        U64(transfer) /* chosen by bitsd, not in use */                                            \
-        STR(url)                                                                                   \
-        U32(flags)                                                                                 \
-        U64(offset)        /* bytes already in the file: go on from here */                        \
-        U64(total)         /* of the version known, or SIZE_UNKNOWN */                             \
-        STR(etag)          /* of the version known, "" if none */                                  \
-        STR(last_modified) /* likewise, as the server wrote it */                                  \
+#define FIELDS_NET_START(U32, U64, STR, U32S, FD, FDS)                      \
+        U64(transfer) /* chosen by bitsd, not in use */                     \
+        STR(url)                                                            \
+        U32(flags)                                                          \
+        U64(offset)        /* bytes already in the file: go on from here */ \
+        U64(total)         /* of the version known, or SIZE_UNKNOWN */      \
+        STR(etag)          /* of the version known, "" if none */           \
+        STR(last_modified) /* likewise, as the server wrote it */           \
         FD(file)
 
 #define FIELDS_NET_STOP(U32, U64, STR, U32S, FD, FDS) U64(transfer)
 
-#define FIELDS_NET_STARTED(U32, U64, STR, U32S, FD, FDS)                                           \
-        U64(transfer)                                                                              \
-        U32(status)                                                                                \
-        U64(offset) /* where writing begins: the one asked for, or 0 */                            \
-        U64(total)                                                                                 \
-        STR(etag)                                                                                  \
-        STR(last_modified)                                                                         \
-        U32(resumable)  /* 1: the server takes ranges and names a version */                       \
+#define FIELDS_NET_STARTED(U32, U64, STR, U32S, FD, FDS)                      \
+        U64(transfer)                                                         \
+        U32(status)                                                           \
+        U64(offset) /* where writing begins: the one asked for, or 0 */       \
+        U64(total)                                                            \
+        STR(etag)                                                             \
+        STR(last_modified)                                                    \
+        U32(resumable)   /* 1: the server takes ranges and names a version */ \
         STR(remote_name) /* after redirects; "" if it is the one asked for */
 
-#define FIELDS_NET_PROGRESS(U32, U64, STR, U32S, FD, FDS)                                          \
-        U64(transfer)                                                                              \
+#define FIELDS_NET_PROGRESS(U32, U64, STR, U32S, FD, FDS) \
+        U64(transfer)                                     \
         U64(written) /* the first `written` bytes of the file are there, unsynced */
 
-#define FIELDS_NET_DONE(U32, U64, STR, U32S, FD, FDS)                                              \
-        U64(transfer)                                                                              \
-        U32(outcome) /* NetOutcome */                                                              \
-        U32(context) /* ErrorContext of core/error.h, 0 unless NET_FAILED */                       \
-        U32(code)    /* BITS number, 0 unless NET_FAILED */                                        \
-        U64(written)                                                                               \
-        U64(modification_time) /* of the remote file, seconds since 1970, 0: unknown */            \
+#define FIELDS_NET_DONE(U32, U64, STR, U32S, FD, FDS)                                   \
+        U64(transfer)                                                                   \
+        U32(outcome) /* NetOutcome */                                                   \
+        U32(context) /* ErrorContext of core/error.h, 0 unless NET_FAILED */            \
+        U32(code)    /* BITS number, 0 unless NET_FAILED */                             \
+        U64(written)                                                                    \
+        U64(modification_time) /* of the remote file, seconds since 1970, 0: unknown */ \
         STR(detail)            /* one English sentence for people, "" unless NET_FAILED */
 
 /* Message number, structure name, stem of the functions, table. Numbers are never reused. */
-#define MESSAGES(M)                                                                                \
-        M(0x01, BrokerHello, broker_hello, BROKER_HELLO)                                           \
-        M(0x02, BrokerStartOwner, broker_start_owner, BROKER_START_OWNER)                          \
-        M(0x03, BrokerStartToken, broker_start_token, BROKER_START_TOKEN)                          \
-        M(0x04, BrokerDescribeToken, broker_describe_token, BROKER_DESCRIBE_TOKEN)                 \
-        M(0x05, BrokerEndWorker, broker_end_worker, BROKER_END_WORKER)                             \
-        M(0x06, BrokerWorker, broker_worker, BROKER_WORKER)                                        \
-        M(0x07, BrokerRefused, broker_refused, BROKER_REFUSED)                                     \
-        M(0x08, BrokerToken, broker_token, BROKER_TOKEN)                                           \
-        M(0x10, WorkerHello, worker_hello, WORKER_HELLO)                                           \
-        M(0x20, FileCheck, file_check, FILE_CHECK)                                                 \
-        M(0x21, FileOpen, file_open, FILE_OPEN)                                                    \
-        M(0x22, FileOpened, file_opened, FILE_OPENED)                                              \
-        M(0x23, FileSync, file_sync, FILE_SYNC)                                                    \
-        M(0x24, FileSynced, file_synced, FILE_SYNCED)                                              \
-        M(0x25, FileCommit, file_commit, FILE_COMMIT)                                              \
-        M(0x26, FileDiscard, file_discard, FILE_DISCARD)                                           \
-        M(0x27, FileSyncDirectories, file_sync_directories, FILE_SYNC_DIRECTORIES)                 \
-        M(0x28, FileResult, file_result, FILE_RESULT)                                              \
-        M(0x30, NetStart, net_start, NET_START)                                                    \
-        M(0x31, NetStop, net_stop, NET_STOP)                                                       \
-        M(0x32, NetStarted, net_started, NET_STARTED)                                              \
-        M(0x33, NetProgress, net_progress, NET_PROGRESS)                                           \
+#define MESSAGES(M)                                                                \
+        M(0x01, BrokerHello, broker_hello, BROKER_HELLO)                           \
+        M(0x02, BrokerStartOwner, broker_start_owner, BROKER_START_OWNER)          \
+        M(0x03, BrokerStartToken, broker_start_token, BROKER_START_TOKEN)          \
+        M(0x04, BrokerDescribeToken, broker_describe_token, BROKER_DESCRIBE_TOKEN) \
+        M(0x05, BrokerEndWorker, broker_end_worker, BROKER_END_WORKER)             \
+        M(0x06, BrokerWorker, broker_worker, BROKER_WORKER)                        \
+        M(0x07, BrokerRefused, broker_refused, BROKER_REFUSED)                     \
+        M(0x08, BrokerToken, broker_token, BROKER_TOKEN)                           \
+        M(0x10, WorkerHello, worker_hello, WORKER_HELLO)                           \
+        M(0x20, FileCheck, file_check, FILE_CHECK)                                 \
+        M(0x21, FileOpen, file_open, FILE_OPEN)                                    \
+        M(0x22, FileOpened, file_opened, FILE_OPENED)                              \
+        M(0x23, FileSync, file_sync, FILE_SYNC)                                    \
+        M(0x24, FileSynced, file_synced, FILE_SYNCED)                              \
+        M(0x25, FileCommit, file_commit, FILE_COMMIT)                              \
+        M(0x26, FileDiscard, file_discard, FILE_DISCARD)                           \
+        M(0x27, FileSyncDirectories, file_sync_directories, FILE_SYNC_DIRECTORIES) \
+        M(0x28, FileResult, file_result, FILE_RESULT)                              \
+        M(0x30, NetStart, net_start, NET_START)                                    \
+        M(0x31, NetStop, net_stop, NET_STOP)                                       \
+        M(0x32, NetStarted, net_started, NET_STARTED)                              \
+        M(0x33, NetProgress, net_progress, NET_PROGRESS)                           \
         M(0x34, NetDone, net_done, NET_DONE)
 
 /* MESSAGE_BROKER_HELLO = 0x01 … */
@@ -244,10 +244,10 @@ enum {
 #define MEMBER_U32S(name) U32List name;
 #define MEMBER_FD(name)   int name;
 #define MEMBER_FDS(name)  FdList name;
-#define MESSAGE_STRUCT(number, Type, stem, TABLE)                                                  \
-        typedef struct Type {                                                                      \
-                FIELDS_##TABLE(MEMBER_U32, MEMBER_U64, MEMBER_STR, MEMBER_U32S, MEMBER_FD,         \
-                               MEMBER_FDS) char _unused;                                           \
+#define MESSAGE_STRUCT(number, Type, stem, TABLE)                                          \
+        typedef struct Type {                                                              \
+                FIELDS_##TABLE(MEMBER_U32, MEMBER_U64, MEMBER_STR, MEMBER_U32S, MEMBER_FD, \
+                               MEMBER_FDS) char _unused;                                   \
         } Type;
 MESSAGES(MESSAGE_STRUCT)
 #undef MESSAGE_STRUCT
@@ -259,8 +259,8 @@ MESSAGES(MESSAGE_STRUCT)
  *   int x_read(Message *m, X *ret)  0, or -EBADMSG and nothing is taken. Strings borrow from m,
  *        descriptors in FD and FDS fields become the caller's.
  */
-#define MESSAGE_FUNCTIONS(number, Type, stem, TABLE)                                               \
-        void stem##_write(Message *m, uint32_t serial, const Type *x);                             \
+#define MESSAGE_FUNCTIONS(number, Type, stem, TABLE)                   \
+        void stem##_write(Message *m, uint32_t serial, const Type *x); \
         int stem##_read(Message *m, Type *ret);
 MESSAGES(MESSAGE_FUNCTIONS)
 #undef MESSAGE_FUNCTIONS

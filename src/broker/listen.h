@@ -1,0 +1,21 @@
+/*
+ * The broker's two listening sockets: given by the service manager, or made in the run-time
+ * directory.
+ */
+#pragma once
+
+#include "basic/macros.h"
+
+#include <sys/types.h>
+
+typedef struct Sockets {
+        int lock; /* held while we live: one broker per directory */
+        int token;
+        int manager;
+} Sockets;
+
+/* What was not passed by name ("token", "manager") is made: the directory with mode 0755, the token
+   socket open to all, the manager socket for `manager_uid` alone. 0 or -errno; -EBUSY when another
+   broker serves the directory. */
+int sockets_open(const char *runtime_directory, uid_t manager_uid, Sockets *ret);
+void sockets_close(Sockets *sockets);

@@ -1,0 +1,265 @@
+/*
+ * An entry is a file named by the user's number that holds "<uid> <gid> <seconds since 1970>\n",
+ * written aside, synced and renamed, so that a name that exists is whole. The directory is opened
+ * once, before the broker gives up its capabilities, and everything happens relative to it. At the
+ * start the ledger is read into a tree; from then on the disk sees only users that are new.
+ *
+ * The first entry stands. Its group matters only to users whom no account database knows: everybody
+ * else's groups are looked up when a worker starts. A service that changed its effective user but
+ * kept root's group would leave that group behind here, so group 0 is recorded for root alone.
+ */
+#include "broker/owners.h"
+
+#include "basic/fd.h"
+#include "basic/log.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <search.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <systemd/sd-login.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+        ENTRY_BYTES = 64,
+        NAME_BYTES = 16,
+        GID_NOGROUP = 65534,
+};
+
+typedef struct Entry {
+        uid_t uid; /* the key, first */
+        gid_t gid;
+} Entry;
+
+struct Owners {
+        int directory;
+        void *entries;
+        unsigned count;
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+        uid_t x = *(const uid_t *)a, y = *(const uid_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+static int remember(Owners *owners, uid_t uid, gid_t gid)
+{
+        Entry *entry = malloc(sizeof(*entry));
+
+        if (!entry)
+                return -ENOMEM;
+        *entry = (Entry){ uid, gid };
+        if (!tsearch(entry, &owners->entries, compare_entries)) {
+                free(entry);
+                return -ENOMEM;
+        }
+        owners->count++;
+        return 0;
+}
+
+/* One line, exactly as it is written: anything else is not ours. */
+static bool parse_entry(const char *name, const char *text, Entry *ret)
+{
+        char again[ENTRY_BYTES], own_name[NAME_BYTES];
+        unsigned uid, gid;
+        long long when;
+
+        if (sscanf(text, "%u %u %lld", &uid, &gid, &when) != 3)
+                return false;
+        snprintf(again, sizeof(again), "%u %u %lld\n", uid, gid, when);
+        snprintf(own_name, sizeof(own_name), "%u", uid);
+        if (!string_equal(again, text) || !string_equal(own_name, name))
+                return false;
+        if (uid == (uid_t)-1 || gid == (gid_t)-1)
+                return false;
+        *ret = (Entry){ uid, gid };
+        return true;
+}
+
+static int read_entry(Owners *owners, const char *name)
+{
+        _cleanup_close_ int fd = -EBADF;
+        char text[ENTRY_BYTES];
+        Entry entry;
+        ssize_t n;
+
+        fd = openat(owners->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        n = read(fd, text, sizeof(text) - 1);
+        if (n < 0)
+                return -errno;
+        text[n] = 0;
+        if (!parse_entry(name, text, &entry))
+                return -EBADMSG;
+        return remember(owners, entry.uid, entry.gid);
+}
+
+/* What a crash left half-written is removed; what nobody can read is skipped, not trusted. */
+static int load(Owners *owners)
+{
+        int copy = fcntl(owners->directory, F_DUPFD_CLOEXEC, 3);
+        DIR *directory = copy < 0 ? NULL : fdopendir(copy);
+        struct dirent *d;
+        int r = 0;
+
+        if (!directory) {
+                r = -errno;
+                fd_close(copy);
+                return r;
+        }
+        while (r >= 0 && (d = readdir(directory))) {
+                if (d->d_name[0] == '.') {
+                        if (strncmp(d->d_name, ".new-", 5) == 0)
+                                unlinkat(owners->directory, d->d_name, 0);
+                        continue;
+                }
+                r = read_entry(owners, d->d_name);
+                if (r < 0 && r != -ENOMEM) {
+                        log_errno(LOG_WARNING, r, "ledger entry %s is skipped", d->d_name);
+                        r = 0;
+                }
+        }
+        closedir(directory);
+        return r;
+}
+
+/* The ledger says for whom root's broker works: it must be the broker's alone. */
+static int open_directory(const char *state_directory, int *ret)
+{
+        _cleanup_close_ int state = -EBADF, directory = -EBADF;
+        struct stat st;
+
+        if (mkdir(state_directory, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        state = open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (state < 0)
+                return -errno;
+        if (mkdirat(state, "owners", 0700) < 0 && errno != EEXIST)
+                return -errno;
+        directory = openat(state, "owners", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (directory < 0)
+                return -errno;
+        if (fstat(directory, &st) < 0)
+                return -errno;
+        if (st.st_uid != geteuid())
+                return -EPERM;
+        if (fchmod(directory, 0700) < 0)
+                return -errno;
+        *ret = TAKE_FD(directory);
+        return 0;
+}
+
+int owners_open(const char *state_directory, Owners **ret)
+{
+        _cleanup_(owners_freep) Owners *owners = malloc(sizeof(*owners));
+        int r;
+
+        if (!owners)
+                return -ENOMEM;
+        *owners = (Owners){ .directory = -EBADF };
+        r = open_directory(state_directory, &owners->directory);
+        if (r < 0)
+                return r;
+        r = load(owners);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(owners);
+        return 0;
+}
+
+void owners_free(Owners *owners)
+{
+        if (!owners)
+                return;
+        tdestroy(owners->entries, free);
+        fd_close(owners->directory);
+        free(owners);
+}
+
+static int write_text(int directory, const char *name, const char *text)
+{
+        _cleanup_close_ int fd = -EBADF;
+        size_t size = strlen(text);
+        ssize_t n;
+
+        fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return -errno;
+        n = write(fd, text, size);
+        if (n < 0)
+                return -errno;
+        if ((size_t)n < size)
+                return -ENOSPC;
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int record(Owners *owners, uid_t uid, gid_t gid)
+{
+        char name[NAME_BYTES], temporary[NAME_BYTES + 8], text[ENTRY_BYTES];
+        int r;
+
+        snprintf(name, sizeof(name), "%u", (unsigned)uid);
+        snprintf(temporary, sizeof(temporary), ".new-%s", name);
+        snprintf(text, sizeof(text), "%u %u %lld\n", (unsigned)uid, (unsigned)gid,
+                 (long long)time(NULL));
+        r = write_text(owners->directory, temporary, text);
+        if (r >= 0 && renameat(owners->directory, temporary, owners->directory, name) < 0)
+                r = -errno;
+        if (r < 0) {
+                unlinkat(owners->directory, temporary, 0);
+                return r;
+        }
+        return fsync(owners->directory) < 0 ? -errno : 0;
+}
+
+int owners_present(Owners *owners, uid_t uid, gid_t gid)
+{
+        int r;
+
+        if (uid == (uid_t)-1 || gid == (gid_t)-1)
+                return -EINVAL;
+        if (owners_recorded(owners, uid, NULL))
+                return 0;
+        if (owners->count >= OWNERS_MAX)
+                return -ENOSPC;
+        if (gid == 0 && uid != 0)
+                gid = GID_NOGROUP;
+        r = record(owners, uid, gid);
+        if (r < 0)
+                return r;
+        r = remember(owners, uid, gid);
+        return r < 0 ? r : 1;
+}
+
+bool owners_recorded(const Owners *owners, uid_t uid, gid_t *ret_gid)
+{
+        Entry **found = tfind(&uid, &owners->entries, compare_entries);
+
+        if (!found)
+                return false;
+        if (ret_gid)
+                *ret_gid = (*found)->gid;
+        return true;
+}
+
+static bool signed_on(uid_t uid)
+{
+        _cleanup_free_ char *state = NULL;
+
+        if (sd_uid_get_state(uid, &state) < 0)
+                return false;
+        return string_equal(state, "active") || string_equal(state, "online") ||
+               string_equal(state, "lingering");
+}
+
+bool owner_known(const Owners *owners, uid_t uid)
+{
+        if (uid == (uid_t)-1)
+                return false;
+        return owners_recorded(owners, uid, NULL) || signed_on(uid);
+}

@@ -1,0 +1,364 @@
+/*
+ * bits get: a whole download in one command. The command only watches: the job is the service's, and
+ * Ctrl-C ends the watching, not the job. Called again with the same address and file, it takes up
+ * the job that is there.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "cli/format.h"
+#include "cli/paths.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/table.h"
+#include "cli/users.h"
+#include "cli/verbs.h"
+#include "cli/watch.h"
+
+#include <stdio.h>
+
+typedef struct Get {
+        const char *url;
+        char *path; /* owned */
+        const char *name;
+        bits_job_priority priority;
+        bool detach;
+        bool has_helper;
+        User helper;
+        uint32_t flags;
+        bits_job *job; /* owned */
+        char id[64];
+        char short_id[SHORT_ID_SIZE];
+        bool continued;
+} Get;
+
+static int parse_helper(Get *get, const char *local_as, const char *network_as)
+{
+        User other = {};
+        bool same;
+        int r;
+
+        if (!local_as && !network_as)
+                return EXIT_OK;
+        r = user_parse(local_as ? local_as : network_as, &get->helper);
+        if (r != EXIT_OK)
+                return r;
+        get->has_helper = true;
+        get->flags = (local_as ? BITS_TOKEN_LOCAL_FILE : 0) | (network_as ? BITS_TOKEN_NETWORK : 0);
+        if (!local_as || !network_as)
+                return EXIT_OK;
+        r = user_parse(network_as, &other);
+        if (r != EXIT_OK)
+                return r;
+        same = other.uid == get->helper.uid;
+        user_done(&other);
+        return same ? EXIT_OK
+                    : usage_error(
+                              "a job has one helper: --local-as and --network-as must name the "
+                              "same user (leave one of them out to keep your own identity there)");
+}
+
+static int parse_options(int argc, char **argv, Get *get)
+{
+        enum { NAME = OPTION_OWN, PRIORITY, DETACH, LOCAL_AS, NETWORK_AS };
+        static const struct option options[] = {
+                { "name", required_argument, NULL, NAME },
+                { "priority", required_argument, NULL, PRIORITY },
+                { "detach", no_argument, NULL, DETACH },
+                { "local-as", required_argument, NULL, LOCAL_AS },
+                { "network-as", required_argument, NULL, NETWORK_AS },
+                COMMON_OPTIONS,
+        };
+        const char *local_as = NULL, *network_as = NULL, *slash;
+        int c, r;
+
+        while ((c = next_option(argc, argv, "h", options)) >= 0)
+                switch (c) {
+                case NAME:
+                        get->name = optarg;
+                        break;
+                case PRIORITY:
+                        if (!parse_priority(optarg, &get->priority))
+                                return usage_error(
+                                        "'%s' is no priority: foreground, high, normal or "
+                                        "low",
+                                        optarg);
+                        break;
+                case DETACH:
+                        get->detach = true;
+                        break;
+                case LOCAL_AS:
+                        local_as = optarg;
+                        break;
+                case NETWORK_AS:
+                        network_as = optarg;
+                        break;
+                default:
+                        return usage_error(NULL);
+                }
+        if (argc - optind < 1 || argc - optind > 2)
+                return usage_error(argc == optind ? "what shall be fetched?"
+                                                  : "more than one address and one file");
+        get->url = argv[optind];
+        r = parse_helper(get, local_as, network_as);
+        if (r != EXIT_OK)
+                return r;
+        r = local_path(get->url, argv[optind + 1], &get->path);
+        if (r != EXIT_OK)
+                return r;
+        slash = strrchr(get->path, '/');
+        if (!get->name)
+                get->name = slash + 1;
+        return EXIT_OK;
+}
+
+/* True when the job fetches exactly this. */
+static bool job_is_the_same(bits_job *job, const Get *get)
+{
+        _cleanup_(bits_file_list_freep) bits_file_list *files = NULL;
+        const bits_file_info *file;
+
+        if (bits_job_list_files(job, &files) < 0 || bits_file_list_count(files) != 1)
+                return false;
+        file = bits_file_list_get(files, 0);
+        return string_equal(file->remote_name, get->url) &&
+               string_equal(file->local_name, get->path);
+}
+
+/* CLI-09 */
+static int find_unfinished(bits_manager *manager, Get *get)
+{
+        _cleanup_(bits_job_list_freep) bits_job_list *list = NULL;
+
+        if (bits_manager_list_jobs(manager, false, &list) < 0)
+                return report_failure("cannot list the jobs");
+        for (size_t i = 0; i < bits_job_list_count(list); i++) {
+                const bits_job_summary *summary = bits_job_list_get(list, i);
+                _cleanup_(bits_job_freep) bits_job *job = NULL;
+
+                if (summary->files_total != 1 || summary->type != BITS_JOB_DOWNLOAD)
+                        continue;
+                /* It may have ended since the list was made. */
+                if (bits_manager_get_job(manager, summary->id, &job) < 0)
+                        continue;
+                if (job_is_the_same(job, get)) {
+                        get->job = TAKE(job);
+                        get->continued = true;
+                        return EXIT_OK;
+                }
+        }
+        return EXIT_OK;
+}
+
+static int give_helper(const Get *get)
+{
+        _cleanup_(bits_token_options_freep) bits_token_options *options = NULL;
+        int r;
+
+        if (!get->has_helper)
+                return EXIT_OK;
+        if (bits_job_query_token_options(get->job, &options) < 0)
+                return report_failure("cannot give the job a helper");
+        r = user_set_helper_token(options, &get->helper);
+        if (r != EXIT_OK)
+                return r;
+        if (bits_token_options_set_helper_token_flags(options, get->flags) < 0)
+                return report_failure("cannot give the job a helper");
+        return EXIT_OK;
+}
+
+static int prepare_new(bits_manager *manager, Get *get)
+{
+        int r;
+
+        if (bits_manager_create_job(manager, get->name, BITS_JOB_DOWNLOAD, &get->job) < 0)
+                return report_failure("cannot make a job");
+        if (bits_job_set_priority(get->job, get->priority) < 0)
+                return report_failure("cannot set the job's priority");
+        /* The helper comes first: he may be the one who can reach the directory. */
+        r = give_helper(get);
+        if (r != EXIT_OK)
+                return r;
+        if (bits_job_add_file(get->job, get->url, get->path) < 0)
+                return report_failure("cannot fetch %s to %s", get->url, get->path);
+        if (bits_job_resume(get->job) < 0)
+                return report_failure("cannot start the job");
+        return EXIT_OK;
+}
+
+static int prepare(bits_manager *manager, Get *get)
+{
+        int r;
+
+        r = find_unfinished(manager, get);
+        if (r != EXIT_OK)
+                return r;
+        if (get->continued) {
+                r = give_helper(get);
+                if (r == EXIT_OK && bits_job_resume(get->job) < 0)
+                        r = report_failure("cannot go on with job %.8s", bits_job_id(get->job));
+        } else {
+                r = prepare_new(manager, get);
+                /* A job that could not even start is of no use to anybody. */
+                if (r != EXIT_OK && get->job)
+                        (void)bits_job_cancel(get->job, NULL);
+        }
+        if (get->job) {
+                snprintf(get->id, sizeof(get->id), "%s", bits_job_id(get->job));
+                format_short_id(get->id, get->short_id);
+        }
+        return r;
+}
+
+static void say_detached(const Get *get)
+{
+        report_note("job %s goes on in the background; 'bits wait %s' waits for it, 'bits complete "
+                    "%s' takes the file, 'bits cancel %s' gives it up",
+                    get->short_id, get->short_id, get->short_id, get->short_id);
+}
+
+static int print_json(const Get *get, const char *state, uint64_t bytes)
+{
+        static const Column columns[] = {
+                { "id", NULL, COLUMN_TEXT, true },
+                { "state", NULL, COLUMN_TEXT, true },
+                { "remote-name", NULL, COLUMN_TEXT, true },
+                { "local-name", NULL, COLUMN_TEXT, true },
+                { "bytes", NULL, COLUMN_NUMBER, true },
+        };
+        _cleanup_(table_freep) Table *table = NULL;
+        struct libscols_line *row;
+
+        table = table_new("jobs", columns, ELEMENTS(columns), true);
+        if (!table)
+                return EXIT_FAILED;
+        row = table_row(table);
+        table_cell(table, row, 0, get->id);
+        table_cell(table, row, 1, state);
+        table_cell(table, row, 2, get->url);
+        table_cell(table, row, 3, get->path);
+        table_cell_size(table, row, 4, bytes);
+        return table_print(table);
+}
+
+static int finish(Get *get, Progress *progress)
+{
+        uint32_t code = 0;
+
+        progress_clear(progress);
+        if (bits_job_complete(get->job, &code) < 0)
+                return report_failure("%s is fetched, but cannot get its name %s; the job remains: "
+                                      "'bits complete %s' tries again",
+                                      get->url, get->path, get->short_id);
+        report_success_code(get->id, code);
+        if (arg_json)
+                return print_json(get, "acknowledged", progress->bytes_transferred);
+        progress_done(progress, get->path);
+        return EXIT_OK;
+}
+
+/* Looks at the job once. -1: it goes on; else the exit status. */
+static int look(Get *get, Progress *progress)
+{
+        bits_job_state state;
+        bits_progress now;
+
+        if (bits_job_get_state(get->job, &state) < 0 || bits_job_get_progress(get->job, &now) < 0)
+                return -1; /* the connection's end is told by watch_wait() */
+        progress_update(progress, get->job, state, &now);
+
+        switch (state) {
+        case BITS_STATE_QUEUED:
+        case BITS_STATE_CONNECTING:
+        case BITS_STATE_TRANSFERRING:
+        case BITS_STATE_TRANSIENT_ERROR:
+                return -1;
+        case BITS_STATE_TRANSFERRED:
+                return finish(get, progress);
+        case BITS_STATE_ERROR:
+                progress_clear(progress);
+                report_job_error(get->job, get->url);
+                return EXIT_FAILED;
+        case BITS_STATE_SUSPENDED:
+                progress_clear(progress);
+                return report_error("somebody suspended job %s; 'bits resume %s' lets it go on",
+                                    get->short_id, get->short_id);
+        case BITS_STATE_ACKNOWLEDGED:
+                progress_clear(progress);
+                report_note("somebody completed job %s already", get->short_id);
+                return EXIT_OK;
+        case BITS_STATE_CANCELLED:
+                progress_clear(progress);
+                return report_error("job %s was cancelled", get->short_id);
+        }
+        return -1;
+}
+
+static int follow(Get *get, Watch *watch)
+{
+        _cleanup_(progress_end) Progress progress = {};
+        int r;
+
+        progress_begin(&progress, get->name, arg_json);
+        progress_start(&progress, get->short_id, get->url, get->path, get->continued);
+        watch_job(watch, get->job);
+        for (;;) {
+                r = look(get, &progress);
+                if (r >= 0)
+                        return r;
+                switch (watch_wait(watch, progress_tick(&progress))) {
+                case WATCH_NEWS:
+                case WATCH_TIME:
+                        break;
+                case WATCH_SIGNAL:
+                        progress_clear(&progress);
+                        say_detached(get);
+                        return 128 + watch->signal;
+                case WATCH_GONE:
+                        progress_clear(&progress);
+                        r = watch_reopen(watch, &get->job);
+                        if (r == EXIT_INTERRUPTED)
+                                say_detached(get);
+                        if (r != EXIT_OK)
+                                return r;
+                        break;
+                }
+        }
+}
+
+static int run(Get *get)
+{
+        bits_manager *manager;
+        Watch watch;
+        int r;
+
+        r = open_service(&manager);
+        if (r != EXIT_OK)
+                return r;
+        /* From here on Ctrl-C detaches; before there is a job there is nothing to leave behind. */
+        r = watch_begin(&watch, manager);
+        if (r == EXIT_OK)
+                r = prepare(manager, get);
+        if (r == EXIT_OK && !get->detach)
+                r = follow(get, &watch);
+        else if (r == EXIT_OK && arg_json)
+                r = print_json(get, "queued", 0);
+        else if (r == EXIT_OK)
+                printf("%s\n", get->id);
+        bits_job_free(get->job);
+        watch_end(&watch);
+        bits_manager_close(watch.manager);
+        return r;
+}
+
+int verb_get(int argc, char **argv)
+{
+        Get get = { .priority = BITS_PRIORITY_FOREGROUND };
+        int r;
+
+        r = parse_options(argc, argv, &get);
+        if (r == EXIT_OK)
+                r = run(&get);
+        user_done(&get.helper);
+        free(get.path);
+        return r;
+}

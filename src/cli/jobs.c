@@ -1,0 +1,379 @@
+/*
+ * The verbs that make, fill and move jobs: create, add, resume, suspend, cancel, complete, set. They
+ * are silent when they succeed, except for what was asked for (an id) and for remarks of the service.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "cli/format.h"
+#include "cli/paths.h"
+#include "cli/report.h"
+#include "cli/select.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+
+#include <stdio.h>
+
+static const struct option no_options[] = { COMMON_OPTIONS };
+
+/* ---- create ---- */
+
+static int print_id(const char *id)
+{
+        static const Column columns[] = { { "id", NULL, COLUMN_TEXT, true } };
+        _cleanup_(table_freep) Table *table = NULL;
+
+        if (!arg_json) {
+                printf("%s\n", id);
+                return EXIT_OK;
+        }
+        table = table_new("jobs", columns, ELEMENTS(columns), true);
+        if (!table)
+                return EXIT_FAILED;
+        table_cell(table, table_row(table), 0, id);
+        return table_print(table);
+}
+
+typedef struct Create {
+        bits_job_type type;
+        bits_job_priority priority;
+        const char *description;
+        const char *name;
+} Create;
+
+static int create_job(const Create *create)
+{
+        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
+        _cleanup_(bits_job_freep) bits_job *job = NULL;
+        int r;
+
+        r = open_service(&manager);
+        if (r != EXIT_OK)
+                return r;
+        if (bits_manager_create_job(manager, create->name, create->type, &job) < 0)
+                return report_failure("cannot make a job");
+        if ((create->priority != BITS_PRIORITY_NORMAL &&
+             bits_job_set_priority(job, create->priority) < 0) ||
+            (create->description && bits_job_set_description(job, create->description) < 0)) {
+                r = report_failure("cannot make a job like that");
+                (void)bits_job_cancel(job, NULL);
+                return r;
+        }
+        return print_id(bits_job_id(job));
+}
+
+int verb_create(int argc, char **argv)
+{
+        enum { TYPE = OPTION_OWN, DESCRIPTION, PRIORITY };
+        static const struct option options[] = {
+                { "type", required_argument, NULL, TYPE },
+                { "description", required_argument, NULL, DESCRIPTION },
+                { "priority", required_argument, NULL, PRIORITY },
+                COMMON_OPTIONS,
+        };
+        Create create = { .type = BITS_JOB_DOWNLOAD, .priority = BITS_PRIORITY_NORMAL };
+        int c;
+
+        while ((c = next_option(argc, argv, "h", options)) >= 0)
+                switch (c) {
+                case TYPE:
+                        if (!parse_type(optarg, &create.type))
+                                return usage_error("'%s' is no type: download, upload or "
+                                                   "upload-reply",
+                                                   optarg);
+                        break;
+                case DESCRIPTION:
+                        create.description = optarg;
+                        break;
+                case PRIORITY:
+                        if (!parse_priority(optarg, &create.priority))
+                                return usage_error(
+                                        "'%s' is no priority: foreground, high, normal or "
+                                        "low",
+                                        optarg);
+                        break;
+                default:
+                        return usage_error(NULL);
+                }
+        if (argc - optind > 1)
+                return usage_error("more than one name");
+        create.name = argc > optind ? argv[optind] : "unnamed";
+        return create_job(&create);
+}
+
+/* ---- add ---- */
+
+typedef struct Pairs {
+        bits_file_pair *pairs; /* owned, and the names too */
+        size_t n;
+} Pairs;
+
+static void pairs_done(Pairs *pairs)
+{
+        for (size_t i = 0; i < pairs->n; i++) {
+                free((char *)pairs->pairs[i].remote_name);
+                free((char *)pairs->pairs[i].local_name);
+        }
+        free(pairs->pairs);
+}
+
+static int pairs_add(Pairs *pairs, const char *url, const char *file)
+{
+        _cleanup_free_ char *remote = strdup(url), *local = NULL;
+        bits_file_pair *larger;
+        int r;
+
+        r = local_path(url, file, &local);
+        if (r != EXIT_OK)
+                return r;
+        larger = reallocarray(pairs->pairs, pairs->n + 1, sizeof(*larger));
+        if (!larger || !remote)
+                return report_error("out of memory");
+        pairs->pairs = larger;
+        larger[pairs->n++] =
+                (bits_file_pair){ .remote_name = TAKE(remote), .local_name = TAKE(local) };
+        return EXIT_OK;
+}
+
+/* One line: the address, white space, the rest is the file. Empty lines and # are skipped. */
+static int pairs_add_line(Pairs *pairs, char *line, const char *from, size_t number)
+{
+        char *url = line + strspn(line, " \t"), *file;
+
+        line[strcspn(line, "\r\n")] = '\0';
+        if (!*url || *url == '#')
+                return EXIT_OK;
+        file = url + strcspn(url, " \t");
+        if (*file)
+                *file++ = '\0';
+        file += strspn(file, " \t");
+        if (!*file)
+                return report_error("%s, line %zu: expected an address, a blank and a file", from,
+                                    number);
+        return pairs_add(pairs, url, file);
+}
+
+static int pairs_read(Pairs *pairs, const char *from)
+{
+        FILE *file = string_equal(from, "-") ? stdin : fopen(from, "re");
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0, number = 0;
+        int r = EXIT_OK;
+
+        if (!file)
+                return report_error("cannot read the list '%s': %s", from, strerror(errno));
+        while (r == EXIT_OK && getline(&line, &size, file) >= 0)
+                r = pairs_add_line(pairs, line, from, ++number);
+        if (r == EXIT_OK && ferror(file))
+                r = report_error("cannot read the list '%s': %s", from, strerror(errno));
+        if (file != stdin)
+                fclose(file);
+        if (r == EXIT_OK && pairs->n == 0)
+                r = report_error("the list '%s' has no files", from);
+        return r;
+}
+
+static int add_pairs(const char *name, const Pairs *pairs)
+{
+        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
+        _cleanup_(bits_job_freep) bits_job *job = NULL;
+        int r;
+
+        r = open_service(&manager);
+        if (r == EXIT_OK)
+                r = open_job(manager, name, &job);
+        if (r != EXIT_OK)
+                return r;
+        if (pairs->n == 1 ? bits_job_add_file(job, pairs->pairs[0].remote_name,
+                                              pairs->pairs[0].local_name) < 0
+                          : bits_job_add_files(job, pairs->pairs, pairs->n) < 0)
+                return report_failure(pairs->n == 1 ? "cannot add the file to job '%s'"
+                                                    : "cannot add the files to job '%s' (none was)",
+                                      name);
+        return EXIT_OK;
+}
+
+int verb_add(int argc, char **argv)
+{
+        enum { FROM = OPTION_OWN };
+        static const struct option options[] = {
+                { "from", required_argument, NULL, FROM },
+                COMMON_OPTIONS,
+        };
+        _cleanup_(pairs_done) Pairs pairs = {};
+        const char *from = NULL;
+        int c, r;
+
+        while ((c = next_option(argc, argv, "h", options)) >= 0) {
+                if (c != FROM)
+                        return usage_error(NULL);
+                from = optarg;
+        }
+        if (argc - optind != (from ? 1 : 3))
+                return usage_error(from ? "--from goes with a job and nothing else"
+                                        : "a job, an address and a file are needed");
+        r = from ? pairs_read(&pairs, from) : pairs_add(&pairs, argv[optind + 1], argv[optind + 2]);
+        if (r != EXIT_OK)
+                return r;
+        return add_pairs(argv[optind], &pairs);
+}
+
+/* ---- resume, suspend, cancel, complete ---- */
+
+typedef int (*JobCall)(bits_job *job, uint32_t *ret_code);
+
+static int call_resume(bits_job *job, uint32_t *ret_code _unused_)
+{
+        return bits_job_resume(job);
+}
+
+static int call_suspend(bits_job *job, uint32_t *ret_code _unused_)
+{
+        return bits_job_suspend(job);
+}
+
+static int call_one(bits_manager *manager, const char *name, const char *verb, JobCall call)
+{
+        _cleanup_(bits_job_freep) bits_job *job = NULL;
+        uint32_t code = 0;
+        int r;
+
+        r = open_job(manager, name, &job);
+        if (r != EXIT_OK)
+                return r;
+        if (call(job, &code) < 0)
+                return report_failure("cannot %s job '%s'", verb, name);
+        report_success_code(bits_job_id(job), code);
+        return EXIT_OK;
+}
+
+/* All are tried; one failure is the result. */
+static int call_each(int argc, char **argv, JobCall call)
+{
+        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
+        int r, result = EXIT_OK;
+
+        while (next_option(argc, argv, "h", no_options) >= 0)
+                return usage_error(NULL);
+        if (argc == optind)
+                return usage_error("which job?");
+        r = open_service(&manager);
+        if (r != EXIT_OK)
+                return r;
+        for (int i = optind; i < argc; i++) {
+                r = call_one(manager, argv[i], argv[0], call);
+                if (r != EXIT_OK)
+                        result = r;
+        }
+        return result;
+}
+
+int verb_resume(int argc, char **argv)
+{
+        return call_each(argc, argv, call_resume);
+}
+
+int verb_suspend(int argc, char **argv)
+{
+        return call_each(argc, argv, call_suspend);
+}
+
+int verb_cancel(int argc, char **argv)
+{
+        return call_each(argc, argv, bits_job_cancel);
+}
+
+int verb_complete(int argc, char **argv)
+{
+        return call_each(argc, argv, bits_job_complete);
+}
+
+/* ---- set ---- */
+
+typedef struct Setting {
+        enum { SET_DISPLAY_NAME, SET_DESCRIPTION, SET_PRIORITY, SET_RETRY_DELAY, SET_TIMEOUT } key;
+        const char *text;
+        uint32_t number;
+        bits_job_priority priority;
+} Setting;
+
+static const char *const setting_keys[] = {
+        [SET_DISPLAY_NAME] = "display-name",   [SET_DESCRIPTION] = "description",
+        [SET_PRIORITY] = "priority",           [SET_RETRY_DELAY] = "minimum-retry-delay",
+        [SET_TIMEOUT] = "no-progress-timeout",
+};
+
+/* 0, or a usage error. */
+static int setting_parse(const char *word, Setting *ret)
+{
+        const char *equals = strchr(word, '=');
+        Setting setting = {};
+        size_t i;
+
+        if (!equals)
+                return usage_error("'%s' is not KEY=VALUE", word);
+        for (i = 0; i < ELEMENTS(setting_keys); i++)
+                if (strlen(setting_keys[i]) == (size_t)(equals - word) &&
+                    strncmp(setting_keys[i], word, strlen(setting_keys[i])) == 0)
+                        break;
+        if (i == ELEMENTS(setting_keys))
+                return usage_error("there is no property '%.*s': display-name, description, "
+                                   "priority, minimum-retry-delay or no-progress-timeout",
+                                   (int)(equals - word), word);
+        setting.key = i;
+        setting.text = equals + 1;
+        if (setting.key == SET_PRIORITY && !parse_priority(setting.text, &setting.priority))
+                return usage_error("'%s' is no priority: foreground, high, normal or low",
+                                   setting.text);
+        if ((setting.key == SET_RETRY_DELAY || setting.key == SET_TIMEOUT) &&
+            !parse_uint32(setting.text, &setting.number))
+                return usage_error("'%s' is no number of seconds", setting.text);
+        *ret = setting;
+        return EXIT_OK;
+}
+
+static int setting_apply(bits_job *job, const Setting *setting)
+{
+        switch (setting->key) {
+        case SET_DISPLAY_NAME:
+                return bits_job_set_display_name(job, setting->text);
+        case SET_DESCRIPTION:
+                return bits_job_set_description(job, setting->text);
+        case SET_PRIORITY:
+                return bits_job_set_priority(job, setting->priority);
+        case SET_RETRY_DELAY:
+                return bits_job_set_minimum_retry_delay(job, setting->number);
+        case SET_TIMEOUT:
+                return bits_job_set_no_progress_timeout(job, setting->number);
+        }
+        return -EINVAL;
+}
+
+int verb_set(int argc, char **argv)
+{
+        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
+        _cleanup_(bits_job_freep) bits_job *job = NULL;
+        _cleanup_free_ Setting *settings = NULL;
+        int r, n;
+
+        while (next_option(argc, argv, "h", no_options) >= 0)
+                return usage_error(NULL);
+        n = argc - optind - 1;
+        if (n < 1)
+                return usage_error(n < 0 ? "which job?" : "nothing to set");
+        settings = calloc((size_t)n, sizeof(*settings));
+        if (!settings)
+                return report_error("out of memory");
+        /* All words are understood before anything is changed. */
+        for (int i = 0; i < n; i++) {
+                r = setting_parse(argv[optind + 1 + i], &settings[i]);
+                if (r != EXIT_OK)
+                        return r;
+        }
+        r = open_service(&manager);
+        if (r == EXIT_OK)
+                r = open_job(manager, argv[optind], &job);
+        for (int i = 0; r == EXIT_OK && i < n; i++)
+                if (setting_apply(job, &settings[i]) < 0)
+                        r = report_failure("cannot set %s", setting_keys[settings[i].key]);
+        return r;
+}

@@ -1,0 +1,163 @@
+/*
+ * bits: the command line of OpenBITS. This file knows the verbs; each verb lives in its own.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "cli/report.h"
+#include "cli/verbs.h"
+
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+bool arg_json = false;
+bool arg_user = false;
+
+static const struct Verb {
+        const char *name;
+        int (*run)(int argc, char **argv);
+        const char *usage;
+        const char *summary;
+} verbs[] = {
+        { "get", verb_get,
+          "[--name NAME] [--priority P] [--detach] [--local-as USER] [--network-as USER] URL "
+          "[FILE]",
+          "fetch a file and show the progress; Ctrl-C leaves it to the background" },
+        { "create", verb_create, "[--type TYPE] [--description TEXT] [--priority P] [NAME]",
+          "make an empty, suspended job and print its id" },
+        { "add", verb_add, "JOB URL FILE | bits add JOB --from LIST|-",
+          "add a file, or all lines 'URL FILE' of a list" },
+        { "resume", verb_resume, "JOB…", "let jobs run" },
+        { "suspend", verb_suspend, "JOB…", "pause jobs" },
+        { "complete", verb_complete, "JOB…", "give the finished files their names; ends the jobs" },
+        { "cancel", verb_cancel, "JOB…", "end jobs and delete what they fetched" },
+        { "wait", verb_wait, "[--timeout SECONDS] JOB…", "wait until jobs are transferred" },
+        { "list", verb_list, "[--all-users]", "list jobs" },
+        { "show", verb_show, "JOB", "show all about a job" },
+        { "set", verb_set, "JOB KEY=VALUE…",
+          "change display-name, description, priority, minimum-retry-delay, no-progress-timeout" },
+        { "token", verb_token,
+          "set JOB [--as USER] | bits token clear JOB | bits token flags JOB FLAGS | bits token "
+          "show "
+          "JOB",
+          "a job's second identity; FLAGS: none, local-file, network, or both with a comma" },
+};
+
+static const struct Verb *current;
+
+static void print_help(FILE *to)
+{
+        if (current) {
+                fprintf(to, "usage: bits %s %s\n", current->name, current->usage);
+                fprintf(to, "%s\n", current->summary);
+                return;
+        }
+        fprintf(to,
+                "usage: bits [--user] [--json] VERB …\n\n"
+                "Downloads in the background, that outlive sign-offs, crashes and reboots.\n\n");
+        for (size_t i = 0; i < ELEMENTS(verbs); i++)
+                fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
+        fprintf(to, "\n"
+                    "  --json    print JSON instead of text\n"
+                    "  --user    use this user's own service (bitsd --user)\n"
+                    "  --help    help, also after a verb\n"
+                    "  --version\n\n"
+                    "JOB is an id, an unambiguous beginning of one, or a display name. More: man "
+                    "bits\n");
+}
+
+int usage_error(const char *format, ...)
+{
+        va_list ap;
+
+        if (format) {
+                fprintf(stderr, "bits: ");
+                va_start(ap, format);
+                vfprintf(stderr, format, ap);
+                va_end(ap);
+                fputc('\n', stderr);
+        }
+        if (current)
+                fprintf(stderr, "usage: bits %s %s\n", current->name, current->usage);
+        else
+                fprintf(stderr,
+                        "usage: bits [--user] [--json] VERB …; 'bits help' lists the verbs\n");
+        return EXIT_USAGE;
+}
+
+int next_option(int argc, char **argv, const char *short_options, const struct option *options)
+{
+        int c;
+
+        for (;;) {
+                c = getopt_long(argc, argv, short_options, options, NULL);
+                switch (c) {
+                case OPTION_JSON:
+                        arg_json = true;
+                        continue;
+                case OPTION_USER:
+                        arg_user = true;
+                        continue;
+                case 'h':
+                case OPTION_HELP:
+                        print_help(stdout);
+                        exit(EXIT_OK);
+                case OPTION_VERSION:
+                        printf("bits (OpenBITS) %s\n", PROJECT_VERSION);
+                        exit(EXIT_OK);
+                default:
+                        return c;
+                }
+        }
+}
+
+int open_service(bits_manager **ret_manager)
+{
+        int r;
+
+        r = arg_user ? bits_manager_open_user(ret_manager) : bits_manager_open(ret_manager);
+        return r < 0 ? report_failure(NULL) : EXIT_OK;
+}
+
+static int run_help(const char *verb)
+{
+        for (size_t i = 0; verb && i < ELEMENTS(verbs); i++)
+                if (string_equal(verb, verbs[i].name))
+                        current = &verbs[i];
+        if (verb && !current)
+                return usage_error("there is no verb '%s'", verb);
+        print_help(stdout);
+        return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+        static const struct option options[] = { COMMON_OPTIONS };
+        int c, r;
+
+        setlocale(LC_ALL, "");
+
+        while ((c = next_option(argc, argv, "+h", options)) >= 0)
+                return usage_error(NULL);
+        argc -= optind;
+        argv += optind;
+        if (argc == 0)
+                return usage_error("what shall be done?");
+        if (string_equal(argv[0], "help"))
+                return run_help(argv[1]);
+
+        for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+                if (!string_equal(argv[0], verbs[i].name))
+                        continue;
+                current = &verbs[i];
+                optind = 0;
+                r = verbs[i].run(argc, argv);
+                /* A full disk behind standard output is a failure too. */
+                if (fflush(stdout) != 0 && r == EXIT_OK) {
+                        fprintf(stderr, "bits: cannot write the output: %s\n", strerror(errno));
+                        r = EXIT_FAILED;
+                }
+                return r;
+        }
+        return usage_error("there is no verb '%s'", argv[0]);
+}

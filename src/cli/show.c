@@ -1,0 +1,477 @@
+/*
+ * bits list and bits show.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "cli/format.h"
+#include "cli/report.h"
+#include "cli/select.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+
+#include <stdio.h>
+
+/* ---- list ---- */
+
+enum {
+        LIST_SHORT_ID,
+        LIST_ID,
+        LIST_NAME,
+        LIST_OWNER,
+        LIST_OWNER_SID,
+        LIST_OWNER_UID,
+        LIST_TYPE,
+        LIST_STATE,
+        LIST_PRIORITY,
+        LIST_PROGRESS,
+        LIST_FILES,
+        LIST_BYTES_TOTAL,
+        LIST_BYTES_TRANSFERRED,
+        LIST_FILES_TOTAL,
+        LIST_FILES_TRANSFERRED,
+        LIST_ERROR,
+        LIST_MAX,
+};
+
+static void list_row(Table *table, const bits_job_summary *job)
+{
+        struct libscols_line *row = table_row(table);
+        char text[FORMAT_SIZE], shorter[SHORT_ID_SIZE];
+        _cleanup_free_ char *owner = format_user(job->owner_uid);
+
+        format_short_id(job->id, shorter);
+        table_cell(table, row, LIST_SHORT_ID, shorter);
+        table_cell(table, row, LIST_ID, job->id);
+        table_cell(table, row, LIST_NAME, job->display_name);
+        table_cell(table, row, LIST_OWNER, owner);
+        table_cell(table, row, LIST_OWNER_SID, job->owner_sid);
+        table_cell_uint64(table, row, LIST_OWNER_UID, job->owner_uid);
+        table_cell(table, row, LIST_TYPE, bits_job_type_name(job->type));
+        table_cell(table, row, LIST_STATE, bits_job_state_name(job->state));
+        table_cell(table, row, LIST_PRIORITY, bits_job_priority_name(job->priority));
+        table_cell(table, row, LIST_PROGRESS,
+                   job->files_total == 0
+                           ? "-"
+                           : format_percent(job->bytes_transferred, job->bytes_total, text));
+        snprintf(text, sizeof(text), "%u/%u", job->files_transferred, job->files_total);
+        table_cell(table, row, LIST_FILES, text);
+        table_cell_size(table, row, LIST_BYTES_TOTAL, job->bytes_total);
+        table_cell_size(table, row, LIST_BYTES_TRANSFERRED, job->bytes_transferred);
+        table_cell_uint64(table, row, LIST_FILES_TOTAL, job->files_total);
+        table_cell_uint64(table, row, LIST_FILES_TRANSFERRED, job->files_transferred);
+        if (job->error_code && !arg_json) {
+                const char *name = bits_code_name(job->error_code);
+
+                table_cell(table, row, LIST_ERROR,
+                           name ? name : format_code(job->error_code, text));
+        } else {
+                table_cell_code(table, row, LIST_ERROR, job->error_code);
+        }
+}
+
+static int print_list(const bits_job_list *list, bool all_users)
+{
+        Column columns[LIST_MAX] = {
+                [LIST_SHORT_ID] = { NULL, "ID", COLUMN_TEXT, false },
+                [LIST_ID] = { "id", NULL, COLUMN_TEXT, true },
+                [LIST_NAME] = { "display-name", "NAME", COLUMN_TEXT, true },
+                [LIST_OWNER] = { NULL, all_users ? "OWNER" : NULL, COLUMN_TEXT, false },
+                [LIST_OWNER_SID] = { "owner", NULL, COLUMN_TEXT, true },
+                [LIST_OWNER_UID] = { "owner-uid", NULL, COLUMN_NUMBER, true },
+                [LIST_TYPE] = { "type", NULL, COLUMN_TEXT, true },
+                [LIST_STATE] = { "state", "STATE", COLUMN_TEXT, true },
+                [LIST_PRIORITY] = { "priority", "PRIORITY", COLUMN_TEXT, true },
+                [LIST_PROGRESS] = { NULL, "PROGRESS", COLUMN_NUMBER, false },
+                [LIST_FILES] = { NULL, "FILES", COLUMN_NUMBER, false },
+                [LIST_BYTES_TOTAL] = { "bytes-total", NULL, COLUMN_NUMBER, true },
+                [LIST_BYTES_TRANSFERRED] = { "bytes-transferred", NULL, COLUMN_NUMBER, true },
+                [LIST_FILES_TOTAL] = { "files-total", NULL, COLUMN_NUMBER, true },
+                [LIST_FILES_TRANSFERRED] = { "files-transferred", NULL, COLUMN_NUMBER, true },
+                [LIST_ERROR] = { "error", "ERROR", COLUMN_TEXT, true },
+        };
+        _cleanup_(table_freep) Table *table = NULL;
+
+        if (bits_job_list_count(list) == 0) {
+                printf(arg_json ? "{\"jobs\": []}\n" : "no jobs\n");
+                return EXIT_OK;
+        }
+        table = table_new("jobs", columns, ELEMENTS(columns), arg_json);
+        if (!table)
+                return EXIT_FAILED;
+        for (size_t i = 0; i < bits_job_list_count(list); i++)
+                list_row(table, bits_job_list_get(list, i));
+        return table_print(table);
+}
+
+int verb_list(int argc, char **argv)
+{
+        enum { ALL_USERS = OPTION_OWN };
+        static const struct option options[] = {
+                { "all-users", no_argument, NULL, ALL_USERS },
+                COMMON_OPTIONS,
+        };
+        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
+        _cleanup_(bits_job_list_freep) bits_job_list *list = NULL;
+        bool all_users = false;
+        int c, r;
+
+        while ((c = next_option(argc, argv, "h", options)) >= 0) {
+                if (c != ALL_USERS)
+                        return usage_error(NULL);
+                all_users = true;
+        }
+        if (argc != optind)
+                return usage_error("'list' takes no names; 'bits show JOB' shows one job");
+        r = open_service(&manager);
+        if (r != EXIT_OK)
+                return r;
+        if (bits_manager_list_jobs(manager, all_users, &list) < 0)
+                return report_failure(all_users ? "cannot list the jobs of all users"
+                                                : "cannot list the jobs");
+        return print_list(list, all_users);
+}
+
+/* ---- show ---- */
+
+typedef struct Shown {
+        const char *id;
+        char *name, *description, *owner_sid, *wait_reason, *helper_sid;
+        uint32_t owner_uid, retry_delay, timeout, error_count, flags;
+        bool helper_known; /* the caller may ask for the helper */
+        bits_job_type type;
+        bits_job_state state;
+        bits_job_priority priority;
+        bits_progress progress;
+        bits_times times;
+        bool has_error;
+        bits_job_error error;
+        bits_file_list *files;
+} Shown;
+
+static void shown_done(Shown *shown)
+{
+        free(shown->name);
+        free(shown->description);
+        free(shown->owner_sid);
+        free(shown->wait_reason);
+        free(shown->helper_sid);
+        bits_job_error_done(&shown->error);
+        bits_file_list_free(shown->files);
+}
+
+/* Somebody else's job: an administrator may read it, but not its helper. */
+static void read_helper(bits_job *job, Shown *shown)
+{
+        _cleanup_(bits_token_options_freep) bits_token_options *options = NULL;
+
+        shown->helper_known =
+                bits_job_query_token_options(job, &options) >= 0 &&
+                bits_token_options_get_helper_token_flags(options, &shown->flags) >= 0 &&
+                bits_token_options_get_helper_token_sid(options, &shown->helper_sid) >= 0;
+}
+
+static int read_job(bits_job *job, Shown *shown)
+{
+        shown->id = bits_job_id(job);
+        if (bits_job_get_display_name(job, &shown->name) < 0 ||
+            bits_job_get_description(job, &shown->description) < 0 ||
+            bits_job_get_owner(job, &shown->owner_sid) < 0 ||
+            bits_job_get_owner_uid(job, &shown->owner_uid) < 0 ||
+            bits_job_get_wait_reason(job, &shown->wait_reason) < 0 ||
+            bits_job_get_type(job, &shown->type) < 0 ||
+            bits_job_get_state(job, &shown->state) < 0 ||
+            bits_job_get_priority(job, &shown->priority) < 0 ||
+            bits_job_get_progress(job, &shown->progress) < 0 ||
+            bits_job_get_times(job, &shown->times) < 0 ||
+            bits_job_get_minimum_retry_delay(job, &shown->retry_delay) < 0 ||
+            bits_job_get_no_progress_timeout(job, &shown->timeout) < 0 ||
+            bits_job_get_error_count(job, &shown->error_count) < 0 ||
+            bits_job_list_files(job, &shown->files) < 0)
+                return report_failure("cannot read job %.8s", shown->id);
+        shown->has_error = bits_job_get_error(job, &shown->error) >= 0;
+        read_helper(job, shown);
+        return EXIT_OK;
+}
+
+static Table *files_table(const Shown *shown, bool json)
+{
+        enum { REMOTE, LOCAL, TEMPORARY, TOTAL, TRANSFERRED, COMPLETED };
+        static const Column columns[] = {
+                [REMOTE] = { "remote-name", "REMOTE", COLUMN_TEXT, true },
+                [LOCAL] = { "local-name", "LOCAL", COLUMN_TEXT, true },
+                [TEMPORARY] = { "temporary-name", NULL, COLUMN_TEXT, true },
+                [TOTAL] = { "bytes-total", "SIZE", COLUMN_NUMBER, true },
+                [TRANSFERRED] = { "bytes-transferred", "TRANSFERRED", COLUMN_NUMBER, true },
+                [COMPLETED] = { "completed", "COMPLETED", COLUMN_BOOLEAN, true },
+        };
+        Table *table = table_new("files", columns, ELEMENTS(columns), json);
+
+        for (size_t i = 0; table && i < bits_file_list_count(shown->files); i++) {
+                const bits_file_info *file = bits_file_list_get(shown->files, i);
+                struct libscols_line *row = table_row(table);
+
+                table_cell(table, row, REMOTE, file->remote_name);
+                table_cell(table, row, LOCAL, file->local_name);
+                table_cell(table, row, TEMPORARY,
+                           string_empty(file->temporary_name) ? NULL : file->temporary_name);
+                table_cell_size(table, row, TOTAL, file->bytes_total);
+                table_cell_size(table, row, TRANSFERRED, file->bytes_transferred);
+                table_cell_boolean(table, row, COMPLETED, file->completed);
+        }
+        return table;
+}
+
+/* The identity that does one half of the work, in words. */
+static char *identity_text(const Shown *shown, uint32_t flag)
+{
+        _cleanup_free_ char *user = NULL;
+        uint32_t uid;
+        char *text;
+
+        if (!shown->helper_known || !(shown->flags & flag)) {
+                user = format_user(shown->owner_uid);
+                return user && asprintf(&text, "owner, %s", user) >= 0 ? text : NULL;
+        }
+        if (!shown->helper_sid)
+                return strdup("helper, but the job holds no helper token: 'bits token set'");
+        if (!parse_user_sid(shown->helper_sid, &uid))
+                return asprintf(&text, "helper, %s", shown->helper_sid) >= 0 ? text : NULL;
+        user = format_user(uid);
+        return user && asprintf(&text, "helper, %s", user) >= 0 ? text : NULL;
+}
+
+static void line(const char *key, const char *text)
+{
+        _cleanup_free_ char *safe = format_safe(text ? text : "");
+
+        printf("%-20s %s\n", key, safe ? safe : "");
+}
+
+static void print_error_lines(const Shown *shown)
+{
+        char text[96], buffer[256], shorter[SHORT_ID_SIZE];
+        const char *name = bits_code_name(shown->error.code), *advice;
+
+        snprintf(text, sizeof(text), "%s (0x%08X), %s", name ? name : "unknown code",
+                 shown->error.code, format_context(shown->error.context));
+        line("error", text);
+        line("", shown->error.text);
+        if (!string_empty(shown->error.remote_name))
+                line("", shown->error.remote_name);
+        if (!string_empty(shown->error.local_name))
+                line("", shown->error.local_name);
+        format_short_id(shown->id, shorter);
+        advice = advice_for(shown->error.code, shorter, buffer, sizeof(buffer));
+        if (advice)
+                line("advice", advice);
+}
+
+static void print_progress_line(const Shown *shown)
+{
+        char done[FORMAT_SIZE], total[FORMAT_SIZE], percent[FORMAT_SIZE], text[160];
+        const bits_progress *p = &shown->progress;
+
+        snprintf(text, sizeof(text), "%s of %s (%s), %u of %u files",
+                 format_size(p->bytes_transferred, done), format_size(p->bytes_total, total),
+                 p->files_total ? format_percent(p->bytes_transferred, p->bytes_total, percent)
+                                : "-",
+                 p->files_transferred, p->files_total);
+        line("progress", text);
+}
+
+static int print_text(const Shown *shown)
+{
+        _cleanup_free_ char *owner = format_user(shown->owner_uid);
+        _cleanup_free_ char *local = identity_text(shown, BITS_TOKEN_LOCAL_FILE);
+        _cleanup_free_ char *network = identity_text(shown, BITS_TOKEN_NETWORK);
+        _cleanup_(table_freep) Table *table = NULL;
+        char text[FORMAT_SIZE];
+
+        line("id", shown->id);
+        line("display-name", shown->name);
+        if (!string_empty(shown->description))
+                line("description", shown->description);
+        line("owner", owner);
+        line("type", bits_job_type_name(shown->type));
+        line("state", bits_job_state_name(shown->state));
+        if (!string_empty(shown->wait_reason))
+                line("waits", shown->wait_reason);
+        if (shown->has_error)
+                print_error_lines(shown);
+        line("priority", bits_job_priority_name(shown->priority));
+        print_progress_line(shown);
+        line("created", format_time(shown->times.creation, text));
+        line("modified", format_time(shown->times.modification, text));
+        line("transferred", format_time(shown->times.transfer_completion, text));
+        printf("%-20s %u s\n", "minimum-retry-delay", shown->retry_delay);
+        printf("%-20s %u s\n", "no-progress-timeout", shown->timeout);
+        printf("%-20s %u\n", "error-count", shown->error_count);
+        line("helper-flags",
+             shown->helper_known ? token_flags_text(shown->flags, text) : "only the owner may ask");
+        line("helper-sid", !shown->helper_known ? "only the owner may ask"
+                           : shown->helper_sid  ? shown->helper_sid
+                                                : "none");
+        line("local files as", local);
+        line("network as", network);
+        if (bits_file_list_count(shown->files) == 0) {
+                printf("\nno files: bits add %.8s URL FILE\n", shown->id);
+                return EXIT_OK;
+        }
+        putchar('\n');
+        table = files_table(shown, false);
+        return table ? table_print(table) : EXIT_FAILED;
+}
+
+static char *error_json(const Shown *shown)
+{
+        enum { CONTEXT, CODE, NAME, TEXT, REMOTE, LOCAL };
+        static const Column columns[] = {
+                [CONTEXT] = { "context", NULL, COLUMN_NUMBER, true },
+                [CODE] = { "code", NULL, COLUMN_TEXT, true },
+                [NAME] = { "name", NULL, COLUMN_TEXT, true },
+                [TEXT] = { "text", NULL, COLUMN_TEXT, true },
+                [REMOTE] = { "remote-name", NULL, COLUMN_TEXT, true },
+                [LOCAL] = { "local-name", NULL, COLUMN_TEXT, true },
+        };
+        _cleanup_(table_freep) Table *table = table_new("error", columns, ELEMENTS(columns), true);
+        struct libscols_line *row;
+
+        if (!table)
+                return NULL;
+        if (shown->has_error) {
+                row = table_row(table);
+                table_cell_uint64(table, row, CONTEXT, shown->error.context);
+                table_cell_code(table, row, CODE, shown->error.code);
+                table_cell(table, row, NAME, bits_code_name(shown->error.code));
+                table_cell(table, row, TEXT, shown->error.text);
+                table_cell(table, row, REMOTE, shown->error.remote_name);
+                table_cell(table, row, LOCAL, shown->error.local_name);
+        }
+        return table_json_object(table);
+}
+
+enum {
+        SHOW_ID,
+        SHOW_NAME,
+        SHOW_DESCRIPTION,
+        SHOW_OWNER,
+        SHOW_OWNER_UID,
+        SHOW_TYPE,
+        SHOW_STATE,
+        SHOW_WAIT_REASON,
+        SHOW_PRIORITY,
+        SHOW_BYTES_TOTAL,
+        SHOW_BYTES_TRANSFERRED,
+        SHOW_FILES_TOTAL,
+        SHOW_FILES_TRANSFERRED,
+        SHOW_CREATION,
+        SHOW_MODIFICATION,
+        SHOW_COMPLETION,
+        SHOW_RETRY_DELAY,
+        SHOW_TIMEOUT,
+        SHOW_ERROR_COUNT,
+        SHOW_HELPER_FLAGS,
+        SHOW_HELPER_SID,
+        SHOW_ERROR,
+        SHOW_FILES,
+        SHOW_MAX,
+};
+
+static const Column show_columns[SHOW_MAX] = {
+        [SHOW_ID] = { "id", NULL, COLUMN_TEXT, true },
+        [SHOW_NAME] = { "display-name", NULL, COLUMN_TEXT, true },
+        [SHOW_DESCRIPTION] = { "description", NULL, COLUMN_TEXT, true },
+        [SHOW_OWNER] = { "owner", NULL, COLUMN_TEXT, true },
+        [SHOW_OWNER_UID] = { "owner-uid", NULL, COLUMN_NUMBER, true },
+        [SHOW_TYPE] = { "type", NULL, COLUMN_TEXT, true },
+        [SHOW_STATE] = { "state", NULL, COLUMN_TEXT, true },
+        [SHOW_WAIT_REASON] = { "wait-reason", NULL, COLUMN_TEXT, true },
+        [SHOW_PRIORITY] = { "priority", NULL, COLUMN_TEXT, true },
+        [SHOW_BYTES_TOTAL] = { "bytes-total", NULL, COLUMN_NUMBER, true },
+        [SHOW_BYTES_TRANSFERRED] = { "bytes-transferred", NULL, COLUMN_NUMBER, true },
+        [SHOW_FILES_TOTAL] = { "files-total", NULL, COLUMN_NUMBER, true },
+        [SHOW_FILES_TRANSFERRED] = { "files-transferred", NULL, COLUMN_NUMBER, true },
+        [SHOW_CREATION] = { "creation-time", NULL, COLUMN_NUMBER, true },
+        [SHOW_MODIFICATION] = { "modification-time", NULL, COLUMN_NUMBER, true },
+        [SHOW_COMPLETION] = { "transfer-completion-time", NULL, COLUMN_NUMBER, true },
+        [SHOW_RETRY_DELAY] = { "minimum-retry-delay", NULL, COLUMN_NUMBER, true },
+        [SHOW_TIMEOUT] = { "no-progress-timeout", NULL, COLUMN_NUMBER, true },
+        [SHOW_ERROR_COUNT] = { "error-count", NULL, COLUMN_NUMBER, true },
+        [SHOW_HELPER_FLAGS] = { "helper-flags", NULL, COLUMN_TEXT, true },
+        [SHOW_HELPER_SID] = { "helper-sid", NULL, COLUMN_TEXT, true },
+        [SHOW_ERROR] = { "error", NULL, COLUMN_NUMBER, true },
+        [SHOW_FILES] = { "files", NULL, COLUMN_NUMBER, true },
+};
+
+static void show_row(Table *table, const Shown *shown)
+{
+        struct libscols_line *row = table_row(table);
+        char text[FORMAT_SIZE];
+
+        table_cell(table, row, SHOW_ID, shown->id);
+        table_cell(table, row, SHOW_NAME, shown->name);
+        table_cell(table, row, SHOW_DESCRIPTION, shown->description);
+        table_cell(table, row, SHOW_OWNER, shown->owner_sid);
+        table_cell_uint64(table, row, SHOW_OWNER_UID, shown->owner_uid);
+        table_cell(table, row, SHOW_TYPE, bits_job_type_name(shown->type));
+        table_cell(table, row, SHOW_STATE, bits_job_state_name(shown->state));
+        table_cell(table, row, SHOW_WAIT_REASON,
+                   string_empty(shown->wait_reason) ? NULL : shown->wait_reason);
+        table_cell(table, row, SHOW_PRIORITY, bits_job_priority_name(shown->priority));
+        table_cell_size(table, row, SHOW_BYTES_TOTAL, shown->progress.bytes_total);
+        table_cell_size(table, row, SHOW_BYTES_TRANSFERRED, shown->progress.bytes_transferred);
+        table_cell_uint64(table, row, SHOW_FILES_TOTAL, shown->progress.files_total);
+        table_cell_uint64(table, row, SHOW_FILES_TRANSFERRED, shown->progress.files_transferred);
+        table_cell_uint64(table, row, SHOW_CREATION, shown->times.creation);
+        table_cell_uint64(table, row, SHOW_MODIFICATION, shown->times.modification);
+        if (shown->times.transfer_completion)
+                table_cell_uint64(table, row, SHOW_COMPLETION, shown->times.transfer_completion);
+        table_cell_uint64(table, row, SHOW_RETRY_DELAY, shown->retry_delay);
+        table_cell_uint64(table, row, SHOW_TIMEOUT, shown->timeout);
+        table_cell_uint64(table, row, SHOW_ERROR_COUNT, shown->error_count);
+        table_cell(table, row, SHOW_HELPER_FLAGS,
+                   shown->helper_known ? token_flags_text(shown->flags, text) : NULL);
+        table_cell(table, row, SHOW_HELPER_SID, shown->helper_sid);
+}
+
+static int print_json(const Shown *shown)
+{
+        _cleanup_(table_freep) Table *table = NULL, *files = NULL;
+        _cleanup_free_ char *files_text = NULL, *error_text = error_json(shown);
+        struct libscols_line *row;
+
+        table = table_new("jobs", show_columns, ELEMENTS(show_columns), true);
+        files = files_table(shown, true);
+        if (!table || !files)
+                return EXIT_FAILED;
+        files_text = table_json_array(files);
+        if (!error_text || !files_text)
+                return report_error("out of memory");
+        show_row(table, shown);
+        row = table_get_row(table, 0);
+        table_cell(table, row, SHOW_ERROR, error_text);
+        table_cell(table, row, SHOW_FILES, files_text);
+        return table_print(table);
+}
+
+int verb_show(int argc, char **argv)
+{
+        static const struct option options[] = { COMMON_OPTIONS };
+        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
+        _cleanup_(bits_job_freep) bits_job *job = NULL;
+        _cleanup_(shown_done) Shown shown = {};
+        int r;
+
+        while (next_option(argc, argv, "h", options) >= 0)
+                return usage_error(NULL);
+        if (argc - optind != 1)
+                return usage_error(argc == optind ? "which job?" : "one job at a time");
+        r = open_service(&manager);
+        if (r == EXIT_OK)
+                r = open_job(manager, argv[optind], &job);
+        if (r == EXIT_OK)
+                r = read_job(job, &shown);
+        if (r != EXIT_OK)
+                return r;
+        return arg_json ? print_json(&shown) : print_text(&shown);
+}

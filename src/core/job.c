@@ -1,0 +1,303 @@
+#include "core/job.h"
+
+#include "basic/fd.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+
+void token_free(Token *token)
+{
+        if (!token)
+                return;
+        fd_close(token->fd);
+        free(token->session);
+        free(token);
+}
+
+static void format_id(const uint8_t b[JOB_ID_BYTES], char ret[JOB_ID_CHARACTERS + 1])
+{
+        snprintf(ret, JOB_ID_CHARACTERS + 1,
+                 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+                 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+                 b[15]);
+}
+
+bool job_id_parse(const char *text, char ret_id[JOB_ID_CHARACTERS + 1])
+{
+        uint8_t bytes[JOB_ID_BYTES] = { 0 };
+        size_t n = 0, length = text ? strlen(text) : 0;
+
+        if (length >= 2 && text[0] == '{' && text[length - 1] == '}') {
+                text++;
+                length -= 2;
+        }
+        if (length != JOB_ID_CHARACTERS && length != 2 * JOB_ID_BYTES)
+                return false;
+        for (size_t i = 0; i < length; i++) {
+                bool hyphen =
+                        length == JOB_ID_CHARACTERS && (i == 8 || i == 13 || i == 18 || i == 23);
+                int c = tolower((unsigned char)text[i]);
+
+                if (hyphen != (c == '-') || (!hyphen && !isxdigit(c)))
+                        return false;
+                if (hyphen)
+                        continue;
+                bytes[n / 2] = (uint8_t)(bytes[n / 2] << 4 | (c <= '9' ? c - '0' : c - 'a' + 10));
+                n++;
+        }
+        format_id(bytes, ret_id);
+        return true;
+}
+
+void job_id_compact(const char *id, char ret[2 * JOB_ID_BYTES + 1])
+{
+        size_t n = 0;
+
+        for (; *id && n < 2 * JOB_ID_BYTES; id++)
+                if (*id != '-')
+                        ret[n++] = *id;
+        ret[n] = 0;
+}
+
+int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const char *display_name,
+            uint64_t now_realtime, Job **ret)
+{
+        _cleanup_(job_freep) Job *job = calloc(1, sizeof(*job));
+        uint8_t bytes[JOB_ID_BYTES];
+
+        if (!job)
+                return -ENOMEM;
+        TAILQ_INIT(&job->handles);
+        memcpy(bytes, random, sizeof(bytes));
+        bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
+        bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+        format_id(bytes, job->id);
+        job->owner = owner;
+        job->type = type;
+        job->priority = PRIORITY_NORMAL;
+        job->state = STATE_SUSPENDED;
+        job->minimum_retry_delay = DEFAULT_MINIMUM_RETRY_DELAY;
+        job->no_progress_timeout = DEFAULT_NO_PROGRESS_TIMEOUT;
+        job->created = job->modified = now_realtime;
+        job->fault_file = NO_FILE;
+        job->display_name = strdup(display_name);
+        job->description = strdup("");
+        if (!job->display_name || !job->description)
+                return -ENOMEM;
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
+void job_free(Job *job)
+{
+        if (!job)
+                return;
+        for (size_t i = 0; i < job->n_files; i++)
+                file_free(job->files[i]);
+        free(job->files);
+        free(job->display_name);
+        free(job->description);
+        fault_done(&job->fault);
+        token_free(job->token);
+        free(job);
+}
+
+/* ".<name>.bits-<12 digits>", the name cut so that the whole is one legal component. */
+static char *make_temporary_name(const char *local_name, const uint8_t random[6])
+{
+        enum { SUFFIX = 6 + 12, FRAME = 1 + SUFFIX };
+        const char *name = strrchr(local_name, '/');
+        size_t length;
+        char *r;
+
+        name = name ? name + 1 : local_name;
+        length = MIN(strlen(name), (size_t)NAME_MAX - FRAME);
+        /* never cut inside a character */
+        while (length > 0 && length < strlen(name) && ((unsigned char)name[length] & 0xc0) == 0x80)
+                length--;
+        if (asprintf(&r, ".%.*s.bits-%02x%02x%02x%02x%02x%02x", (int)length, name, random[0],
+                     random[1], random[2], random[3], random[4], random[5]) < 0)
+                return NULL;
+        return r;
+}
+
+int file_new(const char *remote_name, const char *local_name, const uint8_t random[6], File **ret)
+{
+        _cleanup_(file_freep) File *file = calloc(1, sizeof(*file));
+
+        if (!file)
+                return -ENOMEM;
+        file->total = JOB_SIZE_UNKNOWN;
+        file->remote_name = strdup(remote_name);
+        file->local_name = strdup(local_name);
+        file->temporary_name = make_temporary_name(local_name, random);
+        if (!file->remote_name || !file->local_name || !file->temporary_name)
+                return -ENOMEM;
+        *ret = TAKE_PTR(file);
+        return 0;
+}
+
+void file_free(File *file)
+{
+        if (!file)
+                return;
+        free(file->remote_name);
+        free(file->local_name);
+        free(file->temporary_name);
+        free(file->etag);
+        free(file->last_modified);
+        free(file);
+}
+
+int job_append_file(Job *job, File *file)
+{
+        if (job->n_files == job->files_room) {
+                size_t room = MAX(job->files_room * 2, (size_t)4);
+                File **files = reallocarray(job->files, room, sizeof(*files));
+
+                if (!files)
+                        return -ENOMEM;
+                job->files = files;
+                job->files_room = room;
+        }
+        file->job = job;
+        file->index = (uint32_t)job->n_files;
+        job->files[job->n_files++] = file;
+        job->bytes_written += file->written;
+        if (file->total == JOB_SIZE_UNKNOWN)
+                job->n_unknown++;
+        else
+                job->bytes_total += file->total;
+        if (file->transferred)
+                job->n_transferred++;
+        return 0;
+}
+
+BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime)
+{
+        JobState next = STATE_INVALID;
+        BitsCode code = job_state_next(job->state, event, &next);
+
+        if (code != 0)
+                return code;
+        if (next == job->state)
+                return 0;
+        job->state = next;
+        job->modified = now_realtime;
+        if (next == STATE_TRANSFERRED)
+                job->transfer_completed = now_realtime;
+        if (next == STATE_ERROR || next == STATE_TRANSIENT_ERROR)
+                job->error_count++;
+        else if (next == STATE_TRANSFERRING || next == STATE_TRANSFERRED) {
+                fault_done(&job->fault);
+                job->fault_file = NO_FILE;
+        }
+        return 0;
+}
+
+JobEvent job_resume_event(const Job *job)
+{
+        if (job->n_files == 0)
+                return EVENT_RESUME_EMPTY;
+        return job->n_transferred == job->n_files ? EVENT_RESUME_TRANSFERRED : EVENT_RESUME;
+}
+
+void job_set_fault(Job *job, const File *file, ErrorContext context, BitsCode code,
+                   const char *detail)
+{
+        fault_done(&job->fault);
+        job->fault.context = context;
+        job->fault.code = code;
+        /* A sentence that cannot be kept is the smaller loss. */
+        job->fault.detail = string_empty(detail) ? NULL : strdup(detail);
+        job->fault_file = file ? (int64_t)file->index : NO_FILE;
+}
+
+void file_set_written(File *file, uint64_t written)
+{
+        if (file->job)
+                file->job->bytes_written += written - file->written;
+        file->written = written;
+        if (file->kept > written)
+                file->kept = written;
+}
+
+void file_set_kept(File *file, uint64_t kept)
+{
+        if (file->written < kept)
+                file_set_written(file, kept);
+        file->kept = kept;
+}
+
+void file_set_total(File *file, uint64_t total)
+{
+        Job *job = file->job;
+
+        if (job && file->total == JOB_SIZE_UNKNOWN)
+                job->n_unknown--;
+        else if (job)
+                job->bytes_total -= file->total;
+        file->total = total;
+        if (job && total == JOB_SIZE_UNKNOWN)
+                job->n_unknown++;
+        else if (job)
+                job->bytes_total += total;
+}
+
+void file_set_transferred(File *file, bool transferred)
+{
+        if (file->job && transferred && !file->transferred)
+                file->job->n_transferred++;
+        else if (file->job && !transferred && file->transferred)
+                file->job->n_transferred--;
+        file->transferred = transferred;
+}
+
+static int replace_text(char **text, const char *value)
+{
+        char *copy = NULL;
+
+        if (string_equal(*text, value) || (!*text && string_empty(value)))
+                return 0;
+        if (!string_empty(value) && !(copy = strdup(value)))
+                return -ENOMEM;
+        free(*text);
+        *text = copy;
+        return 0;
+}
+
+int file_set_version(File *file, const char *etag, const char *last_modified, bool resumable)
+{
+        int r = replace_text(&file->etag, etag);
+
+        if (r >= 0)
+                r = replace_text(&file->last_modified, last_modified);
+        file->resumable = r >= 0 && resumable;
+        return r;
+}
+
+void file_reset(File *file)
+{
+        file_set_written(file, 0);
+        file_set_total(file, JOB_SIZE_UNKNOWN);
+        file_set_transferred(file, false);
+        (void)file_set_version(file, NULL, NULL, false);
+        file->modification_time = 0;
+        file->device = file->inode = 0;
+}
+
+bool file_can_resume(const File *file)
+{
+        return file->resumable && file->inode != 0;
+}
+
+uint64_t job_bytes_total(const Job *job)
+{
+        return job->n_unknown > 0 ? JOB_SIZE_UNKNOWN : job->bytes_total;
+}
+
+Actor job_actor(const Job *job, Purpose purpose)
+{
+        return identity_for(job->token_flags, job->token != NULL, purpose);
+}

@@ -1,0 +1,164 @@
+/*
+ * The model of a job and its files: what is stored, what is shown, and the rules that keep the
+ * numbers consistent. No I/O: the engine and the bus change a job through these functions only, and
+ * mark it dirty for the store.
+ *
+ * Invariants: kept <= written for every file; a file that is `transferred` has every byte kept; the
+ * counters of the job are the sums over its files; the state moves in job_transition() alone.
+ */
+#pragma once
+
+#include "core/helper.h"
+#include "core/identity.h"
+#include "core/schedule.h"
+#include "core/state.h"
+
+#include <sys/queue.h>
+
+enum {
+        JOB_ID_CHARACTERS = 36, /* 8-4-4-4-12 hexadecimal digits */
+        JOB_ID_BYTES = 16,
+        DEFAULT_MINIMUM_RETRY_DELAY = 600, /* s */
+        LEAST_MINIMUM_RETRY_DELAY = 5,
+        DEFAULT_NO_PROGRESS_TIMEOUT = 1209600,
+        NO_FILE = -1,
+};
+
+#define JOB_SIZE_UNKNOWN UINT64_MAX
+
+typedef struct Job Job;
+
+/* A helper token as bitsd holds it: the descriptor is the token, the rest is what the broker said
+   about it. */
+typedef struct Token {
+        int fd; /* owned */
+        uint64_t cookie;
+        uid_t uid;
+        gid_t gid;
+        char *session; /* owned, "" outside any */
+} Token;
+
+void token_free(Token *token);
+DEFINE_CLEANUP(Token, token_free);
+
+typedef struct File {
+        Job *job;
+        uint32_t index; /* from 0, in the order added */
+        uint64_t row;   /* in the store, 0: not there yet */
+
+        char *remote_name;
+        char *local_name;
+        char *temporary_name; /* one component, beside the local name */
+
+        uint64_t device, inode; /* of the temporary file, 0: none made yet */
+        uint64_t kept;          /* first bytes that would survive a power cut */
+        uint64_t written;       /* first bytes that are in the file */
+        uint64_t total;         /* JOB_SIZE_UNKNOWN until the server said it */
+        char *etag;             /* of the version these bytes are from; NULL unknown */
+        char *last_modified;
+        uint64_t modification_time; /* s since 1970, 0 unknown */
+        bool resumable;
+        bool transferred;
+        bool completed; /* has its final name */
+
+        uint64_t stored_kept; /* what the store would say after a crash now */
+        bool dirty;
+        TAILQ_ENTRY(File) dirty_entries;
+
+        struct Transfer *transfer; /* the engine's, while it works on the file */
+} File;
+
+/* A call that takes more than one step and is finished after a crash. */
+typedef enum PendingCall {
+        PENDING_NONE,
+        PENDING_COMPLETE,
+        PENDING_CANCEL,
+        PENDING_MAX,
+        PENDING_INVALID = -1,
+} PendingCall;
+
+struct Job {
+        TAILQ_ENTRY(Job) table_entries; /* of the table of all jobs */
+        uint64_t row;
+        char id[JOB_ID_CHARACTERS + 1];
+        uid_t owner;
+
+        JobType type;
+        JobPriority priority;
+        JobState state;
+        PendingCall pending;
+        char *display_name;
+        char *description;
+        uint32_t minimum_retry_delay; /* s */
+        uint32_t no_progress_timeout; /* s */
+        uint32_t token_flags;
+        Token *token;
+
+        uint64_t created, modified, transfer_completed; /* µs since 1970 */
+        uint32_t error_count;
+        Fault fault; /* code 0: none */
+        int64_t fault_file;
+
+        File **files;
+        size_t n_files, files_room;
+        size_t n_transferred;   /* files */
+        size_t n_unknown;       /* files of unknown size */
+        uint64_t bytes_written; /* sum over the files */
+        uint64_t bytes_total;   /* sum over the files of known size */
+
+        bool dirty;
+        TAILQ_ENTRY(Job) dirty_entries;
+
+        ScheduleEntry schedule;
+        struct EngineJob *engine;               /* the engine's */
+        struct Finish *finish;                  /* Complete or Cancel under way */
+        TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
+        struct JobNews *news;
+};
+
+/* A new suspended job with BITS's defaults. `random` gives its id (version 4). 0 or -ENOMEM. */
+int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const char *display_name,
+            uint64_t now_realtime, Job **ret);
+void job_free(Job *job);
+DEFINE_CLEANUP(Job, job_free);
+
+/* Reads "8-4-4-4-12" or 32 digits, with or without braces, any case, into lower-case id text. */
+bool job_id_parse(const char *text, char ret_id[JOB_ID_CHARACTERS + 1]);
+/* The id without hyphens, as in object paths. */
+void job_id_compact(const char *id, char ret[2 * JOB_ID_BYTES + 1]);
+
+/* Makes a file; the names must have passed policy_check_…. `random` goes into the temporary name.
+   Not yet part of a job. */
+int file_new(const char *remote_name, const char *local_name, const uint8_t random[6], File **ret);
+void file_free(File *file);
+DEFINE_CLEANUP(File, file_free);
+/* The job owns it from now on; its counters follow. 0 or -ENOMEM. */
+int job_append_file(Job *job, File *file);
+
+/* The only place where a state changes. 0, or the code that the call answers with. Clears the fault
+   when the job leaves an error state. */
+BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime);
+/* The event that Resume is for this job now. */
+JobEvent job_resume_event(const Job *job);
+
+/* Sets the fault that EVENT_FAILED_… then makes visible. `file` may be NULL; `detail` is copied. */
+void job_set_fault(Job *job, const File *file, ErrorContext context, BitsCode code,
+                   const char *detail);
+
+/* Progress of one file, with the job's counters. written >= kept. */
+void file_set_written(File *file, uint64_t written);
+void file_set_kept(File *file, uint64_t kept); /* written follows if it was behind */
+void file_set_total(File *file, uint64_t total);
+void file_set_transferred(File *file, bool transferred);
+/* What the server said about the version; NULL or "" for unknown. 0 or -ENOMEM. */
+int file_set_version(File *file, const char *etag, const char *last_modified, bool resumable);
+/* From zero, with a new temporary file: another version, or the old file is gone. */
+void file_reset(File *file);
+/* True when the bytes kept can be continued. */
+bool file_can_resume(const File *file);
+
+/* JOB_SIZE_UNKNOWN as soon as any file's size is unknown. */
+uint64_t job_bytes_total(const Job *job);
+
+/* Who acts: fills in the uid; ACTOR_MISSING when a token is needed and not there. */
+Actor job_actor(const Job *job, Purpose purpose);

@@ -1,0 +1,85 @@
+/*
+ * fsync() wants a descriptor that was opened for reading, which a directory without read permission
+ * (a drop box) does not give. There an unnamed file in the directory stands in and its whole file
+ * system is synced: slower, and as safe. The descriptors, not paths, are kept, so that a directory
+ * renamed in between is still the one that gets synced.
+ */
+#include "file/changed.h"
+
+#include "basic/fd.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int sync_one(const ChangedDirectory *d)
+{
+        if (!d->whole && fsync(d->fd) == 0)
+                return 0;
+        /* EINVAL: this file system syncs no directories by themselves. */
+        if (!d->whole && errno != EINVAL)
+                return -errno;
+        return syncfs(d->fd) < 0 ? -errno : 0;
+}
+
+static void sync_oldest(Changed *changed)
+{
+        int r = sync_one(&changed->items[0]);
+
+        if (r < 0 && changed->error == 0)
+                changed->error = r;
+        fd_close(changed->items[0].fd);
+        changed->count--;
+        memmove(changed->items, changed->items + 1, changed->count * sizeof(changed->items[0]));
+}
+
+void changed_done(Changed *changed)
+{
+        for (size_t i = 0; i < changed->count; i++)
+                fd_close(changed->items[i].fd);
+        *changed = (Changed){ 0 };
+}
+
+static int open_for_sync(int directory, bool *ret_whole)
+{
+        int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        *ret_whole = false;
+        if (fd >= 0 || errno != EACCES)
+                return fd < 0 ? -errno : fd;
+        fd = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+        *ret_whole = true;
+        /* Where unnamed files do not exist, the missing permission is what people can repair. */
+        return fd < 0 ? -EACCES : fd;
+}
+
+int changed_add(Changed *changed, int directory)
+{
+        struct stat st;
+        bool whole;
+        int fd;
+
+        if (fstat(directory, &st) < 0)
+                return -errno;
+        for (size_t i = changed->count; i-- > 0;)
+                if (changed->items[i].inode == st.st_ino && changed->items[i].device == st.st_dev)
+                        return 0;
+        fd = open_for_sync(directory, &whole);
+        if (fd < 0)
+                return fd;
+        if (changed->count == CHANGED_MAX)
+                sync_oldest(changed);
+        changed->items[changed->count++] = (ChangedDirectory){ fd, st.st_dev, st.st_ino, whole };
+        return 0;
+}
+
+int changed_sync(Changed *changed)
+{
+        int error;
+
+        while (changed->count > 0)
+                sync_oldest(changed);
+        error = changed->error;
+        changed->error = 0;
+        return error;
+}

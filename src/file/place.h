@@ -1,0 +1,46 @@
+/*
+ * The work on local files: check a destination, make or find the temporary file beside it, give it
+ * its final name, remove it. Everything happens with the rights of the calling process.
+ *
+ * A local name is an absolute path. Symbolic links are followed in its directory part, except the
+ * kernel's magic ones (/proc/self/fd/3), which would lead through a descriptor past all permissions;
+ * the last component is never followed. A temporary name is one component that begins with a dot.
+ *
+ * All functions return 0 or -errno. -EINVAL: not such a name. -EISDIR: the local name ends in "/",
+ * "/." or "/..", or a directory has it. -ENAMETOOLONG: the path or a component is too long.
+ */
+#pragma once
+
+#include "file/changed.h"
+
+typedef struct PlaceRequest {
+        const char *local_name;
+        const char *temporary_name;
+        uint64_t device, inode; /* of the recorded temporary file; 0 and 0: none is recorded */
+} PlaceRequest;
+
+typedef struct PlaceOpened {
+        int fd; /* the caller's, open for writing */
+        bool fresh;
+        uint64_t device, inode, size;
+} PlaceOpened;
+
+/* Could a file be made in this directory and take this name? -ENOENT, -ENOTDIR, -EACCES, -EROFS:
+   the directory says no. -EISDIR, -EINVAL: the name belongs to a directory, or to a device, FIFO or
+   socket. -EACCES, -EPERM, -EBUSY: the name belongs to a file that may not be replaced (another
+   user's in a sticky directory; an immutable one; a mount point). A regular file or a symbolic link
+   is fine: it will be replaced. */
+int place_check(const char *local_name);
+
+/* Opens the recorded temporary file, or makes a new one when none is recorded or it is no longer
+   there. -EEXIST: something that is not ours has the temporary name. */
+int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
+
+/* Sets the modification time (seconds since 1970, 0: leave it) where the owner allows, and renames
+   the recorded temporary file to the local name. Success also when that had been done before.
+   -ESTALE: neither name holds the recorded file. */
+int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modification_time);
+
+/* Removes the temporary file; success also when it, or its directory, is not there. -ESTALE: another
+   file has its name (nothing recorded: one that is not ours alone), which was left alone. */
+int place_discard(Changed *changed, const PlaceRequest *request);

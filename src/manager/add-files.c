@@ -1,0 +1,192 @@
+#include "manager/add-files.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+struct AddFiles {
+        BusContext *context;
+        sd_bus_message *call;
+        char job_id[JOB_ID_CHARACTERS + 1];
+        Worker *worker;
+        File **files;
+        size_t n_files, room;
+        size_t unanswered;
+        BitsCode failure;
+        char *detail;
+};
+
+/* One check under way. */
+typedef struct Check {
+        AddFiles *add;
+        const File *file;
+} Check;
+
+int add_files_new(BusContext *context, Job *job, sd_bus_message *call, AddFiles **ret)
+{
+        AddFiles *add = calloc(1, sizeof(*add));
+
+        if (!add)
+                return -ENOMEM;
+        add->context = context;
+        add->call = sd_bus_message_ref(call);
+        memcpy(add->job_id, job->id, sizeof(add->job_id));
+        *ret = add;
+        return 0;
+}
+
+void add_files_free(AddFiles *add)
+{
+        if (!add)
+                return;
+        for (size_t i = 0; i < add->n_files; i++)
+                file_free(add->files[i]);
+        free(add->files);
+        worker_release(add->worker);
+        sd_bus_message_unref(add->call);
+        free(add->detail);
+        free(add);
+}
+
+static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_error *error)
+{
+        (void)add;
+        if (job->n_files + more <= policy_limit(LIMIT_FILES_PER_JOB, job->owner))
+                return 0;
+        return bus_fail_code(error, policy_limit_code(LIMIT_FILES_PER_JOB));
+}
+
+int add_files_add(AddFiles *add, const char *remote_name, const char *local_name,
+                  sd_bus_error *error)
+{
+        Job *job = job_table_find(add->context->jobs, add->job_id);
+        const char *why = NULL;
+        uint8_t random[6];
+        BitsCode code = policy_check_remote_name(remote_name, &why);
+        int r;
+
+        if (code != 0)
+                return bus_fail(error, code, "remote name '%.200s': %s", remote_name, why);
+        code = policy_check_local_name(local_name, &why);
+        if (code != 0)
+                return bus_fail(error, code, "local name '%.200s': %s", local_name, why);
+        r = job ? check_limit(add, job, add->n_files + 1, error) : -ESTALE;
+        if (r < 0)
+                return r;
+        if (add->n_files == add->room) {
+                size_t room = MAX(add->room * 2, (size_t)8);
+                File **files = reallocarray(add->files, room, sizeof(*files));
+
+                if (!files)
+                        return -ENOMEM;
+                add->files = files;
+                add->room = room;
+        }
+        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+                return -EIO;
+        r = file_new(remote_name, local_name, random, &add->files[add->n_files]);
+        if (r >= 0)
+                add->n_files++;
+        return r;
+}
+
+/* The job may have changed while the checks ran. */
+static BitsCode append_all(AddFiles *add, Job *job)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        if (!job || job_state_is_final(job->state) || job->pending != PENDING_NONE)
+                return BG_E_INVALID_STATE;
+        if (check_limit(add, job, add->n_files, &error) < 0) {
+                sd_bus_error_free(&error);
+                return policy_limit_code(LIMIT_FILES_PER_JOB);
+        }
+        for (size_t i = 0; i < add->n_files; i++) {
+                if (job_append_file(job, add->files[i]) < 0)
+                        return BITS_E_OUT_OF_MEMORY; /* those before are in: see add_files.h */
+                store_mark_file(add->context->store, TAKE_PTR(add->files[i]), STORE_PROMISED);
+        }
+        add->n_files = 0;
+        return 0;
+}
+
+static void finish(AddFiles *add)
+{
+        Job *job = job_table_find(add->context->jobs, add->job_id);
+        BitsCode code = add->failure != 0 ? add->failure : append_all(add, job);
+
+        if (code != 0)
+                bus_reply_failure(add->call, code, add->detail);
+        else {
+                engine_files_added(add->context->engine, job);
+                bus_job_changed(add->context, job);
+                (void)bus_reply_committed(add->context, add->call);
+        }
+        add_files_free(add);
+}
+
+static void on_checked(void *userdata, FileAnswer *answer)
+{
+        Check *check = userdata;
+        AddFiles *add = check->add;
+        bool fatal;
+
+        if (answer->result != WORK_DONE && add->failure == 0)
+                add->failure = engine_work_result_code(answer->result, &fatal);
+        else if (answer->error != 0 && add->failure == 0) {
+                add->failure = code_from_errno(answer->error);
+                if (asprintf(&add->detail, "cannot write to %s: %s", check->file->local_name,
+                             strerror(answer->error)) < 0)
+                        add->detail = NULL;
+        }
+        free(check);
+        if (--add->unanswered == 0)
+                finish(add);
+}
+
+static int start_checks(AddFiles *add)
+{
+        int r = 0;
+
+        add->unanswered = 1; /* ours, so that a quick answer does not end it too early */
+        for (size_t i = 0; i < add->n_files && r >= 0; i++) {
+                Check *check = malloc(sizeof(*check));
+
+                if (!check)
+                        return -ENOMEM;
+                *check = (Check){ add, add->files[i] };
+                r = worker_check(add->worker, &(FileCheck){ add->files[i]->local_name, 0 },
+                                 on_checked, check);
+                if (r >= 0)
+                        add->unanswered++;
+                else
+                        free(check);
+        }
+        return r;
+}
+
+int add_files_run(AddFiles *add, sd_bus_error *error)
+{
+        Job *job = job_table_find(add->context->jobs, add->job_id);
+        WorkerIdentity identity;
+        int r;
+
+        if (!job || !engine_identity(job, PURPOSE_CHECK_LOCAL_FILE, &identity)) {
+                r = bus_fail(error, job ? BG_E_TOKEN_REQUIRED : BG_E_INVALID_STATE, "%s",
+                             job ? "local files are the helper's work, but the job has no helper "
+                                   "token: set it first"
+                                 : "the job is gone");
+                add_files_free(add);
+                return r;
+        }
+        add->worker = worker_acquire(add->context->workers, WORKER_FILE, &identity);
+        r = add->worker ? start_checks(add) : -ENOMEM;
+        if (r < 0 && add->failure == 0)
+                add->failure = BITS_E_OUT_OF_MEMORY;
+        if (!add->worker) {
+                add_files_free(add);
+                return r;
+        }
+        if (--add->unanswered == 0)
+                finish(add);
+        return 1;
+}

@@ -1,0 +1,419 @@
+/*
+ * org.openbits.BITS1.Job: one job (reference 03 section 4), the same on the message bus and on a
+ * handle's socket.
+ */
+#include "manager/add-files.h"
+#include "manager/bus.h"
+
+#include "basic/fd.h"
+
+#include <stdio.h>
+
+static int require_live(const Job *job, sd_bus_error *error)
+{
+        if (job_state_is_final(job->state) || job->pending != PENDING_NONE)
+                return bus_fail(error, BG_E_INVALID_STATE, "the job is %s",
+                                job->pending != PENDING_NONE ? "being completed or cancelled"
+                                                             : job_state_name(job->state));
+        return 0;
+}
+
+static int require_modify(const Handle *handle, sd_bus_error *error)
+{
+        int r = handle_require(handle, RIGHT_MODIFY, error);
+
+        return r < 0 ? r : require_live(handle->job, error);
+}
+
+/* ---- files ---- */
+
+static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        _cleanup_(add_files_freep) AddFiles *add = NULL;
+        const char *remote_name, *local_name;
+        int r = sd_bus_message_read(m, "ss", &remote_name, &local_name);
+
+        if (r >= 0)
+                r = require_modify(handle, error);
+        if (r >= 0)
+                r = add_files_new(handle_context(handle), handle->job, m, &add);
+        if (r >= 0)
+                r = add_files_add(add, remote_name, local_name, error);
+        return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
+}
+
+static int read_pairs(sd_bus_message *m, AddFiles *add, sd_bus_error *error)
+{
+        const char *remote_name, *local_name;
+        bool any = false;
+        int r = sd_bus_message_enter_container(m, 'a', "(ss)");
+
+        while (r >= 0 && (r = sd_bus_message_read(m, "(ss)", &remote_name, &local_name)) > 0) {
+                any = true;
+                r = add_files_add(add, remote_name, local_name, error);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0 && !any)
+                r = bus_fail(error, BITS_E_INVALID_ARGUMENT, "the list of files is empty");
+        return r;
+}
+
+static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        _cleanup_(add_files_freep) AddFiles *add = NULL;
+        int r = require_modify(handle, error);
+
+        if (r >= 0)
+                r = add_files_new(handle_context(handle), handle->job, m, &add);
+        if (r >= 0)
+                r = read_pairs(m, add, error);
+        return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
+}
+
+static int append_file(sd_bus_message *reply, const File *file)
+{
+        _cleanup_free_ char *temporary = NULL;
+        const char *slash = strrchr(file->local_name, '/');
+
+        if (file->inode != 0 && !file->completed && slash &&
+            asprintf(&temporary, "%.*s/%s", (int)(slash - file->local_name), file->local_name,
+                     file->temporary_name) < 0)
+                return -ENOMEM;
+        return sd_bus_message_append(reply, "(sssttb)", file->remote_name, file->local_name,
+                                     temporary ? temporary : "", file->total, file->written,
+                                     (int)file->completed);
+}
+
+static int on_list_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const Job *job = handle->job;
+        sd_bus_message *reply = NULL;
+        int r = handle_require(handle, RIGHT_READ, error);
+
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(sssttb)");
+        for (size_t i = 0; r >= 0 && i < job->n_files; i++)
+                r = append_file(reply, job->files[i]);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+/* ---- calls that change the state ---- */
+
+static int on_suspend(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        BitsCode code;
+        int r = require_modify(handle, error);
+
+        if (r < 0)
+                return r;
+        code = engine_suspend(context->engine, handle->job);
+        return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+}
+
+static int on_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        BitsCode code;
+        int r = require_modify(handle, error);
+
+        if (r < 0)
+                return r;
+        code = engine_resume(context->engine, handle->job);
+        return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+}
+
+static void on_finished(void *userdata, BitsCode code, const char *detail)
+{
+        sd_bus_message *call = userdata;
+
+        if (BITS_FAILED(code))
+                bus_reply_failure(call, code, detail);
+        else
+                (void)sd_bus_reply_method_return(call, "u", code);
+        sd_bus_message_unref(call);
+}
+
+static int finish(sd_bus_message *m, Handle *handle, sd_bus_error *error,
+                  BitsCode (*begin)(Finisher *, Job *, FinishCallback, void *))
+{
+        BusContext *context = handle_context(handle);
+        BitsCode code;
+        int r = handle_require(handle, RIGHT_MODIFY, error);
+
+        if (r < 0)
+                return r;
+        code = begin(context->finisher, handle->job, on_finished, sd_bus_message_ref(m));
+        if (code == 0)
+                return 1;
+        sd_bus_message_unref(m);
+        return bus_fail_code(error, code);
+}
+
+static int on_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return finish(m, userdata, error, finisher_cancel);
+}
+
+static int on_complete(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return finish(m, userdata, error, finisher_complete);
+}
+
+/* ---- handles and errors ---- */
+
+/* On a socket nobody can be asked who he is: the new handle has the rights of this one. On the bus
+   the connection's handle was made from its own name, so that is the same. */
+static int on_query_interface(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        _cleanup_close_ int fd = -EBADF;
+        const char *interface;
+        int r = sd_bus_message_read(m, "s", &interface);
+
+        if (r < 0)
+                return r;
+        if (!string_equal(interface, BUS_JOB) && !string_equal(interface, BUS_TOKEN_OPTIONS))
+                return bus_fail(error, BITS_E_NO_INTERFACE, "a job has no interface '%.100s'",
+                                interface);
+        r = handle_open(handle->handles, handle->job, handle->rights, handle->opener,
+                        handle->opener_owned, &fd);
+        if (r == -EDQUOT)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "You hold too many handles at the same time.");
+        return r < 0 ? r : sd_bus_reply_method_return(m, "h", fd);
+}
+
+static int on_get_error(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const Job *job = handle->job;
+        const File *file = NULL;
+        const char *text;
+        int r = handle_require(handle, RIGHT_READ, error);
+
+        if (r < 0)
+                return r;
+        if (job->state != STATE_ERROR && job->state != STATE_TRANSIENT_ERROR)
+                return bus_fail_code(error, BG_E_ERROR_INFORMATION_UNAVAILABLE);
+        if (job->fault_file >= 0 && (size_t)job->fault_file < job->n_files)
+                file = job->files[job->fault_file];
+        text = job->fault.detail ? job->fault.detail : error_text_of(job->fault.code);
+        return sd_bus_reply_method_return(m, "uusss", (uint32_t)job->fault.context, job->fault.code,
+                                          text, file ? file->remote_name : "",
+                                          file ? file->local_name : "");
+}
+
+/* ---- properties ---- */
+
+static int get_id(sd_bus *bus, const char *path, const char *interface, const char *property,
+                  sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(reply, "s", handle->job->id);
+}
+
+/* The properties that are one string. */
+static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+        const Job *job = handle->job;
+        const BusContext *context = handle_context(handle);
+        _cleanup_free_ char *reason = NULL;
+        char sid[IDENTITY_SID_MAX];
+        const char *value;
+
+        (void)bus, (void)path, (void)interface, (void)error;
+        if (string_equal(property, "Type"))
+                value = job_type_name(job->type);
+        else if (string_equal(property, "State"))
+                value = job_state_name(job->state);
+        else if (string_equal(property, "Priority"))
+                value = job_priority_name(job->priority);
+        else if (string_equal(property, "DisplayName"))
+                value = job->display_name;
+        else if (string_equal(property, "Description"))
+                value = job->description;
+        else if (string_equal(property, "WaitReason"))
+                value = reason = engine_wait_reason(context->engine, job);
+        else {
+                identity_sid(job->owner, sid);
+                value = sid;
+        }
+        return value ? sd_bus_message_append(reply, "s", value) : -ENOMEM;
+}
+
+/* The properties that are one number. */
+static int get_number(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+        const Job *job = handle->job;
+        uint32_t value = job->error_count;
+
+        (void)bus, (void)path, (void)interface, (void)error;
+        if (string_equal(property, "OwnerUid"))
+                value = (uint32_t)job->owner;
+        else if (string_equal(property, "MinimumRetryDelay"))
+                value = job->minimum_retry_delay;
+        else if (string_equal(property, "NoProgressTimeout"))
+                value = job->no_progress_timeout;
+        return sd_bus_message_append(reply, "u", value);
+}
+
+static int get_progress(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+        const Job *job = handle->job;
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(reply, "(ttuu)", job_bytes_total(job), job->bytes_written,
+                                     (uint32_t)job->n_files, (uint32_t)job->n_transferred);
+}
+
+static int get_times(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+        const Job *job = handle->job;
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(reply, "(ttt)", job->created, job->modified,
+                                     job->transfer_completed);
+}
+
+static int set_text(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *value, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        Job *job = handle->job;
+        bool name = string_equal(property, "DisplayName");
+        const char *text, *why;
+        char *copy;
+        BitsCode code;
+        int r = sd_bus_message_read(value, "s", &text);
+
+        (void)bus, (void)path, (void)interface;
+        if (r >= 0)
+                r = require_modify(handle, error);
+        if (r < 0)
+                return r;
+        code = name ? policy_check_display_name(text, &why) : policy_check_description(text, &why);
+        if (code != 0)
+                return bus_fail(error, code, "%s", why);
+        copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        free(name ? job->display_name : job->description);
+        *(name ? &job->display_name : &job->description) = copy;
+        bus_job_changed(handle_context(handle), job);
+        return 0;
+}
+
+static int set_priority(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *value, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        JobPriority priority;
+        const char *text;
+        int r = sd_bus_message_read(value, "s", &text);
+
+        (void)bus, (void)path, (void)interface, (void)property;
+        if (r >= 0)
+                r = require_modify(handle, error);
+        if (r < 0)
+                return r;
+        priority = job_priority_parse(text);
+        if (priority == PRIORITY_INVALID)
+                return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown priority '%.100s'", text);
+        if (priority == handle->job->priority)
+                return 0;
+        handle->job->priority = priority;
+        engine_priority_changed(context->engine, handle->job);
+        bus_job_changed(context, handle->job);
+        return 0;
+}
+
+static int set_number(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *value, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        Job *job = handle->job;
+        uint32_t number;
+        int r = sd_bus_message_read(value, "u", &number);
+
+        (void)bus, (void)path, (void)interface;
+        if (r >= 0)
+                r = require_modify(handle, error);
+        if (r < 0)
+                return r;
+        if (string_equal(property, "MinimumRetryDelay"))
+                job->minimum_retry_delay = MAX(number, (uint32_t)LEAST_MINIMUM_RETRY_DELAY);
+        else
+                job->no_progress_timeout = number;
+        bus_job_changed(handle_context(handle), job);
+        return 0;
+}
+
+#define WRITABLE SD_BUS_VTABLE_UNPRIVILEGED
+
+static const sd_bus_vtable job_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("AddFile", "ss", "", on_add_file, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("AddFiles", "a(ss)", "", on_add_files, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ListFiles", "", "a(sssttb)", on_list_files, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Suspend", "", "", on_suspend, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Cancel", "", "u", on_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Complete", "", "u", on_complete, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("QueryInterface", "s", "h", on_query_interface, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetError", "", "uusss", on_get_error, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Id", "s", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Type", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("State", "s", get_text, 0, 0),
+        SD_BUS_PROPERTY("Owner", "s", get_text, 0, 0),
+        SD_BUS_PROPERTY("OwnerUid", "u", get_number, 0, 0),
+        SD_BUS_PROPERTY("Progress", "(ttuu)", get_progress, 0, 0),
+        SD_BUS_PROPERTY("Times", "(ttt)", get_times, 0, 0),
+        SD_BUS_PROPERTY("ErrorCount", "u", get_number, 0, 0),
+        SD_BUS_PROPERTY("WaitReason", "s", get_text, 0, 0),
+        SD_BUS_WRITABLE_PROPERTY("DisplayName", "s", get_text, set_text, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("Description", "s", get_text, set_text, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("Priority", "s", get_text, set_priority, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("MinimumRetryDelay", "u", get_number, set_number, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("NoProgressTimeout", "u", get_number, set_number, 0, WRITABLE),
+        SD_BUS_SIGNAL("JobTransferred", "", 0),
+        SD_BUS_SIGNAL("JobError", "uu", 0),
+        SD_BUS_SIGNAL("JobModification", "", 0),
+        SD_BUS_SIGNAL("FileTransferred", "u", 0),
+        SD_BUS_VTABLE_END,
+};
+
+int bus_job_register(BusContext *context)
+{
+        return sd_bus_add_fallback_vtable(context->bus, NULL, BUS_JOB_PREFIX, BUS_JOB, job_vtable,
+                                          bus_find_handle, context);
+}
+
+int bus_job_serve(sd_bus *peer, const char *path, Handle *handle)
+{
+        return sd_bus_add_object_vtable(peer, NULL, path, BUS_JOB, job_vtable, handle);
+}

@@ -1,0 +1,105 @@
+#include "manager/bus.h"
+
+#include "basic/log.h"
+#include "manager/news.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+void bus_job_path(const Job *job, char ret[BUS_JOB_PATH_MAX])
+{
+        char compact[2 * JOB_ID_BYTES + 1];
+
+        job_id_compact(job->id, compact);
+        snprintf(ret, BUS_JOB_PATH_MAX, "%s/%s", BUS_JOB_PREFIX, compact);
+}
+
+int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                    void **ret_found, sd_bus_error *error)
+{
+        BusContext *context = userdata;
+        sd_bus_message *m = sd_bus_get_current_message(bus);
+        char id[JOB_ID_CHARACTERS + 1];
+        Handle *handle = NULL;
+        Client *client;
+        Job *job;
+        int r;
+
+        (void)interface;
+        if (!m || strncmp(path, BUS_JOB_PREFIX "/", sizeof(BUS_JOB_PREFIX)) != 0 ||
+            !job_id_parse(path + sizeof(BUS_JOB_PREFIX), id))
+                return 0;
+        job = job_table_find_any(context->jobs, id);
+        if (!job)
+                return 0;
+        r = handles_client(context->handles, m, &client);
+        if (r >= 0)
+                r = handle_of_client(client, job, &handle);
+        if (r == -EDQUOT)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "You hold too many jobs open at the same time.");
+        if (r < 0)
+                return r;
+        *ret_found = handle;
+        return handle ? 1 : 0;
+}
+
+int bus_serve_job(sd_bus *peer, const char *path, Handle *handle)
+{
+        int r = bus_job_serve(peer, path, handle);
+
+        return r < 0 ? r : bus_token_serve(peer, path, handle);
+}
+
+const char *error_text_of(BitsCode code)
+{
+        const char *text = error_text(code);
+
+        return text ? text : "The call failed.";
+}
+
+int bus_fail(sd_bus_error *error, BitsCode code, const char *format, ...)
+{
+        char name[sizeof(BUS_ERROR_PREFIX) + 64], buffer[32];
+        _cleanup_free_ char *text = NULL;
+        va_list args;
+
+        va_start(args, format);
+        if (vasprintf(&text, format, args) < 0)
+                text = NULL;
+        va_end(args);
+        snprintf(name, sizeof(name), "%s%s", BUS_ERROR_PREFIX, error_bus_name(code, buffer));
+        return sd_bus_error_set(error, name, text ? text : error_text_of(code));
+}
+
+int bus_reply_committed(BusContext *context, sd_bus_message *call)
+{
+        sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(call, &reply);
+
+        if (r >= 0)
+                r = turn_reply(context->turn, call, reply);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+void bus_reply_failure(sd_bus_message *call, BitsCode code, const char *detail)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        (void)bus_fail(&error, code, "%s", string_empty(detail) ? error_text_of(code) : detail);
+        (void)sd_bus_reply_method_error(call, &error);
+        sd_bus_error_free(&error);
+}
+
+void bus_job_changed(BusContext *context, Job *job)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        job->modified = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+        store_mark_job(context->store, job, STORE_PROMISED);
+        turn_schedule(context->turn);
+        news_modified(context->news, job);
+}

@@ -1,0 +1,677 @@
+#include "manager/engine.h"
+
+#include "basic/log.h"
+#include "manager/transfer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+        FILES_AT_ONCE = 64,     /* of one job, opening, fetching or syncing */
+        BACKGROUND_AT_ONCE = 1, /* jobs (reference 02 section 6) */
+};
+
+#define SLICE_USEC       (5 * 60 * USEC_PER_SEC)
+#define RETRY_LIMIT_USEC (60 * 60 * USEC_PER_SEC)
+#define USEC_PER_SEC     UINT64_C(1000000)
+
+typedef struct EngineJob EngineJob;
+
+struct EngineJob {
+        Engine *engine;
+        Job *job;
+        Worker *local, *net; /* while running */
+        bool running;
+        bool held;
+        EngineStopped on_stopped;
+        void *stopped_userdata;
+
+        unsigned n_transfers;
+        size_t cursor; /* files before it need no look */
+
+        sd_event_source *retry;
+        uint64_t retry_at;      /* µs, CLOCK_BOOTTIME */
+        uint64_t first_failure; /* of the failures since the last progress, 0: none */
+        unsigned failures;
+};
+
+struct Engine {
+        sd_event *event;
+        WorkerPool *pool;
+        Store *store;
+        Turn *turn;
+        const EngineListener *listener;
+        void *userdata;
+
+        Schedule schedule;
+        sd_event_source *dispatch; /* at the end of this iteration */
+        sd_event_source *slice;
+};
+
+static uint64_t now_usec(clockid_t clock)
+{
+        struct timespec ts;
+
+        clock_gettime(clock, &ts);
+        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static Job *job_of(ScheduleEntry *entry)
+{
+        return (Job *)((char *)entry - offsetof(Job, schedule));
+}
+
+static void kick(Engine *engine)
+{
+        (void)sd_event_source_set_enabled(engine->dispatch, SD_EVENT_ONESHOT);
+}
+
+static void changed(Engine *engine, Job *job, StoreUrgency urgency)
+{
+        store_mark_job(engine->store, job, urgency);
+        turn_schedule(engine->turn);
+        engine->listener->on_modified(engine->userdata, job);
+}
+
+/* ---- identities ---- */
+
+bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret)
+{
+        switch (job_actor(job, purpose)) {
+        case ACTOR_OWNER:
+                *ret = (WorkerIdentity){ .uid = job->owner, .token = -EBADF };
+                return true;
+        case ACTOR_HELPER:
+                *ret = (WorkerIdentity){ .helper = true,
+                                         .uid = job->token->uid,
+                                         .cookie = job->token->cookie,
+                                         .token = job->token->fd };
+                return true;
+        case ACTOR_MISSING:
+        case ACTOR_MAX:
+        case ACTOR_INVALID:
+                break;
+        }
+        return false;
+}
+
+BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal)
+{
+        *ret_fatal = false;
+        switch (result) {
+        case WORK_UNKNOWN_OWNER:
+                return BITS_E_NOT_LOGGED_ON;
+        case WORK_DEAD_TOKEN:
+                *ret_fatal = true;
+                return BG_E_TOKEN_REQUIRED;
+        case WORK_NO_PRIVILEGE:
+                *ret_fatal = true;
+                return BITS_E_ACCESS_DENIED;
+        case WORK_DONE:
+        case WORK_TOO_MANY:
+        case WORK_NOT_STARTED:
+        case WORK_ABORTED:
+        case WORK_RESULT_MAX:
+        case WORK_RESULT_INVALID:
+                break;
+        }
+        return BITS_E_PROCESS_ABORTED;
+}
+
+static const char *work_result_text(WorkResult result)
+{
+        switch (result) {
+        case WORK_UNKNOWN_OWNER:
+                return "the owner is not signed on and never presented itself to the broker; let "
+                       "the owner run any bits command once";
+        case WORK_DEAD_TOKEN:
+                return "the helper token is no longer valid; set a new one and resume, or clear "
+                       "the flags and resume";
+        case WORK_NO_PRIVILEGE:
+                return "this service runs without root and knows one identity only";
+        case WORK_TOO_MANY:
+                return "too many workers at the same time";
+        case WORK_NOT_STARTED:
+                return "the worker process could not be started; see the log of bits-broker";
+        case WORK_DONE:
+        case WORK_ABORTED:
+        case WORK_RESULT_MAX:
+        case WORK_RESULT_INVALID:
+                break;
+        }
+        return "the worker process ended again and again, or broke its protocol; see the log";
+}
+
+/* ---- the job's turn ---- */
+
+static void release_workers(EngineJob *ej)
+{
+        worker_release(ej->local);
+        worker_release(ej->net);
+        ej->local = ej->net = NULL;
+}
+
+static void stop_transfers(EngineJob *ej)
+{
+        Job *job = ej->job;
+
+        for (size_t i = 0; i < job->n_files && ej->n_transfers > 0; i++)
+                if (job->files[i]->transfer)
+                        transfer_stop(job->files[i]->transfer);
+}
+
+/* Ends the turn, whatever the reason: transfers wind down by themselves. */
+static void leave_turn(EngineJob *ej)
+{
+        ej->running = false;
+        release_workers(ej);
+        stop_transfers(ej);
+}
+
+static void cancel_retry(EngineJob *ej)
+{
+        if (ej->retry)
+                (void)sd_event_source_set_enabled(ej->retry, SD_EVENT_OFF);
+        ej->retry_at = 0;
+}
+
+/* The schedule follows the state. */
+static void follow_state(Engine *engine, Job *job)
+{
+        EngineJob *ej = job->engine;
+
+        if (job->state != STATE_TRANSIENT_ERROR)
+                cancel_retry(ej);
+        if (job_state_is_runnable(job->state) && !ej->held) {
+                if (!job->schedule.member)
+                        schedule_insert(&engine->schedule, &job->schedule, job->priority);
+        } else {
+                schedule_remove(&engine->schedule, &job->schedule);
+                if (ej->running)
+                        leave_turn(ej);
+        }
+        kick(engine);
+}
+
+static BitsCode transition(Engine *engine, Job *job, JobEvent event, StoreUrgency urgency)
+{
+        BitsCode code = job_transition(job, event, now_usec(CLOCK_REALTIME));
+
+        if (code != 0)
+                return code;
+        follow_state(engine, job);
+        changed(engine, job, urgency);
+        return 0;
+}
+
+/* ---- failing and trying again ---- */
+
+/* The delay is a minimum: doubled with each failure, up to an hour, and spread a little. */
+static uint64_t retry_delay(const EngineJob *ej)
+{
+        uint64_t least = ej->job->minimum_retry_delay * USEC_PER_SEC;
+        uint64_t delay = least, jitter = 0;
+
+        for (unsigned i = 1; i < ej->failures && delay < RETRY_LIMIT_USEC; i++)
+                delay *= 2;
+        delay = MAX(MIN(delay, RETRY_LIMIT_USEC), least);
+        if (getrandom(&jitter, sizeof(jitter), 0) < 0)
+                jitter = 0;
+        return delay + jitter % (delay / 10 + 1);
+}
+
+static uint64_t no_progress_deadline(const EngineJob *ej)
+{
+        return ej->first_failure + ej->job->no_progress_timeout * USEC_PER_SEC;
+}
+
+static bool out_of_patience(const EngineJob *ej, uint64_t now)
+{
+        return ej->job->no_progress_timeout == 0 ||
+               ej->job->minimum_retry_delay > ej->job->no_progress_timeout ||
+               now >= no_progress_deadline(ej);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        EngineJob *ej = userdata;
+        Engine *engine = ej->engine;
+        bool over = ej->first_failure > 0 && now_usec(CLOCK_BOOTTIME) >= no_progress_deadline(ej);
+
+        (void)source;
+        (void)usec;
+        if (!over) {
+                (void)transition(engine, ej->job, EVENT_RETRY, STORE_LAZY);
+                return 0;
+        }
+        if (transition(engine, ej->job, EVENT_TIMED_OUT, STORE_PROMISED) == 0)
+                engine->listener->on_error(engine->userdata, ej->job);
+        return 0;
+}
+
+static void arm_retry(EngineJob *ej)
+{
+        uint64_t now = now_usec(CLOCK_BOOTTIME);
+
+        ej->retry_at = MIN(now + retry_delay(ej), no_progress_deadline(ej));
+        if (!ej->retry && sd_event_add_time(ej->engine->event, &ej->retry, CLOCK_BOOTTIME,
+                                            ej->retry_at, 0, on_retry, ej) < 0) {
+                log_error("out of memory: job %s is not tried again by itself", ej->job->id);
+                return;
+        }
+        (void)sd_event_source_set_time(ej->retry, ej->retry_at);
+        (void)sd_event_source_set_enabled(ej->retry, SD_EVENT_ONESHOT);
+}
+
+static void fail(Engine *engine, Job *job, const File *file, bool transient, ErrorContext context,
+                 BitsCode code, const char *detail)
+{
+        EngineJob *ej = job->engine;
+        uint64_t now = now_usec(CLOCK_BOOTTIME);
+        JobEvent event;
+
+        if (!job_state_is_runnable(job->state))
+                return; /* another file was first, or a call */
+        ej->failures++;
+        if (ej->first_failure == 0)
+                ej->first_failure = now;
+        transient = transient && !out_of_patience(ej, now);
+        job_set_fault(job, file, context, code, detail);
+        event = code == BG_E_TOKEN_REQUIRED ? EVENT_TOKEN_REQUIRED
+                : transient                 ? EVENT_FAILED_TRANSIENT
+                                            : EVENT_FAILED_FATAL;
+        if (transition(engine, job, event, STORE_PROMISED) != 0)
+                return;
+        if (job->state == STATE_TRANSIENT_ERROR)
+                arm_retry(ej);
+        else
+                engine->listener->on_error(engine->userdata, job);
+}
+
+static void fail_unserved(Engine *engine, Job *job, const TransferReport *report)
+{
+        bool fatal;
+        BitsCode code = engine_work_result_code(report->result, &fatal);
+
+        if (code == BG_E_TOKEN_REQUIRED) {
+                token_free(job->token);
+                job->token = NULL;
+        }
+        fail(engine, job, NULL, !fatal, CONTEXT_GENERAL_QUEUE_MANAGER, code,
+             work_result_text(report->result));
+}
+
+static void fail_token_required(Engine *engine, Job *job)
+{
+        fail(engine, job, NULL, false, CONTEXT_GENERAL_QUEUE_MANAGER, BG_E_TOKEN_REQUIRED,
+             "the flags give work to a helper token, but the job has none; set one and resume, or "
+             "clear the flags and resume");
+}
+
+/* ---- transfers ---- */
+
+static void fill(EngineJob *ej);
+
+static void finish_if_done(Engine *engine, Job *job)
+{
+        if (job->n_transferred < job->n_files || !job_state_is_runnable(job->state))
+                return;
+        if (transition(engine, job, EVENT_FINISHED, STORE_PROMISED) == 0)
+                engine->listener->on_transferred(engine->userdata, job);
+}
+
+static void on_connected(void *userdata, Transfer *transfer)
+{
+        Engine *engine = userdata;
+        Job *job = transfer_file(transfer)->job;
+
+        if (job->state == STATE_CONNECTING)
+                (void)transition(engine, job, EVENT_CONNECTED, STORE_LAZY);
+}
+
+static void on_progress(void *userdata, Transfer *transfer)
+{
+        Engine *engine = userdata;
+        Job *job = transfer_file(transfer)->job;
+
+        job->engine->failures = 0;
+        job->engine->first_failure = 0;
+        engine->listener->on_modified(engine->userdata, job);
+}
+
+static void file_done(Engine *engine, File *file)
+{
+        Job *job = file->job;
+
+        job->engine->failures = 0;
+        job->engine->first_failure = 0;
+        file_set_transferred(file, true);
+        store_mark_file(engine->store, file, STORE_LAZY);
+        turn_schedule(engine->turn);
+        engine->listener->on_file_transferred(engine->userdata, job, file);
+}
+
+static void on_end(void *userdata, Transfer *transfer, const TransferReport *report)
+{
+        Engine *engine = userdata;
+        File *file = transfer_file(transfer);
+        Job *job = file->job;
+        EngineJob *ej = job->engine;
+
+        ej->n_transfers--;
+        if (report->end == TRANSFER_DONE)
+                file_done(engine, file);
+        else
+                ej->cursor = MIN(ej->cursor, (size_t)file->index);
+        store_mark_file(engine->store, file, STORE_LAZY);
+        turn_schedule(engine->turn);
+        if (report->end == TRANSFER_FAILED)
+                fail(engine, job, file, error_is_transient(report->code), report->context,
+                     report->code, report->detail);
+        else if (report->end == TRANSFER_UNSERVED)
+                fail_unserved(engine, job, report);
+        transfer_free(transfer);
+        if (ej->running)
+                fill(ej);
+        finish_if_done(engine, job);
+        if (ej->n_transfers == 0 && ej->on_stopped) {
+                EngineStopped on_stopped = TAKE_PTR(ej->on_stopped);
+
+                on_stopped(ej->stopped_userdata, job);
+        }
+}
+
+static bool start_file(EngineJob *ej, File *file)
+{
+        static const TransferListener listener = {
+                .on_connected = on_connected,
+                .on_progress = on_progress,
+                .on_end = on_end,
+        };
+        Engine *engine = ej->engine;
+        Transfer *transfer;
+
+        ej->n_transfers++;
+        if (transfer_new(file, ej->local, ej->net, engine->store, engine->turn, &listener, engine,
+                         &transfer) >= 0)
+                return true;
+        ej->n_transfers--;
+        return false;
+}
+
+/* Keeps as many files on their way as a job may have. */
+static void fill(EngineJob *ej)
+{
+        Job *job = ej->job;
+
+        for (size_t i = ej->cursor; i < job->n_files && ej->n_transfers < FILES_AT_ONCE; i++) {
+                File *file = job->files[i];
+
+                if (file->transferred || file->transfer) {
+                        if (i == ej->cursor && file->transferred)
+                                ej->cursor++;
+                        continue;
+                }
+                if (!start_file(ej, file) || !ej->running)
+                        return;
+        }
+}
+
+static bool acquire_workers(EngineJob *ej)
+{
+        WorkerIdentity local, net;
+
+        if (!engine_identity(ej->job, PURPOSE_TEMPORARY_FILE, &local) ||
+            !engine_identity(ej->job, PURPOSE_HTTP, &net))
+                return false;
+        ej->local = worker_acquire(ej->engine->pool, WORKER_FILE, &local);
+        ej->net = worker_acquire(ej->engine->pool, WORKER_NET, &net);
+        return ej->local && ej->net;
+}
+
+static void start_job(Engine *engine, Job *job)
+{
+        EngineJob *ej = job->engine;
+
+        ej->running = true;
+        if (job->state == STATE_QUEUED)
+                (void)transition(engine, job, EVENT_PICKED, STORE_LAZY);
+        if (!ej->running)
+                return;
+        if (!acquire_workers(ej)) {
+                fail_token_required(engine, job);
+                return;
+        }
+        ej->cursor = 0;
+        fill(ej);
+        finish_if_done(engine, job);
+}
+
+static void yield_job(Engine *engine, Job *job)
+{
+        schedule_stopped(&engine->schedule, &job->schedule);
+        leave_turn(job->engine);
+        (void)transition(engine, job, EVENT_YIELDED, STORE_LAZY);
+}
+
+static void arm_slice(Engine *engine)
+{
+        uint64_t deadline = schedule_deadline(&engine->schedule);
+
+        if (deadline == SCHEDULE_NEVER) {
+                (void)sd_event_source_set_enabled(engine->slice, SD_EVENT_OFF);
+                return;
+        }
+        (void)sd_event_source_set_time(engine->slice, deadline);
+        (void)sd_event_source_set_enabled(engine->slice, SD_EVENT_ONESHOT);
+}
+
+static int on_dispatch(sd_event_source *source, void *userdata)
+{
+        Engine *engine = userdata;
+        ScheduleEntry *entry;
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+        (void)source;
+        while ((entry = schedule_next_to_stop(&engine->schedule, now)))
+                yield_job(engine, job_of(entry));
+        while ((entry = schedule_next_to_start(&engine->schedule))) {
+                schedule_started(&engine->schedule, entry, now);
+                start_job(engine, job_of(entry));
+        }
+        arm_slice(engine);
+        return 0;
+}
+
+static int on_slice(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)usec;
+        return on_dispatch(source, userdata);
+}
+
+/* ---- the engine ---- */
+
+int engine_new(sd_event *event, WorkerPool *pool, Store *store, Turn *turn,
+               const EngineListener *listener, void *userdata, Engine **ret)
+{
+        _cleanup_(engine_freep) Engine *engine = calloc(1, sizeof(*engine));
+        int r;
+
+        if (!engine)
+                return -ENOMEM;
+        engine->event = event;
+        engine->pool = pool;
+        engine->store = store;
+        engine->turn = turn;
+        engine->listener = listener;
+        engine->userdata = userdata;
+        schedule_init(&engine->schedule, BACKGROUND_AT_ONCE, SLICE_USEC);
+        r = sd_event_add_defer(event, &engine->dispatch, on_dispatch, engine);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(engine->dispatch, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_priority(engine->dispatch, LOOP_ENGINE);
+        if (r >= 0)
+                r = sd_event_add_time(event, &engine->slice, CLOCK_MONOTONIC, 0, 0, on_slice,
+                                      engine);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(engine->slice, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(engine);
+        return 0;
+}
+
+void engine_free(Engine *engine)
+{
+        if (!engine)
+                return;
+        sd_event_source_disable_unref(engine->dispatch);
+        sd_event_source_disable_unref(engine->slice);
+        free(engine);
+}
+
+int engine_adopt(Engine *engine, Job *job)
+{
+        EngineJob *ej = calloc(1, sizeof(*ej));
+
+        if (!ej)
+                return -ENOMEM;
+        ej->engine = engine;
+        ej->job = job;
+        job->engine = ej;
+        if (job->state == STATE_CONNECTING || job->state == STATE_TRANSFERRING)
+                (void)transition(engine, job, EVENT_YIELDED, STORE_LAZY);
+        else if (job->state == STATE_TRANSIENT_ERROR) {
+                ej->failures = 1;
+                ej->first_failure = now_usec(CLOCK_BOOTTIME);
+                arm_retry(ej);
+        } else
+                follow_state(engine, job);
+        return 0;
+}
+
+void engine_release(Engine *engine, Job *job)
+{
+        EngineJob *ej = job->engine;
+
+        if (!ej)
+                return;
+        schedule_remove(&engine->schedule, &job->schedule);
+        release_workers(ej);
+        for (size_t i = 0; i < job->n_files; i++)
+                transfer_free(job->files[i]->transfer);
+        sd_event_source_disable_unref(ej->retry);
+        free(ej);
+        job->engine = NULL;
+}
+
+BitsCode engine_resume(Engine *engine, Job *job)
+{
+        EngineJob *ej = job->engine;
+        JobState before = job->state;
+        BitsCode code;
+
+        if (job->pending != PENDING_NONE)
+                return BG_E_INVALID_STATE;
+        if (job->state == STATE_TRANSIENT_ERROR || job->state == STATE_ERROR) {
+                ej->failures = 0;
+                ej->first_failure = 0;
+        }
+        code = transition(engine, job, job_resume_event(job), STORE_PROMISED);
+        if (code == 0 && job->state == STATE_TRANSFERRED && before != STATE_TRANSFERRED)
+                engine->listener->on_transferred(engine->userdata, job);
+        return code;
+}
+
+BitsCode engine_suspend(Engine *engine, Job *job)
+{
+        if (job->pending != PENDING_NONE)
+                return BG_E_INVALID_STATE;
+        return transition(engine, job, EVENT_SUSPEND, STORE_PROMISED);
+}
+
+void engine_files_added(Engine *engine, Job *job)
+{
+        if (job->engine->running)
+                fill(job->engine);
+        changed(engine, job, STORE_PROMISED);
+}
+
+void engine_priority_changed(Engine *engine, Job *job)
+{
+        if (!job->schedule.member)
+                return;
+        schedule_remove(&engine->schedule, &job->schedule);
+        if (job->engine->running) {
+                leave_turn(job->engine);
+                (void)transition(engine, job, EVENT_YIELDED, STORE_LAZY);
+        } else
+                schedule_insert(&engine->schedule, &job->schedule, job->priority);
+        kick(engine);
+}
+
+void engine_identity_changed(Engine *engine, Job *job)
+{
+        EngineJob *ej = job->engine;
+
+        if (!ej->running)
+                return;
+        release_workers(ej);
+        if (!acquire_workers(ej)) {
+                fail_token_required(engine, job);
+                return;
+        }
+        /* Each ends with its bytes kept; fill() then starts it again on the new workers. */
+        ej->running = false;
+        stop_transfers(ej);
+        ej->running = true;
+        fill(ej);
+}
+
+void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userdata)
+{
+        EngineJob *ej = job->engine;
+
+        ej->held = true;
+        follow_state(engine, job);
+        if (ej->n_transfers == 0) {
+                on_stopped(userdata, job);
+                return;
+        }
+        ej->on_stopped = on_stopped;
+        ej->stopped_userdata = userdata;
+}
+
+void engine_unhold(Engine *engine, Job *job)
+{
+        job->engine->held = false;
+        follow_state(engine, job);
+}
+
+char *engine_wait_reason(const Engine *engine, const Job *job)
+{
+        const EngineJob *ej = job->engine;
+        char *text = NULL;
+        int r = 0;
+
+        (void)engine;
+        if (!ej)
+                return strdup("");
+        if (job->state == STATE_QUEUED)
+                return strdup("waits for its turn");
+        if (job->state == STATE_TRANSIENT_ERROR && ej->retry_at > 0) {
+                uint64_t now = now_usec(CLOCK_BOOTTIME);
+                uint64_t left = ej->retry_at > now ? ej->retry_at - now : 0;
+
+                r = asprintf(&text, "will be tried again in %" PRIu64 " s",
+                             (left + USEC_PER_SEC - 1) / USEC_PER_SEC);
+                return r < 0 ? NULL : text;
+        }
+        if (job->state == STATE_ERROR && job->fault.code == BG_E_TOKEN_REQUIRED)
+                return strdup("helper token needed: set one and resume, or clear the flags and "
+                              "resume");
+        return strdup("");
+}

@@ -1,0 +1,507 @@
+#include "manager/finish.h"
+
+#include "basic/log.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum {
+        AT_ONCE = 128, /* steps on their way to the worker */
+};
+
+/* The steps, in this order; each is done for all files before the next. */
+typedef enum Step {
+        STEP_STOP,    /* transfers wind down, the intention is stored */
+        STEP_RENAME,  /* finished files, for Complete */
+        STEP_DISCARD, /* temporary files of the others */
+        STEP_SYNC,    /* the directories */
+        STEP_LEAVE,   /* the store */
+} Step;
+
+typedef struct Caller {
+        STAILQ_ENTRY(Caller) entries;
+        FinishCallback callback;
+        void *userdata;
+} Caller;
+
+typedef struct Finish {
+        Finisher *finisher;
+        Job *job;
+        PendingCall kind;
+        Step step;
+        size_t next; /* file */
+        unsigned under_way;
+        bool partial, leftovers;
+        BitsCode failure;
+        char *detail;
+        Worker *worker;
+        uint64_t process; /* the one that renames: it alone knows which directories to sync */
+        bool again;       /* another one answered in between */
+        STAILQ_HEAD(, Caller) callers;
+} Finish;
+
+/* One step for one file. */
+typedef struct Work {
+        Finish *finish;
+        File *file;
+} Work;
+
+struct Finisher {
+        Engine *engine;
+        WorkerPool *pool;
+        Store *store;
+        Turn *turn;
+        JobTable *jobs;
+        const FinisherListener *listener;
+        void *userdata;
+};
+
+static void advance(Finish *finish);
+
+int finisher_new(Engine *engine, WorkerPool *pool, Store *store, Turn *turn, JobTable *jobs,
+                 const FinisherListener *listener, void *userdata, Finisher **ret)
+{
+        Finisher *finisher = malloc(sizeof(*finisher));
+
+        if (!finisher)
+                return -ENOMEM;
+        *finisher = (Finisher){ engine, pool, store, turn, jobs, listener, userdata };
+        *ret = finisher;
+        return 0;
+}
+
+void finisher_free(Finisher *finisher)
+{
+        free(finisher);
+}
+
+static void finish_free(Finish *finish)
+{
+        Caller *caller;
+
+        while ((caller = STAILQ_FIRST(&finish->callers))) {
+                STAILQ_REMOVE_HEAD(&finish->callers, entries);
+                free(caller);
+        }
+        worker_release(finish->worker);
+        free(finish->detail);
+        free(finish);
+}
+
+static uint64_t now_realtime(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static BitsCode result_code(const Finish *finish)
+{
+        if (finish->failure != 0)
+                return finish->failure;
+        if (finish->leftovers)
+                return BG_S_UNABLE_TO_DELETE_FILES;
+        return finish->partial ? BG_S_PARTIAL_COMPLETE : 0;
+}
+
+/* ---- the end ---- */
+
+static void answer_callers(Finish *finish)
+{
+        Caller *caller;
+
+        while ((caller = STAILQ_FIRST(&finish->callers))) {
+                STAILQ_REMOVE_HEAD(&finish->callers, entries);
+                caller->callback(caller->userdata, result_code(finish), finish->detail);
+                free(caller);
+        }
+}
+
+static void on_left(void *userdata, uint64_t id)
+{
+        Finish *finish = userdata;
+        Finisher *finisher = finish->finisher;
+        Job *job = finish->job;
+
+        (void)id;
+        answer_callers(finish);
+        job->finish = NULL;
+        finish_free(finish);
+        if (job_state_is_final(job->state))
+                job_table_release(finisher->jobs, job);
+}
+
+static void finally(Finish *finish)
+{
+        Finisher *finisher = finish->finisher;
+
+        if (turn_after_commit(finisher->turn, on_left, finish, 0) < 0)
+                on_left(finish, 0);
+}
+
+/* The job stays: what was renamed is renamed, the rest can be tried again. */
+static void give_up(Finish *finish)
+{
+        Finisher *finisher = finish->finisher;
+        Job *job = finish->job;
+
+        job->pending = PENDING_NONE;
+        (void)engine_suspend(finisher->engine, job);
+        engine_unhold(finisher->engine, job);
+        store_mark_job(finisher->store, job, STORE_PROMISED);
+        turn_schedule(finisher->turn);
+        finally(finish);
+}
+
+static void leave(Finish *finish)
+{
+        Finisher *finisher = finish->finisher;
+        Job *job = finish->job;
+
+        (void)job_transition(job, finish->kind == PENDING_CANCEL ? EVENT_CANCEL : EVENT_COMPLETE,
+                             now_realtime());
+        job->pending = PENDING_NONE;
+        engine_release(finisher->engine, job);
+        token_free(job->token);
+        job->token = NULL;
+        store_remove_job(finisher->store, job);
+        job_table_retire(finisher->jobs, job);
+        finisher->listener->on_removed(finisher->userdata, job);
+        turn_schedule(finisher->turn);
+        finally(finish);
+}
+
+/* ---- steps in the worker ---- */
+
+static void fail(Finish *finish, const File *file, BitsCode code, const char *why)
+{
+        if (finish->failure != 0)
+                return;
+        finish->failure = code;
+        if (asprintf(&finish->detail, "cannot give %s its name: %s",
+                     file ? file->local_name : "the file", why) < 0)
+                finish->detail = NULL;
+}
+
+/* A worker process remembers the directories it has changed until it has synced them. When it dies
+   in between, all is done again: every step may be repeated. */
+static void note_process(Finish *finish)
+{
+        uint64_t process = worker_process(finish->worker);
+
+        if (finish->process != 0 && finish->process != process)
+                finish->again = true;
+        finish->process = process;
+}
+
+static void on_renamed(void *userdata, FileAnswer *answer)
+{
+        Work *work = userdata;
+        Finish *finish = work->finish;
+        File *file = work->file;
+        bool fatal;
+
+        free(work);
+        finish->under_way--;
+        note_process(finish);
+        if (answer->result != WORK_DONE)
+                fail(finish, file, engine_work_result_code(answer->result, &fatal),
+                     "the worker of the local identity cannot serve");
+        else if (answer->error != 0)
+                fail(finish, file, code_from_errno(answer->error), strerror(answer->error));
+        else {
+                file->completed = true;
+                store_mark_file(finish->finisher->store, file, STORE_LAZY);
+        }
+        advance(finish);
+}
+
+static void leave_behind(Finish *finish, const File *file, const char *why)
+{
+        const char *slash = strrchr(file->local_name, '/');
+
+        finish->leftovers = true;
+        log_notice("job %s: cannot remove %.*s/%s: %s", finish->job->id,
+                   (int)(slash ? slash - file->local_name : 0), file->local_name,
+                   file->temporary_name, why);
+}
+
+static void on_discarded(void *userdata, FileAnswer *answer)
+{
+        Work *work = userdata;
+        Finish *finish = work->finish;
+        File *file = work->file;
+
+        free(work);
+        finish->under_way--;
+        note_process(finish);
+        if (answer->result != WORK_DONE) {
+                /* A file that was never begun leaves nothing behind. */
+                if (file->inode != 0)
+                        leave_behind(finish, file, "no worker for the identity that made it");
+        } else if (answer->error != 0)
+                leave_behind(finish, file, strerror(answer->error));
+        advance(finish);
+}
+
+static void on_directories_synced(void *userdata, FileAnswer *answer)
+{
+        Finish *finish = userdata;
+        bool fatal;
+
+        finish->under_way--;
+        note_process(finish);
+        if (finish->kind == PENDING_COMPLETE && answer->result != WORK_DONE)
+                fail(finish, NULL, engine_work_result_code(answer->result, &fatal),
+                     "the worker of the local identity cannot serve");
+        else if (finish->kind == PENDING_COMPLETE && answer->error != 0)
+                fail(finish, NULL, code_from_errno(answer->error), strerror(answer->error));
+        advance(finish);
+}
+
+static int begin_rename(Finish *finish, File *file, Work *work)
+{
+        return worker_commit(finish->worker,
+                             &(FileCommit){ .local_name = file->local_name,
+                                            .temporary_name = file->temporary_name,
+                                            .device = file->device,
+                                            .inode = file->inode,
+                                            .modification_time = file->modification_time },
+                             on_renamed, work);
+}
+
+static int begin_discard(Finish *finish, File *file, Work *work)
+{
+        return worker_discard(finish->worker,
+                              &(FileDiscard){ .local_name = file->local_name,
+                                              .temporary_name = file->temporary_name,
+                                              .device = file->device,
+                                              .inode = file->inode },
+                              on_discarded, work);
+}
+
+static bool concerns(const Finish *finish, const File *file)
+{
+        bool rename = finish->kind == PENDING_COMPLETE && file->transferred;
+
+        if (file->completed && !finish->again)
+                return false;
+        return finish->step == STEP_RENAME ? rename : !rename;
+}
+
+static bool begin(Finish *finish, File *file)
+{
+        Work *work = malloc(sizeof(*work));
+        int r = -ENOMEM;
+
+        if (work) {
+                *work = (Work){ finish, file };
+                r = finish->step == STEP_RENAME ? begin_rename(finish, file, work)
+                                                : begin_discard(finish, file, work);
+        }
+        if (r >= 0) {
+                finish->under_way++;
+                return true;
+        }
+        free(work);
+        if (finish->step == STEP_RENAME)
+                fail(finish, file, BITS_E_OUT_OF_MEMORY, "out of memory");
+        else
+                finish->leftovers = true;
+        return false;
+}
+
+/* Sends what may be sent of this step; true when the step is over. */
+static bool step_through_files(Finish *finish)
+{
+        Job *job = finish->job;
+
+        while (finish->next < job->n_files && finish->under_way < AT_ONCE && finish->failure == 0) {
+                File *file = job->files[finish->next++];
+
+                if (concerns(finish, file))
+                        (void)begin(finish, file);
+        }
+        return finish->under_way == 0 && (finish->next >= job->n_files || finish->failure != 0);
+}
+
+static void sync_directories(Finish *finish)
+{
+        finish->step = STEP_SYNC;
+        if (finish->worker &&
+            worker_sync_directories(finish->worker, on_directories_synced, finish) >= 0)
+                finish->under_way++;
+}
+
+static void next_step(Finish *finish)
+{
+        finish->next = 0;
+        switch (finish->step) {
+        case STEP_RENAME:
+                if (finish->failure == 0)
+                        finish->step = STEP_DISCARD;
+                else
+                        sync_directories(finish);
+                break;
+        case STEP_DISCARD:
+                finish->again = false;
+                sync_directories(finish);
+                break;
+        case STEP_SYNC:
+                if (finish->again && finish->failure == 0) {
+                        finish->step =
+                                finish->kind == PENDING_COMPLETE ? STEP_RENAME : STEP_DISCARD;
+                        break;
+                }
+                finish->step = STEP_LEAVE;
+                if (finish->failure != 0)
+                        give_up(finish);
+                else
+                        leave(finish);
+                break;
+        case STEP_STOP:
+        case STEP_LEAVE:
+                break;
+        }
+}
+
+/* Goes as far as it can without an answer. */
+static void advance(Finish *finish)
+{
+        while (finish->step != STEP_LEAVE) {
+                bool files = finish->step == STEP_RENAME || finish->step == STEP_DISCARD;
+
+                if (files && !step_through_files(finish))
+                        return;
+                if (finish->under_way > 0)
+                        return;
+                next_step(finish);
+        }
+}
+
+/* ---- the beginning ---- */
+
+static bool anything_on_disk(const Job *job)
+{
+        for (size_t i = 0; i < job->n_files; i++)
+                if (job->files[i]->inode != 0 && !job->files[i]->completed)
+                        return true;
+        return false;
+}
+
+static void on_intended(void *userdata, uint64_t id)
+{
+        Finish *finish = userdata;
+        Job *job = finish->job;
+        WorkerIdentity identity;
+        Purpose purpose =
+                finish->kind == PENDING_COMPLETE ? PURPOSE_RENAME : PURPOSE_DELETE_TEMPORARY;
+
+        (void)id;
+        finish->step = finish->kind == PENDING_COMPLETE ? STEP_RENAME : STEP_DISCARD;
+        if (job->n_files > 0 && engine_identity(job, purpose, &identity))
+                finish->worker = worker_acquire(finish->finisher->pool, WORKER_FILE, &identity);
+        if (finish->worker) {
+                advance(finish);
+                return;
+        }
+        if (finish->kind == PENDING_COMPLETE && job->n_transferred > 0)
+                fail(finish, NULL, BG_E_TOKEN_REQUIRED, "the helper token is gone");
+        else if (anything_on_disk(job))
+                for (size_t i = 0; i < job->n_files; i++)
+                        if (job->files[i]->inode != 0)
+                                leave_behind(finish, job->files[i], "the helper token is gone");
+        finish->step = STEP_SYNC;
+        advance(finish);
+}
+
+static void on_stopped(void *userdata, Job *job)
+{
+        Finish *finish = job->finish;
+
+        (void)userdata;
+        if (turn_after_commit(finish->finisher->turn, on_intended, finish, 0) < 0)
+                on_intended(finish, 0);
+}
+
+static BitsCode add_caller(Finish *finish, FinishCallback callback, void *userdata)
+{
+        Caller *caller;
+
+        if (!callback)
+                return 0;
+        caller = malloc(sizeof(*caller));
+        if (!caller)
+                return BITS_E_OUT_OF_MEMORY;
+        *caller = (Caller){ .callback = callback, .userdata = userdata };
+        STAILQ_INSERT_TAIL(&finish->callers, caller, entries);
+        return 0;
+}
+
+static BitsCode start(Finisher *finisher, Job *job, PendingCall kind, FinishCallback callback,
+                      void *userdata)
+{
+        Finish *finish = calloc(1, sizeof(*finish));
+        BitsCode code;
+
+        if (!finish)
+                return BITS_E_OUT_OF_MEMORY;
+        STAILQ_INIT(&finish->callers);
+        finish->finisher = finisher;
+        finish->job = job;
+        finish->kind = kind;
+        finish->partial = kind == PENDING_COMPLETE && job->n_transferred < job->n_files;
+        code = add_caller(finish, callback, userdata);
+        if (code != 0) {
+                finish_free(finish);
+                return code;
+        }
+        job->finish = finish;
+        job->pending = kind;
+        store_mark_job(finisher->store, job, STORE_PROMISED);
+        engine_hold(finisher->engine, job, on_stopped, NULL);
+        return 0;
+}
+
+static BitsCode begin_call(Finisher *finisher, Job *job, PendingCall kind, JobEvent event,
+                           FinishCallback callback, void *userdata)
+{
+        JobState next;
+        BitsCode code;
+
+        if (job->finish && job->finish->kind == kind)
+                return add_caller(job->finish, callback, userdata);
+        if (job->finish)
+                return BG_E_INVALID_STATE;
+        code = job_state_next(job->state, event, &next);
+        return code != 0 ? code : start(finisher, job, kind, callback, userdata);
+}
+
+BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback, void *userdata)
+{
+        JobEvent event = job->type == JOB_DOWNLOAD ? EVENT_COMPLETE : EVENT_COMPLETE_UPLOAD;
+
+        if (!job_state_is_final(job->state) && job->n_transferred > 0 &&
+            job_actor(job, PURPOSE_RENAME) == ACTOR_MISSING)
+                return BG_E_TOKEN_REQUIRED;
+        return begin_call(finisher, job, PENDING_COMPLETE, event, callback, userdata);
+}
+
+BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, void *userdata)
+{
+        return begin_call(finisher, job, PENDING_CANCEL, EVENT_CANCEL, callback, userdata);
+}
+
+void finisher_abandon(Job *job)
+{
+        if (job->finish)
+                finish_free(job->finish);
+        job->finish = NULL;
+}
+
+void finisher_go_on(Finisher *finisher, Job *job)
+{
+        if (start(finisher, job, job->pending, NULL, NULL) != 0)
+                log_error("out of memory: job %s is not finished", job->id);
+}

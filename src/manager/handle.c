@@ -1,0 +1,338 @@
+#include "manager/handle.h"
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "basic/tally.h"
+#include "manager/bus.h"
+#include "manager/turn.h"
+
+#include <search.h>
+#include <sys/socket.h>
+
+struct Handles {
+        sd_event *event;
+        JobTable *jobs;
+        HandleServe serve;
+        void *context;
+        void *clients_by_name; /* tsearch */
+        struct ClientList clients;
+        Tally bus_handles, peers;   /* per user */
+        TAILQ_HEAD(, Handle) dying; /* freed from the loop, never from their own callbacks */
+        sd_event_source *bury;
+};
+
+static int compare_clients(const void *a, const void *b)
+{
+        return strcmp(((const Client *)a)->name, ((const Client *)b)->name);
+}
+
+void *handle_context(const Handle *handle)
+{
+        return handle->handles->context;
+}
+
+static void handle_free(Handle *handle)
+{
+        Handles *handles = handle->handles;
+        Job *job = handle->job;
+
+        TAILQ_REMOVE(&job->handles, handle, entries);
+        if (handle->client) {
+                TAILQ_REMOVE(&handle->client->held, handle, client_entries);
+                tally_down(&handles->bus_handles, handle->opener);
+        } else {
+                sd_bus_close_unref(handle->peer);
+                tally_down(&handles->peers, handle->opener);
+        }
+        free(handle);
+        job_table_release(handles->jobs, job);
+}
+
+static int on_bury(sd_event_source *source, void *userdata)
+{
+        Handles *handles = userdata;
+        Handle *handle;
+
+        (void)source;
+        while ((handle = TAILQ_FIRST(&handles->dying))) {
+                TAILQ_REMOVE(&handles->dying, handle, client_entries);
+                handle_free(handle);
+        }
+        return 0;
+}
+
+int handles_new(sd_event *event, JobTable *jobs, HandleServe serve, void *context, Handles **ret)
+{
+        _cleanup_(handles_freep) Handles *handles = calloc(1, sizeof(*handles));
+        int r;
+
+        if (!handles)
+                return -ENOMEM;
+        handles->event = event;
+        handles->jobs = jobs;
+        handles->serve = serve;
+        handles->context = context;
+        TAILQ_INIT(&handles->clients);
+        TAILQ_INIT(&handles->dying);
+        r = sd_event_add_defer(event, &handles->bury, on_bury, handles);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(handles->bury, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(handles);
+        return 0;
+}
+
+static void client_free(Client *client)
+{
+        Handles *handles = client->handles;
+        Handle *handle;
+
+        while ((handle = TAILQ_FIRST(&client->held)))
+                handle_free(handle);
+        (void)tdelete(client, &handles->clients_by_name, compare_clients);
+        TAILQ_REMOVE(&handles->clients, client, entries);
+        sd_bus_track_unref(client->track);
+        free(client->name);
+        free(client);
+}
+
+static void free_handles_of(const struct JobList *list)
+{
+        Job *job, *next;
+
+        for (job = TAILQ_FIRST(list); job; job = next) {
+                Handle *handle;
+
+                next = TAILQ_NEXT(job, table_entries);
+                while ((handle = TAILQ_FIRST(&job->handles))) {
+                        if (handle->dying)
+                                TAILQ_REMOVE(&handle->handles->dying, handle, client_entries);
+                        handle_free(handle);
+                }
+        }
+}
+
+void handles_free(Handles *handles)
+{
+        Client *client;
+
+        if (!handles)
+                return;
+        while ((client = TAILQ_FIRST(&handles->clients)))
+                client_free(client);
+        (void)on_bury(NULL, handles);
+        free_handles_of(job_table_list(handles->jobs));
+        free_handles_of(job_table_retired(handles->jobs));
+        sd_event_source_disable_unref(handles->bury);
+        tally_done(&handles->bus_handles);
+        tally_done(&handles->peers);
+        free(handles);
+}
+
+/* ---- connections of the bus ---- */
+
+/* The connection left the bus: what it held ends with it. */
+static int on_left(sd_bus_track *track, void *userdata)
+{
+        (void)track;
+        client_free(userdata);
+        return 0;
+}
+
+static int query_uid(sd_bus_message *m, uid_t *ret)
+{
+        sd_bus_creds *creds = NULL;
+        int r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID, &creds);
+
+        if (r >= 0)
+                r = sd_bus_creds_get_euid(creds, ret);
+        sd_bus_creds_unref(creds);
+        return r;
+}
+
+static int client_new(Handles *handles, sd_bus_message *m, const char *name, Client **ret)
+{
+        Client *client = calloc(1, sizeof(*client));
+        int r;
+
+        if (!client)
+                return -ENOMEM;
+        client->handles = handles;
+        TAILQ_INIT(&client->held);
+        client->name = strdup(name);
+        r = client->name ? query_uid(m, &client->uid) : -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_track_new(sd_bus_message_get_bus(m), &client->track, on_left, client);
+        if (r >= 0)
+                r = sd_bus_track_add_name(client->track, name);
+        if (r >= 0 && !tsearch(client, &handles->clients_by_name, compare_clients))
+                r = -ENOMEM;
+        if (r < 0) {
+                sd_bus_track_unref(client->track);
+                free(client->name);
+                free(client);
+                return r;
+        }
+        TAILQ_INSERT_TAIL(&handles->clients, client, entries);
+        *ret = client;
+        return 0;
+}
+
+int handles_client(Handles *handles, sd_bus_message *m, Client **ret)
+{
+        const char *name = sd_bus_message_get_sender(m);
+        Client key = { .name = (char *)name };
+        Client **found;
+
+        if (!name)
+                return -EBADMSG;
+        found = tfind(&key, &handles->clients_by_name, compare_clients);
+        if (!found)
+                return client_new(handles, m, name, ret);
+        *ret = *found;
+        return 0;
+}
+
+const struct ClientList *handles_clients(const Handles *handles)
+{
+        return &handles->clients;
+}
+
+/* ---- handles ---- */
+
+static Handle *handle_new(Handles *handles, Job *job, unsigned rights, uid_t opener,
+                          bool opener_owned, Tally *tally)
+{
+        Handle *handle = calloc(1, sizeof(*handle));
+
+        if (!handle || tally_up(tally, opener) < 0) {
+                free(handle);
+                return NULL;
+        }
+        handle->handles = handles;
+        handle->job = job;
+        handle->rights = rights;
+        handle->opener = opener;
+        handle->opener_owned = opener_owned;
+        TAILQ_INSERT_TAIL(&job->handles, handle, entries);
+        return handle;
+}
+
+int handle_of_client(Client *client, Job *job, Handle **ret)
+{
+        Handles *handles = client->handles;
+        unsigned rights = policy_rights(client->uid, job->owner);
+        Handle *handle;
+
+        TAILQ_FOREACH (handle, &job->handles, entries)
+                if (handle->client == client) {
+                        *ret = handle;
+                        return 0;
+                }
+        *ret = NULL;
+        if (rights == 0 || job_state_is_final(job->state))
+                return 0;
+        if (tally_get(&handles->bus_handles, client->uid) >=
+            policy_limit(LIMIT_HANDLES_PER_USER, client->uid))
+                return -EDQUOT;
+        handle = handle_new(handles, job, rights, client->uid, client->uid == job->owner,
+                            &handles->bus_handles);
+        if (!handle)
+                return -ENOMEM;
+        handle->client = client;
+        TAILQ_INSERT_TAIL(&client->held, handle, client_entries);
+        *ret = handle;
+        return 0;
+}
+
+static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+
+        (void)m;
+        (void)error;
+        if (!handle->dying)
+                TAILQ_INSERT_TAIL(&handle->handles->dying, handle, client_entries);
+        handle->dying = true;
+        (void)sd_event_source_set_enabled(handle->handles->bury, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+static int start_peer(Handle *handle, int fd)
+{
+        Handles *handles = handle->handles;
+        char path[BUS_JOB_PATH_MAX];
+        sd_id128_t id;
+        int r;
+
+        r = sd_bus_new(&handle->peer);
+        if (r < 0) {
+                fd_close(fd);
+                return r;
+        }
+        r = sd_bus_set_fd(handle->peer, fd, fd);
+        if (r >= 0)
+                r = sd_id128_randomize(&id);
+        if (r >= 0)
+                r = sd_bus_set_server(handle->peer, true, id);
+        if (r >= 0)
+                r = sd_bus_set_anonymous(handle->peer, true);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(handle->peer, true);
+        if (r >= 0)
+                r = sd_bus_start(handle->peer);
+        if (r >= 0)
+                r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        "Disconnected", on_peer_gone, handle);
+        bus_job_path(handle->job, path);
+        if (r >= 0)
+                r = handles->serve(handle->peer, path, handle);
+        if (r >= 0)
+                r = sd_bus_attach_event(handle->peer, handles->event, LOOP_BUS);
+        return r;
+}
+
+int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool opener_owned,
+                int *ret_fd)
+{
+        _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+        Handle *handle;
+        int pair[2], r;
+
+        if (tally_get(&handles->peers, opener) >= policy_limit(LIMIT_CONNECTIONS_PER_USER, opener))
+                return -EDQUOT;
+        r = fd_socketpair(SOCK_STREAM, true, pair);
+        if (r < 0)
+                return r;
+        ours = pair[0];
+        theirs = pair[1];
+        handle = handle_new(handles, job, rights, opener, opener_owned, &handles->peers);
+        if (!handle)
+                return -ENOMEM;
+        r = start_peer(handle, TAKE_FD(ours));
+        if (r < 0) {
+                handle_free(handle);
+                return r;
+        }
+        *ret_fd = TAKE_FD(theirs);
+        return 0;
+}
+
+int handle_require(const Handle *handle, unsigned right, sd_bus_error *error)
+{
+        if ((handle->rights & right) == right)
+                return 0;
+        return bus_fail(error, BITS_E_ACCESS_DENIED, "this handle does not carry that right");
+}
+
+sd_bus *handle_bus(const Handle *handle, sd_bus *system_bus)
+{
+        return handle->peer ? handle->peer : system_bus;
+}
+
+const char *handle_destination(const Handle *handle)
+{
+        return handle->client ? handle->client->name : NULL;
+}

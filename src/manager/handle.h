@@ -1,0 +1,77 @@
+/*
+ * Handles: what BITS calls an interface pointer. Who may do what with a job is decided once, when
+ * the handle is made; after that the handle is the right. There are two kinds with the same methods:
+ *
+ *  - of a connection to the message bus, made at its first call on a job and kept until it leaves
+ *    the bus; it belongs to that connection;
+ *  - of a socket (OpenJob, QueryInterface): peer-to-peer D-Bus, for whoever holds the descriptor. The
+ *    kernel names bitsd itself as the peer there, so nobody may ever ask who calls on it.
+ */
+#pragma once
+
+#include "core/policy.h"
+#include "manager/jobs.h"
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+typedef struct Handles Handles;
+typedef struct Client Client;
+typedef struct Handle Handle;
+
+struct Handle {
+        Handles *handles;
+        Job *job;
+        unsigned rights;
+        uid_t opener;
+        bool opener_owned; /* he was the job's owner when the handle was made */
+
+        Client *client;                     /* bus kind, else NULL */
+        sd_bus *peer;                       /* socket kind, else NULL */
+        TAILQ_ENTRY(Handle) entries;        /* of the job */
+        TAILQ_ENTRY(Handle) client_entries; /* of the client, or of the dying */
+        bool dying;
+};
+
+/* A connection of the message bus that has talked to the service. */
+struct Client {
+        Handles *handles;
+        char *name; /* unique name */
+        uid_t uid;
+        bool subscribed; /* to JobAdded and JobRemoved */
+        sd_bus_track *track;
+        TAILQ_HEAD(, Handle) held;
+        TAILQ_ENTRY(Client) entries;
+};
+
+TAILQ_HEAD(ClientList, Client);
+
+/* Adds the vtables of a job to a peer connection, userdata the handle. 0 or -errno. */
+typedef int (*HandleServe)(sd_bus *peer, const char *path, Handle *handle);
+
+int handles_new(sd_event *event, JobTable *jobs, HandleServe serve, void *context, Handles **ret);
+void handles_free(Handles *handles);
+DEFINE_CLEANUP(Handles, handles_free);
+
+/* What the bus layer was given at handles_new(). */
+void *handle_context(const Handle *handle);
+
+/* Who sent this, by the message bus's word. Only for messages of the bus. 0 or -errno. */
+int handles_client(Handles *handles, sd_bus_message *m, Client **ret);
+const struct ClientList *handles_clients(const Handles *handles);
+
+/* The client's handle on the job, made now if he has none. *ret is NULL when he has no right at all:
+   to him the job does not exist. 0 or -errno (-EDQUOT: over his limit). */
+int handle_of_client(Client *client, Job *job, Handle **ret);
+
+/* A new handle of the socket kind with these rights; *ret_fd is the caller's end. 0 or -errno
+   (-EDQUOT). */
+int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool opener_owned,
+                int *ret_fd);
+
+/* 0, or BITS_E_ACCESS_DENIED with the error set: the one line of access control in a method. */
+int handle_require(const Handle *handle, unsigned right, sd_bus_error *error);
+
+/* Sends a signal of the job to this holder. The message is made for its connection. */
+sd_bus *handle_bus(const Handle *handle, sd_bus *system_bus);
+const char *handle_destination(const Handle *handle);

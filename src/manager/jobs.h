@@ -1,0 +1,33 @@
+/*
+ * The table of all jobs: owns them, finds them by id, counts them per user. A job that left the
+ * queue stays here, unlisted, as long as somebody holds a handle to it.
+ */
+#pragma once
+
+#include "core/job.h"
+
+typedef struct JobTable JobTable;
+
+TAILQ_HEAD(JobList, Job);
+
+int job_table_new(JobTable **ret);
+void job_table_free(JobTable *table);
+DEFINE_CLEANUP(JobTable, job_table_free);
+
+/* Takes the job; on -ENOMEM it stays the caller's. */
+int job_table_add(JobTable *table, Job *job);
+/* The job left the queue: it counts no more and is listed no more. */
+void job_table_retire(JobTable *table, Job *job);
+/* Frees a retired job that nobody holds or works on; any other call does nothing. */
+void job_table_release(JobTable *table, Job *job);
+
+/* By id text as job_id_parse() gives it. job_table_find() sees queued jobs only; _find_any() also
+   retired ones that somebody still holds. */
+Job *job_table_find(const JobTable *table, const char *id);
+Job *job_table_find_any(const JobTable *table, const char *id);
+
+/* In the order of creation. */
+const struct JobList *job_table_list(const JobTable *table);
+size_t job_table_count(const JobTable *table);
+size_t job_table_count_of(const JobTable *table, uid_t owner);
+const struct JobList *job_table_retired(const JobTable *table);

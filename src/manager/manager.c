@@ -1,0 +1,197 @@
+#include "manager/manager.h"
+
+#include "basic/log.h"
+#include "manager/bus.h"
+#include "manager/news.h"
+
+#include <stdio.h>
+
+struct Manager {
+        BusContext parts; /* owned, all of them */
+        sd_event *event;
+        char *token_socket;
+};
+
+/* ---- news from below ---- */
+
+static void on_modified(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        news_modified(manager->parts.news, job);
+}
+
+static void on_transferred(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        news_transferred(manager->parts.news, job);
+}
+
+static void on_error(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        news_error(manager->parts.news, job);
+}
+
+static void on_file_transferred(void *userdata, Job *job, const File *file)
+{
+        Manager *manager = userdata;
+
+        news_file_transferred(manager->parts.news, job, file);
+}
+
+static void on_removed(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        news_removed(manager->parts.news, job);
+        news_modified(manager->parts.news, job);
+        news_forget(manager->parts.news, job);
+}
+
+/* ---- start ---- */
+
+static int on_loaded(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+        int r = job_table_add(manager->parts.jobs, job);
+
+        if (r < 0) {
+                job_free(job);
+                return r;
+        }
+        return 0;
+}
+
+/* Only after all are loaded: what is adopted may begin to run. */
+static int adopt_all(Manager *manager)
+{
+        BusContext *parts = &manager->parts;
+        Job *job;
+
+        TAILQ_FOREACH (job, job_table_list(parts->jobs), table_entries) {
+                int r = engine_adopt(parts->engine, job);
+
+                if (r < 0)
+                        return r;
+                if (job->pending != PENDING_NONE)
+                        finisher_go_on(parts->finisher, job);
+        }
+        log_info("%zu jobs in the queue", job_table_count(parts->jobs));
+        return 0;
+}
+
+static int build(Manager *manager, const ManagerOptions *options, const char *broker_socket)
+{
+        static const EngineListener engine_listener = {
+                .on_modified = on_modified,
+                .on_transferred = on_transferred,
+                .on_error = on_error,
+                .on_file_transferred = on_file_transferred,
+        };
+        static const FinisherListener finisher_listener = { .on_removed = on_removed };
+        BusContext *p = &manager->parts;
+        int r = store_open(options->state_directory, &p->store);
+
+        if (r >= 0)
+                r = job_table_new(&p->jobs);
+        if (r >= 0)
+                r = store_load(p->store, on_loaded, manager);
+        if (r >= 0)
+                r = turn_new(manager->event, p->store, &p->turn);
+        if (r >= 0)
+                r = broker_link_new(manager->event, broker_socket, &p->broker);
+        if (r >= 0)
+                r = worker_pool_new(manager->event, p->broker, &p->workers);
+        if (r >= 0)
+                r = engine_new(manager->event, p->workers, p->store, p->turn, &engine_listener,
+                               manager, &p->engine);
+        if (r >= 0)
+                r = finisher_new(p->engine, p->workers, p->store, p->turn, p->jobs,
+                                 &finisher_listener, manager, &p->finisher);
+        if (r >= 0)
+                r = handles_new(manager->event, p->jobs, bus_serve_job, p, &p->handles);
+        if (r >= 0)
+                r = news_new(manager->event, p, &p->news);
+        return r;
+}
+
+static int register_on_bus(Manager *manager)
+{
+        BusContext *p = &manager->parts;
+        int r = bus_manager_register(p);
+
+        if (r >= 0)
+                r = bus_job_register(p);
+        if (r >= 0)
+                r = bus_token_register(p);
+        if (r >= 0)
+                r = sd_bus_request_name(p->bus, BUS_NAME, 0);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot own the name %s on the bus", BUS_NAME) : 0;
+}
+
+int manager_new(sd_event *event, sd_bus *bus, const ManagerOptions *options, Manager **ret)
+{
+        _cleanup_(manager_freep) Manager *manager = calloc(1, sizeof(*manager));
+        _cleanup_free_ char *broker_socket = NULL;
+        int r;
+
+        if (!manager)
+                return -ENOMEM;
+        manager->event = event;
+        manager->parts.bus = bus;
+        manager->parts.user_mode = options->user_mode;
+        if (asprintf(&broker_socket, "%s/manager", options->runtime_directory) < 0)
+                broker_socket = NULL;
+        if (asprintf(&manager->token_socket, "%s/token", options->runtime_directory) < 0)
+                manager->token_socket = NULL;
+        if (!broker_socket || !manager->token_socket)
+                return -ENOMEM;
+        manager->parts.token_socket = manager->token_socket;
+        r = build(manager, options, broker_socket);
+        if (r >= 0)
+                r = adopt_all(manager);
+        if (r >= 0)
+                r = register_on_bus(manager);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(manager);
+        return 0;
+}
+
+static void release_all(BusContext *p)
+{
+        Job *job;
+
+        if (!p->jobs || !p->engine)
+                return;
+        TAILQ_FOREACH (job, job_table_list(p->jobs), table_entries) {
+                if (p->news)
+                        news_forget(p->news, job);
+                finisher_abandon(job);
+                engine_release(p->engine, job);
+        }
+}
+
+void manager_free(Manager *manager)
+{
+        BusContext *p;
+
+        if (!manager)
+                return;
+        p = &manager->parts;
+        turn_free(p->turn); /* the last commit, before anything is taken apart */
+        handles_free(p->handles);
+        release_all(p);
+        news_free(p->news);
+        finisher_free(p->finisher);
+        engine_free(p->engine);
+        worker_pool_free(p->workers);
+        broker_link_free(p->broker);
+        store_close(p->store);
+        job_table_free(p->jobs);
+        free(manager->token_socket);
+        free(manager);
+}

@@ -1,0 +1,44 @@
+-- The state of the manager. One row a job, one row a file. Times: µs since 1970. Enumerations are
+-- the numbers of core/state.h. user_version is the version of this schema.
+CREATE TABLE jobs (
+        row INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        owner INTEGER NOT NULL,
+        type INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        pending INTEGER NOT NULL,
+        display_name TEXT NOT NULL,
+        description TEXT NOT NULL,
+        minimum_retry_delay INTEGER NOT NULL,
+        no_progress_timeout INTEGER NOT NULL,
+        token_flags INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        modified INTEGER NOT NULL,
+        transfer_completed INTEGER NOT NULL,
+        error_count INTEGER NOT NULL,
+        fault_context INTEGER NOT NULL,
+        fault_code INTEGER NOT NULL,
+        fault_detail TEXT,
+        fault_file INTEGER NOT NULL
+);
+CREATE TABLE files (
+        row INTEGER PRIMARY KEY,
+        job INTEGER NOT NULL REFERENCES jobs (row) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        remote_name TEXT NOT NULL,
+        local_name TEXT NOT NULL,
+        temporary_name TEXT NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        kept INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        etag TEXT,
+        last_modified TEXT,
+        modification_time INTEGER NOT NULL,
+        resumable INTEGER NOT NULL,
+        transferred INTEGER NOT NULL,
+        completed INTEGER NOT NULL,
+        UNIQUE (job, number)
+);
+PRAGMA user_version = 1;

@@ -1,0 +1,630 @@
+#include "manager/store.h"
+
+#include "basic/log.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+        SCHEMA_VERSION = 1,
+};
+
+typedef enum Statement {
+        JOB_INSERT,
+        JOB_UPDATE,
+        JOB_DELETE,
+        FILE_INSERT,
+        FILE_UPDATE,
+        STATEMENT_MAX,
+} Statement;
+
+static const char *const statement_texts[] = {
+        [JOB_INSERT] = "INSERT INTO jobs (id, owner, type, priority, state, pending, display_name,"
+                       " description, minimum_retry_delay, no_progress_timeout, token_flags,"
+                       " created, modified, transfer_completed, error_count, fault_context,"
+                       " fault_code, fault_detail, fault_file)"
+                       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [JOB_UPDATE] = "UPDATE jobs SET id=?, owner=?, type=?, priority=?, state=?, pending=?,"
+                       " display_name=?, description=?, minimum_retry_delay=?,"
+                       " no_progress_timeout=?, token_flags=?, created=?, modified=?,"
+                       " transfer_completed=?, error_count=?, fault_context=?, fault_code=?,"
+                       " fault_detail=?, fault_file=? WHERE row=?",
+        [JOB_DELETE] = "DELETE FROM jobs WHERE row=?",
+        [FILE_INSERT] = "INSERT INTO files (remote_name, local_name, temporary_name, device, inode,"
+                        " kept, total, etag, last_modified, modification_time, resumable,"
+                        " transferred, completed, job, number)"
+                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [FILE_UPDATE] = "UPDATE files SET remote_name=?, local_name=?, temporary_name=?, device=?,"
+                        " inode=?, kept=?, total=?, etag=?, last_modified=?, modification_time=?,"
+                        " resumable=?, transferred=?, completed=? WHERE row=?",
+};
+static_assert_table(statement_texts, STATEMENT_MAX);
+
+static const char schema_text[] =
+#include "schema.inc"
+        ;
+
+typedef struct Removal {
+        STAILQ_ENTRY(Removal) entries;
+        uint64_t row;
+} Removal;
+
+struct Store {
+        sqlite3 *db;
+        sqlite3_stmt *statements[STATEMENT_MAX];
+        TAILQ_HEAD(, Job) jobs;
+        TAILQ_HEAD(, File) files;
+        STAILQ_HEAD(, Removal) removals;
+        bool promised;
+};
+
+/* SQLite's result as an errno that the layers above can act on. */
+static int errno_of(sqlite3 *db, int r)
+{
+        switch (r & 0xff) {
+        case SQLITE_OK:
+        case SQLITE_DONE:
+        case SQLITE_ROW:
+                return 0;
+        case SQLITE_FULL:
+                return -ENOSPC;
+        case SQLITE_NOMEM:
+                return -ENOMEM;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+                return -EBUSY;
+        case SQLITE_READONLY:
+                return -EROFS;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+                return -EBADMSG;
+        case SQLITE_CANTOPEN:
+        case SQLITE_PERM:
+                return db && sqlite3_system_errno(db) > 0 ? -sqlite3_system_errno(db) : -EACCES;
+        }
+        return -EIO;
+}
+
+static int execute(sqlite3 *db, const char *sql)
+{
+        return errno_of(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
+}
+
+static int schema_version(sqlite3 *db, int *ret)
+{
+        sqlite3_stmt *s = NULL;
+        int r = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &s, NULL);
+
+        if (r == SQLITE_OK && (r = sqlite3_step(s)) == SQLITE_ROW)
+                *ret = sqlite3_column_int(s, 0);
+        r = errno_of(db, r);
+        sqlite3_finalize(s);
+        return r;
+}
+
+/* One transaction makes all tables or none. */
+static int create_schema(sqlite3 *db)
+{
+        int r = execute(db, "BEGIN EXCLUSIVE");
+
+        if (r >= 0)
+                r = execute(db, schema_text);
+        if (r >= 0)
+                r = execute(db, "COMMIT");
+        if (r < 0)
+                (void)execute(db, "ROLLBACK");
+        return r;
+}
+
+static int open_database(const char *path, sqlite3 **ret)
+{
+        sqlite3 *db = NULL;
+        int version = 0;
+        int r = errno_of(
+                NULL, sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+
+        /* Exclusive: one process, hence no shared-memory file and no lock per transaction. */
+        if (r >= 0)
+                r = execute(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+                                "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+                                "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000;");
+        if (r >= 0)
+                r = schema_version(db, &version);
+        if (r >= 0 && version == 0)
+                r = create_schema(db);
+        else if (r >= 0 && version != SCHEMA_VERSION)
+                r = -EPROTONOSUPPORT;
+        if (r < 0) {
+                sqlite3_close(db);
+                return r;
+        }
+        *ret = db;
+        return 0;
+}
+
+/* A database that is no database, or that was made by a later version, is kept for people. */
+static int set_aside(const char *path)
+{
+        _cleanup_free_ char *aside = NULL;
+        static const char *const suffixes[] = { "", "-wal", "-shm" };
+
+        if (asprintf(&aside, "%s.unreadable-%lld", path, (long long)time(NULL)) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTS(suffixes); i++) {
+                _cleanup_free_ char *from = NULL, *to = NULL;
+
+                if (asprintf(&from, "%s%s", path, suffixes[i]) < 0 ||
+                    asprintf(&to, "%s%s", aside, suffixes[i]) < 0)
+                        return -ENOMEM;
+                if (rename(from, to) < 0 && errno != ENOENT)
+                        return -errno;
+        }
+        log_error("the job store %s cannot be read; it is kept as %s and a new one is begun", path,
+                  aside);
+        return 0;
+}
+
+static int prepare_all(Store *store)
+{
+        for (size_t i = 0; i < STATEMENT_MAX; i++) {
+                int r = sqlite3_prepare_v3(store->db, statement_texts[i], -1,
+                                           SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+
+                if (r != SQLITE_OK)
+                        return errno_of(store->db, r);
+        }
+        return 0;
+}
+
+int store_open(const char *directory, Store **ret)
+{
+        _cleanup_(store_closep) Store *store = calloc(1, sizeof(*store));
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (!store || asprintf(&path, "%s/jobs.sqlite", directory) < 0)
+                return -ENOMEM;
+        TAILQ_INIT(&store->jobs);
+        TAILQ_INIT(&store->files);
+        STAILQ_INIT(&store->removals);
+        r = open_database(path, &store->db);
+        if (r == -EBADMSG || r == -EPROTONOSUPPORT) {
+                r = set_aside(path);
+                if (r >= 0)
+                        r = open_database(path, &store->db);
+        }
+        if (r >= 0)
+                r = prepare_all(store);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "cannot open the job store %s", path);
+        *ret = TAKE_PTR(store);
+        return 0;
+}
+
+void store_close(Store *store)
+{
+        Removal *removal;
+
+        if (!store)
+                return;
+        for (size_t i = 0; i < STATEMENT_MAX; i++)
+                sqlite3_finalize(store->statements[i]);
+        sqlite3_close(store->db);
+        while ((removal = STAILQ_FIRST(&store->removals))) {
+                STAILQ_REMOVE_HEAD(&store->removals, entries);
+                free(removal);
+        }
+        free(store);
+}
+
+/* ---- reading ---- */
+
+static char *column_text(sqlite3_stmt *s, int column)
+{
+        const char *text = (const char *)sqlite3_column_text(s, column);
+
+        return text ? strdup(text) : NULL;
+}
+
+static uint64_t column_u64(sqlite3_stmt *s, int column)
+{
+        return (uint64_t)sqlite3_column_int64(s, column);
+}
+
+static int read_job(sqlite3_stmt *s, Job **ret)
+{
+        static const uint8_t no_random[JOB_ID_BYTES];
+        _cleanup_(job_freep) Job *job = NULL;
+        int c = 0, r;
+
+        r = job_new(no_random, 0, JOB_DOWNLOAD, "", 0, &job);
+        if (r < 0)
+                return r;
+        job->row = column_u64(s, c++);
+        if (!job_id_parse((const char *)sqlite3_column_text(s, c++), job->id))
+                return -EBADMSG;
+        job->owner = (uid_t)column_u64(s, c++);
+        job->type = (JobType)sqlite3_column_int(s, c++);
+        job->priority = (JobPriority)sqlite3_column_int(s, c++);
+        job->state = (JobState)sqlite3_column_int(s, c++);
+        job->pending = (PendingCall)sqlite3_column_int(s, c++);
+        free(job->display_name);
+        free(job->description);
+        job->display_name = column_text(s, c++);
+        job->description = column_text(s, c++);
+        job->minimum_retry_delay = (uint32_t)column_u64(s, c++);
+        job->no_progress_timeout = (uint32_t)column_u64(s, c++);
+        job->token_flags = (uint32_t)column_u64(s, c++);
+        job->created = column_u64(s, c++);
+        job->modified = column_u64(s, c++);
+        job->transfer_completed = column_u64(s, c++);
+        job->error_count = (uint32_t)column_u64(s, c++);
+        job->fault.context = (ErrorContext)sqlite3_column_int(s, c++);
+        job->fault.code = (BitsCode)column_u64(s, c++);
+        job->fault.detail = column_text(s, c++);
+        job->fault_file = sqlite3_column_int64(s, c++);
+        if (!job->display_name || !job->description)
+                return -ENOMEM;
+        if (!job_type_name(job->type) || !job_priority_name(job->priority) ||
+            !job_state_name(job->state))
+                return -EBADMSG;
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
+static int read_file(sqlite3_stmt *s, File **ret)
+{
+        static const uint8_t no_random[6];
+        _cleanup_(file_freep) File *file = NULL;
+        int c = 1, r;
+
+        r = file_new("", "", no_random, &file);
+        if (r < 0)
+                return r;
+        free(file->remote_name);
+        free(file->local_name);
+        free(file->temporary_name);
+        file->row = column_u64(s, c++);
+        file->remote_name = column_text(s, c++);
+        file->local_name = column_text(s, c++);
+        file->temporary_name = column_text(s, c++);
+        file->device = column_u64(s, c++);
+        file->inode = column_u64(s, c++);
+        file->kept = file->written = file->stored_kept = column_u64(s, c++);
+        file->total = column_u64(s, c++);
+        file->etag = column_text(s, c++);
+        file->last_modified = column_text(s, c++);
+        file->modification_time = column_u64(s, c++);
+        file->resumable = sqlite3_column_int(s, c++);
+        file->transferred = sqlite3_column_int(s, c++);
+        file->completed = sqlite3_column_int(s, c++);
+        if (!file->remote_name || !file->local_name || !file->temporary_name)
+                return -ENOMEM;
+        *ret = TAKE_PTR(file);
+        return 0;
+}
+
+/* Both tables are read once, in job order, side by side: no query per job. */
+typedef struct Reader {
+        sqlite3_stmt *jobs, *files;
+        bool more_files;
+} Reader;
+
+static int reader_open(Store *store, Reader *reader)
+{
+        int r = sqlite3_prepare_v2(
+                store->db,
+                "SELECT row, id, owner, type, priority, state, pending, display_name, description,"
+                " minimum_retry_delay, no_progress_timeout, token_flags, created, modified,"
+                " transfer_completed, error_count, fault_context, fault_code, fault_detail,"
+                " fault_file FROM jobs ORDER BY row",
+                -1, &reader->jobs, NULL);
+
+        if (r == SQLITE_OK)
+                r = sqlite3_prepare_v2(
+                        store->db,
+                        "SELECT job, row, remote_name, local_name, temporary_name, device, inode,"
+                        " kept, total, etag, last_modified, modification_time, resumable,"
+                        " transferred, completed FROM files ORDER BY job, number",
+                        -1, &reader->files, NULL);
+        if (r == SQLITE_OK)
+                r = sqlite3_step(reader->files);
+        reader->more_files = r == SQLITE_ROW;
+        return errno_of(store->db, r);
+}
+
+static int read_files_of(Store *store, Reader *reader, Job *job)
+{
+        while (reader->more_files && column_u64(reader->files, 0) == job->row) {
+                File *file;
+                int r = read_file(reader->files, &file);
+
+                if (r >= 0 && (r = job_append_file(job, file)) < 0)
+                        file_free(file);
+                if (r < 0)
+                        return r;
+                r = sqlite3_step(reader->files);
+                reader->more_files = r == SQLITE_ROW;
+                if (errno_of(store->db, r) < 0)
+                        return errno_of(store->db, r);
+        }
+        return 0;
+}
+
+int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *userdata)
+{
+        Reader reader = { 0 };
+        int r = reader_open(store, &reader);
+
+        while (r >= 0) {
+                _cleanup_(job_freep) Job *job = NULL;
+                int step = sqlite3_step(reader.jobs);
+
+                if (step != SQLITE_ROW) {
+                        r = errno_of(store->db, step);
+                        break;
+                }
+                r = read_job(reader.jobs, &job);
+                if (r >= 0)
+                        r = read_files_of(store, &reader, job);
+                if (r >= 0)
+                        r = on_job(userdata, TAKE_PTR(job));
+        }
+        sqlite3_finalize(reader.jobs);
+        sqlite3_finalize(reader.files);
+        return r;
+}
+
+/* ---- writing ---- */
+
+void store_mark_job(Store *store, Job *job, StoreUrgency urgency)
+{
+        if (job_state_is_final(job->state) && job->row == 0)
+                return;
+        if (!job->dirty) {
+                TAILQ_INSERT_TAIL(&store->jobs, job, dirty_entries);
+                job->dirty = true;
+        }
+        store->promised = store->promised || urgency == STORE_PROMISED;
+}
+
+void store_mark_file(Store *store, File *file, StoreUrgency urgency)
+{
+        assert(file->job);
+        if (!file->dirty) {
+                TAILQ_INSERT_TAIL(&store->files, file, dirty_entries);
+                file->dirty = true;
+        }
+        store->promised = store->promised || urgency == STORE_PROMISED;
+}
+
+static void unmark_job(Store *store, Job *job)
+{
+        if (job->dirty)
+                TAILQ_REMOVE(&store->jobs, job, dirty_entries);
+        job->dirty = false;
+}
+
+static void unmark_file(Store *store, File *file)
+{
+        if (file->dirty)
+                TAILQ_REMOVE(&store->files, file, dirty_entries);
+        file->dirty = false;
+}
+
+void store_remove_job(Store *store, Job *job)
+{
+        Removal *removal;
+
+        unmark_job(store, job);
+        for (size_t i = 0; i < job->n_files; i++)
+                unmark_file(store, job->files[i]);
+        if (job->row == 0)
+                return;
+        removal = calloc(1, sizeof(*removal));
+        if (!removal) {
+                log_error("out of memory: job %s comes back at the next start", job->id);
+                return;
+        }
+        removal->row = job->row;
+        job->row = 0;
+        STAILQ_INSERT_TAIL(&store->removals, removal, entries);
+        store->promised = true;
+}
+
+bool store_has_promises(const Store *store)
+{
+        return store->promised;
+}
+
+bool store_is_dirty(const Store *store)
+{
+        return !TAILQ_EMPTY(&store->jobs) || !TAILQ_EMPTY(&store->files) ||
+               !STAILQ_EMPTY(&store->removals);
+}
+
+static void bind_u64(sqlite3_stmt *s, int *parameter, uint64_t value)
+{
+        sqlite3_bind_int64(s, (*parameter)++, (sqlite3_int64)value);
+}
+
+static void bind_text(sqlite3_stmt *s, int *parameter, const char *value)
+{
+        if (value)
+                sqlite3_bind_text(s, (*parameter)++, value, -1, SQLITE_STATIC);
+        else
+                sqlite3_bind_null(s, (*parameter)++);
+}
+
+static int run(Store *store, sqlite3_stmt *s)
+{
+        int r = errno_of(store->db, sqlite3_step(s));
+
+        sqlite3_reset(s);
+        sqlite3_clear_bindings(s);
+        return r;
+}
+
+static int write_job(Store *store, Job *job)
+{
+        sqlite3_stmt *s = store->statements[job->row == 0 ? JOB_INSERT : JOB_UPDATE];
+        int p = 1, r;
+
+        bind_text(s, &p, job->id);
+        bind_u64(s, &p, job->owner);
+        bind_u64(s, &p, (uint64_t)job->type);
+        bind_u64(s, &p, (uint64_t)job->priority);
+        bind_u64(s, &p, (uint64_t)job->state);
+        bind_u64(s, &p, (uint64_t)job->pending);
+        bind_text(s, &p, job->display_name);
+        bind_text(s, &p, job->description);
+        bind_u64(s, &p, job->minimum_retry_delay);
+        bind_u64(s, &p, job->no_progress_timeout);
+        bind_u64(s, &p, job->token_flags);
+        bind_u64(s, &p, job->created);
+        bind_u64(s, &p, job->modified);
+        bind_u64(s, &p, job->transfer_completed);
+        bind_u64(s, &p, job->error_count);
+        bind_u64(s, &p, (uint64_t)job->fault.context);
+        bind_u64(s, &p, job->fault.code);
+        bind_text(s, &p, job->fault.detail);
+        bind_u64(s, &p, (uint64_t)job->fault_file);
+        if (job->row != 0)
+                bind_u64(s, &p, job->row);
+        r = run(store, s);
+        if (r >= 0 && job->row == 0)
+                job->row = (uint64_t)sqlite3_last_insert_rowid(store->db);
+        return r;
+}
+
+static int write_file(Store *store, File *file)
+{
+        sqlite3_stmt *s = store->statements[file->row == 0 ? FILE_INSERT : FILE_UPDATE];
+        int p = 1, r;
+
+        bind_text(s, &p, file->remote_name);
+        bind_text(s, &p, file->local_name);
+        bind_text(s, &p, file->temporary_name);
+        bind_u64(s, &p, file->device);
+        bind_u64(s, &p, file->inode);
+        bind_u64(s, &p, file->kept);
+        bind_u64(s, &p, file->total);
+        bind_text(s, &p, file->etag);
+        bind_text(s, &p, file->last_modified);
+        bind_u64(s, &p, file->modification_time);
+        bind_u64(s, &p, file->resumable);
+        bind_u64(s, &p, file->transferred);
+        bind_u64(s, &p, file->completed);
+        if (file->row == 0) {
+                bind_u64(s, &p, file->job->row);
+                bind_u64(s, &p, file->index);
+        } else
+                bind_u64(s, &p, file->row);
+        r = run(store, s);
+        if (r >= 0 && file->row == 0)
+                file->row = (uint64_t)sqlite3_last_insert_rowid(store->db);
+        return r;
+}
+
+static int write_marked(Store *store)
+{
+        sqlite3_stmt *delete = store->statements[JOB_DELETE];
+        Removal *removal;
+        Job *job;
+        File *file;
+        int r;
+
+        STAILQ_FOREACH (removal, &store->removals, entries) {
+                int p = 1;
+
+                bind_u64(delete, &p, removal->row);
+                r = run(store, delete);
+                if (r < 0)
+                        return r;
+        }
+        TAILQ_FOREACH (job, &store->jobs, dirty_entries) {
+                r = write_job(store, job);
+                if (r < 0)
+                        return r;
+        }
+        TAILQ_FOREACH (file, &store->files, dirty_entries) {
+                r = write_file(store, file);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* After a commit the marks go; after a failure the rows given in this transaction are void. */
+static void forget_marks(Store *store)
+{
+        Removal *removal;
+        Job *job;
+        File *file;
+
+        while ((removal = STAILQ_FIRST(&store->removals))) {
+                STAILQ_REMOVE_HEAD(&store->removals, entries);
+                free(removal);
+        }
+        while ((job = TAILQ_FIRST(&store->jobs)))
+                unmark_job(store, job);
+        while ((file = TAILQ_FIRST(&store->files))) {
+                file->stored_kept = file->kept;
+                unmark_file(store, file);
+        }
+        store->promised = false;
+}
+
+/* Rows above these were given in the transaction that failed. */
+static void void_rows(Store *store, uint64_t last_job, uint64_t last_file)
+{
+        Job *job;
+        File *file;
+
+        TAILQ_FOREACH (job, &store->jobs, dirty_entries)
+                if (job->row > last_job)
+                        job->row = 0;
+        TAILQ_FOREACH (file, &store->files, dirty_entries)
+                if (file->row > last_file)
+                        file->row = 0;
+}
+
+static uint64_t last_row(Store *store, const char *sql)
+{
+        sqlite3_stmt *s = NULL;
+        uint64_t row = 0;
+
+        if (sqlite3_prepare_v2(store->db, sql, -1, &s, NULL) == SQLITE_OK &&
+            sqlite3_step(s) == SQLITE_ROW)
+                row = column_u64(s, 0);
+        sqlite3_finalize(s);
+        return row;
+}
+
+int store_commit(Store *store)
+{
+        uint64_t last_job, last_file;
+        int r;
+
+        if (!store_is_dirty(store)) {
+                store->promised = false;
+                return 0;
+        }
+        r = execute(store->db, "BEGIN IMMEDIATE");
+        if (r < 0)
+                return r;
+        last_job = last_row(store, "SELECT max(row) FROM jobs");
+        last_file = last_row(store, "SELECT max(row) FROM files");
+        r = write_marked(store);
+        if (r >= 0)
+                r = execute(store->db, "COMMIT");
+        if (r < 0) {
+                (void)execute(store->db, "ROLLBACK");
+                void_rows(store, last_job, last_file);
+                return log_errno(LOG_ERR, r, "cannot write the job store");
+        }
+        forget_marks(store);
+        return 0;
+}

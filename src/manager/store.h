@@ -1,0 +1,39 @@
+/*
+ * The store: jobs and files in SQLite (WAL, synchronous=FULL), the only module with SQL.
+ *
+ * Objects are marked when they change and written together by store_commit(), one transaction for
+ * all of them. What a reply promises is marked STORE_PROMISED and committed before the reply goes
+ * out (turn.h); progress is STORE_LAZY and may wait for a second. A commit that fails leaves every
+ * mark in place: nothing is forgotten, the next commit tries again.
+ */
+#pragma once
+
+#include "core/job.h"
+
+typedef struct Store Store;
+
+typedef enum StoreUrgency {
+        STORE_LAZY,
+        STORE_PROMISED,
+} StoreUrgency;
+
+/* Opens or creates DIR/jobs.sqlite. A database that cannot be read is set aside under a name that
+   says so, never deleted, and a new one begun. 0 or -errno. */
+int store_open(const char *directory, Store **ret);
+void store_close(Store *store);
+DEFINE_CLEANUP(Store, store_close);
+
+/* Calls on_job for every stored job, files attached; the callee owns the job. 0 or -errno. */
+int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *userdata);
+
+void store_mark_job(Store *store, Job *job, StoreUrgency urgency);
+/* A file that is part of a job; a new one is inserted with its job. */
+void store_mark_file(Store *store, File *file, StoreUrgency urgency);
+/* The job leaves the queue; forgets every mark of it. Its files go with it. */
+void store_remove_job(Store *store, Job *job);
+
+/* True when something promised waits for store_commit(), or anything at all. */
+bool store_has_promises(const Store *store);
+bool store_is_dirty(const Store *store);
+/* 0 or -errno (-ENOSPC, -EIO …): then nothing was written and all marks stay. */
+int store_commit(Store *store);

@@ -1,0 +1,438 @@
+#include "manager/transfer.h"
+
+#include "basic/fd.h"
+#include "basic/log.h"
+
+#include <time.h>
+
+enum {
+        SYNC_BYTES =
+                256 * 1024 * 1024,   /* unsynced bytes of a running transfer, at most about this */
+        SYNC_USEC = 5 * 1000 * 1000, /* and for at most about that long */
+        LOSSES_MAX = 10,             /* workers that died on it in a row without a byte */
+        VERSIONS_MAX = 5,            /* changes of version before it is called a failure */
+};
+
+typedef enum Phase {
+        PHASE_OPENING,
+        PHASE_FORGETTING, /* the store forgets bytes of another file */
+        PHASE_FETCHING,
+        PHASE_SYNCING, /* for the last time; `report` says what follows */
+} Phase;
+
+struct Transfer {
+        File *file;
+        Worker *local, *net;
+        Store *store;
+        Turn *turn;
+        const TransferListener *listener;
+        void *userdata;
+
+        Phase phase;
+        bool stopping;
+        int fd;
+        NetClient client;
+        unsigned losses, versions;
+
+        bool syncing;   /* a sync is under way */
+        int sync_error; /* the kernel tells a lost write once: it must not be forgotten */
+        uint64_t sync_target, last_sync; /* bytes it makes safe; µs, monotonic */
+
+        TransferReport report;
+        char *detail;
+};
+
+static void open_temporary(Transfer *t);
+
+static uint64_t now_monotonic(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void mark(Transfer *t)
+{
+        store_mark_file(t->store, t->file, STORE_LAZY);
+        turn_schedule(t->turn);
+}
+
+static void end(Transfer *t)
+{
+        t->fd = fd_close(t->fd);
+        t->listener->on_end(t->userdata, t, &t->report);
+}
+
+static void end_unserved(Transfer *t, WorkResult result, bool local)
+{
+        t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result, .local = local };
+        end(t);
+}
+
+static void set_failure(Transfer *t, ErrorContext context, BitsCode code, const char *detail)
+{
+        free(t->detail);
+        t->detail = string_empty(detail) ? NULL : strdup(detail);
+        t->report = (TransferReport){
+                .end = TRANSFER_FAILED, .context = context, .code = code, .detail = t->detail
+        };
+}
+
+static void fail_local(Transfer *t, int error, const char *what)
+{
+        _cleanup_free_ char *detail = NULL;
+
+        if (asprintf(&detail, "%s %s: %s", what, t->file->local_name, strerror(error)) < 0)
+                detail = NULL;
+        set_failure(t, CONTEXT_LOCAL_FILE, code_from_errno(error), detail);
+        end(t);
+}
+
+/* ---- syncing ---- */
+
+static void sync_last(Transfer *t);
+static void stop_fetching(Transfer *t);
+
+static void on_synced(void *userdata, FileAnswer *answer)
+{
+        Transfer *t = userdata;
+
+        t->syncing = false;
+        t->last_sync = now_monotonic();
+        if (answer->result == WORK_DONE && answer->error == 0) {
+                file_set_kept(t->file, MAX(t->file->kept, MIN(t->sync_target, t->file->written)));
+                mark(t);
+        }
+        if (answer->error != 0)
+                t->sync_error = answer->error;
+        if (t->phase != PHASE_SYNCING) {
+                if (t->sync_error != 0)
+                        stop_fetching(t);
+                return;
+        }
+        if (answer->result != WORK_DONE) {
+                end_unserved(t, answer->result, true);
+                return;
+        }
+        if (t->sync_error != 0) {
+                /* Bytes may be lost that seemed to be written: only the kept ones are sure. */
+                file_set_written(t->file, t->file->kept);
+                fail_local(t, t->sync_error, "cannot write");
+                return;
+        }
+        if (t->sync_target < t->file->written)
+                sync_last(t);
+        else
+                end(t);
+}
+
+static void sync_now(Transfer *t)
+{
+        t->sync_target = t->file->written;
+        t->syncing = worker_sync(t->local, t->fd, on_synced, t) >= 0;
+}
+
+static void sync_last(Transfer *t)
+{
+        t->phase = PHASE_SYNCING;
+        if (t->syncing)
+                return; /* goes on in on_synced() */
+        sync_now(t);
+        if (!t->syncing)
+                end_unserved(t, WORK_NOT_STARTED, true);
+}
+
+/* Ends with t->report after what arrived is safe; at once when nothing new is there. */
+static void end_synced(Transfer *t)
+{
+        bool nothing = t->file->written == t->file->kept && t->report.end != TRANSFER_DONE &&
+                       t->sync_error == 0;
+
+        if (t->fd < 0 || (nothing && !t->syncing))
+                end(t);
+        else
+                sync_last(t);
+}
+
+static void sync_in_passing(Transfer *t)
+{
+        uint64_t unsynced = t->file->written - t->file->kept;
+
+        if (!t->syncing && unsynced > 0 &&
+            (unsynced >= SYNC_BYTES || now_monotonic() - t->last_sync >= SYNC_USEC))
+                sync_now(t);
+}
+
+/* ---- fetching ---- */
+
+static void start_over(Transfer *t)
+{
+        file_reset(t->file);
+        mark(t);
+        t->fd = fd_close(t->fd);
+        open_temporary(t);
+}
+
+static void write_start(void *userdata, Message *m)
+{
+        Transfer *t = userdata;
+        File *file = t->file;
+
+        net_start_write(m, 0,
+                        &(NetStart){ .transfer = t->client.id,
+                                     .url = file->remote_name,
+                                     .flags = file->job->priority == PRIORITY_FOREGROUND
+                                                      ? 0
+                                                      : NET_FLAG_BACKGROUND,
+                                     .offset = file->written,
+                                     .total = file->total,
+                                     .etag = file->etag,
+                                     .last_modified = file->last_modified,
+                                     .file = t->fd });
+}
+
+static void on_started(void *userdata, const NetStarted *started)
+{
+        Transfer *t = userdata;
+
+        if (file_set_version(t->file, started->etag, started->last_modified,
+                             started->resumable != 0) < 0)
+                t->file->resumable = false;
+        file_set_total(t->file, started->total);
+        mark(t);
+        t->listener->on_connected(t->userdata, t);
+}
+
+static void on_progress(void *userdata, uint64_t written)
+{
+        Transfer *t = userdata;
+
+        if (written <= t->file->written)
+                return;
+        t->losses = 0;
+        file_set_written(t->file, written);
+        sync_in_passing(t);
+        t->listener->on_progress(t->userdata, t);
+}
+
+static void on_version_changed(Transfer *t)
+{
+        if (t->stopping) {
+                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                end_synced(t);
+        } else if (++t->versions > VERSIONS_MAX) {
+                set_failure(t, CONTEXT_REMOTE_FILE, BG_E_REMOTE_FILE_CHANGED,
+                            "the remote file changes faster than it can be fetched");
+                end(t);
+        } else if (!t->syncing)
+                start_over(t);
+        else {
+                /* The descriptor is in use: stop here, the next start finds the new version. */
+                file_reset(t->file);
+                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                t->phase = PHASE_SYNCING;
+        }
+}
+
+static void on_done(void *userdata, const NetDone *done)
+{
+        Transfer *t = userdata;
+        File *file = t->file;
+
+        if (done->outcome == NET_VERSION_CHANGED) {
+                on_version_changed(t);
+                return;
+        }
+        if (done->written > file->written)
+                file_set_written(file, done->written);
+        switch ((NetOutcome)done->outcome) {
+        case NET_COMPLETE:
+                file_set_total(file, done->written);
+                file->modification_time = done->modification_time;
+                t->report = (TransferReport){ .end = TRANSFER_DONE };
+                break;
+        case NET_STOPPED:
+                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                break;
+        case NET_FAILED:
+                set_failure(t, (ErrorContext)done->context, done->code, done->detail);
+                break;
+        case NET_VERSION_CHANGED:
+        case NET_OUTCOME_MAX:
+        case NET_OUTCOME_INVALID:
+                break;
+        }
+        end_synced(t);
+}
+
+static void on_lost(void *userdata)
+{
+        Transfer *t = userdata;
+
+        if (t->stopping) {
+                worker_net_detach(&t->client);
+                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                end_synced(t);
+        } else if (++t->losses >= LOSSES_MAX) {
+                worker_net_detach(&t->client);
+                end_unserved(t, WORK_ABORTED, false);
+        } else if (t->file->written > 0 && !file_can_resume(t->file)) {
+                worker_net_detach(&t->client);
+                if (t->syncing)
+                        on_version_changed(t);
+                else
+                        start_over(t);
+        }
+}
+
+static void on_failed(void *userdata, WorkResult result)
+{
+        Transfer *t = userdata;
+
+        if (t->syncing) {
+                /* wait for the descriptor, then say so */
+                t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result };
+                t->phase = PHASE_SYNCING;
+        } else
+                end_unserved(t, result, false);
+}
+
+static void fetch(Transfer *t)
+{
+        t->phase = PHASE_FETCHING;
+        t->last_sync = now_monotonic();
+        if (t->stopping) {
+                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                end(t);
+        } else if (t->file->total != JOB_SIZE_UNKNOWN && t->file->total > 0 &&
+                   t->file->kept == t->file->total) {
+                t->report = (TransferReport){ .end = TRANSFER_DONE };
+                end_synced(t);
+        } else if (worker_net_attach(t->net, &t->client) < 0)
+                end_unserved(t, WORK_NOT_STARTED, false);
+}
+
+/* ---- the temporary file ---- */
+
+static void on_forgotten(void *userdata, uint64_t id)
+{
+        (void)id;
+        fetch(userdata);
+}
+
+static void on_opened(void *userdata, FileAnswer *answer)
+{
+        Transfer *t = userdata;
+        File *file = t->file;
+
+        if (answer->result != WORK_DONE) {
+                end_unserved(t, answer->result, true);
+                return;
+        }
+        if (answer->error != 0) {
+                fail_local(t, answer->error, "cannot open a temporary file for");
+                return;
+        }
+        t->fd = TAKE_FD(answer->opened.file.items[0]);
+        if (!answer->opened.fresh && answer->opened.size < file->kept) {
+                start_over(t); /* somebody shortened it */
+                return;
+        }
+        if (answer->opened.fresh && (file->inode != 0 || file->written > 0))
+                file_reset(file);
+        file_set_written(file, file->kept);
+        file->device = answer->opened.device;
+        file->inode = answer->opened.inode;
+        mark(t);
+        if (file->stored_kept > 0 && file->kept == 0) {
+                t->phase = PHASE_FORGETTING;
+                store_mark_file(t->store, file, STORE_PROMISED);
+                if (turn_after_commit(t->turn, on_forgotten, t, 0) < 0)
+                        end_unserved(t, WORK_NOT_STARTED, true);
+        } else
+                fetch(t);
+}
+
+static void open_temporary(Transfer *t)
+{
+        File *file = t->file;
+
+        t->phase = PHASE_OPENING;
+        if (file->written > 0 && !file_can_resume(file))
+                file_reset(file);
+        if (file->kept == 0)
+                file->device = file->inode = 0; /* a new one costs nothing and is surely empty */
+        if (worker_open(t->local,
+                        &(FileOpen){ .local_name = file->local_name,
+                                     .temporary_name = file->temporary_name,
+                                     .device = file->device,
+                                     .inode = file->inode },
+                        on_opened, t) < 0)
+                end_unserved(t, WORK_NOT_STARTED, true);
+}
+
+int transfer_new(File *file, Worker *local, Worker *net, Store *store, Turn *turn,
+                 const TransferListener *listener, void *userdata, Transfer **ret)
+{
+        static const NetListener net_listener = {
+                .write_start = write_start,
+                .on_started = on_started,
+                .on_progress = on_progress,
+                .on_done = on_done,
+                .on_lost = on_lost,
+                .on_failed = on_failed,
+        };
+        Transfer *t = calloc(1, sizeof(*t));
+
+        if (!t)
+                return -ENOMEM;
+        t->file = file;
+        t->local = worker_acquire_again(local);
+        t->net = worker_acquire_again(net);
+        t->store = store;
+        t->turn = turn;
+        t->listener = listener;
+        t->userdata = userdata;
+        t->fd = -EBADF;
+        t->client = (NetClient){ .listener = &net_listener, .userdata = t };
+        *ret = t;
+        file->transfer = t;
+        open_temporary(t);
+        return 0;
+}
+
+void transfer_free(Transfer *transfer)
+{
+        if (!transfer)
+                return;
+        transfer->file->transfer = NULL;
+        worker_net_detach(&transfer->client);
+        worker_release(transfer->local);
+        worker_release(transfer->net);
+        fd_close(transfer->fd);
+        free(transfer->detail);
+        free(transfer);
+}
+
+static void stop_fetching(Transfer *t)
+{
+        if (t->phase != PHASE_FETCHING || !t->client.worker || worker_net_stop(&t->client))
+                return; /* an answer is on its way */
+        worker_net_detach(&t->client);
+        t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+        end_synced(t);
+}
+
+void transfer_stop(Transfer *transfer)
+{
+        if (transfer->stopping)
+                return;
+        transfer->stopping = true;
+        stop_fetching(transfer);
+}
+
+File *transfer_file(Transfer *transfer)
+{
+        return transfer->file;
+}

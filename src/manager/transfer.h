@@ -1,0 +1,53 @@
+/*
+ * One file's way from the server to the disk: open the temporary file under the local identity,
+ * fetch under the network identity, sync. The two workers never meet; the descriptor goes from one
+ * to the other through here, and no byte of content does.
+ *
+ * What counts: `kept` moves only after a sync; a file begun anew although the store still
+ * remembers kept bytes is not written to before the store has forgotten them (an inode number may
+ * come back).
+ */
+#pragma once
+
+#include "manager/store.h"
+#include "manager/turn.h"
+#include "manager/worker.h"
+
+typedef struct Transfer Transfer;
+
+typedef enum TransferEnd {
+        TRANSFER_DONE,     /* every byte is kept */
+        TRANSFER_STOPPED,  /* on transfer_stop(); what arrived is kept */
+        TRANSFER_FAILED,   /* a fault of file, network or server */
+        TRANSFER_UNSERVED, /* a worker could not do its part: see the result */
+        TRANSFER_END_MAX,
+        TRANSFER_END_INVALID = -1,
+} TransferEnd;
+
+typedef struct TransferReport {
+        TransferEnd end;
+        ErrorContext context; /* TRANSFER_FAILED */
+        BitsCode code;
+        const char *detail;
+        WorkResult result; /* TRANSFER_UNSERVED */
+        bool local;        /* the local worker it was, else the network's */
+} TransferReport;
+
+typedef struct TransferListener {
+        void (*on_connected)(void *userdata, Transfer *transfer);
+        void (*on_progress)(void *userdata, Transfer *transfer);
+        /* The last news. The listener frees the transfer. */
+        void (*on_end)(void *userdata, Transfer *transfer, const TransferReport *report);
+} TransferListener;
+
+/* Starts on a file that is not transferred and has no transfer yet. The workers are acquired for
+   as long as the transfer lives. News come later, from the loop. 0 or -errno. */
+int transfer_new(File *file, Worker *local, Worker *net, Store *store, Turn *turn,
+                 const TransferListener *listener, void *userdata, Transfer **ret);
+/* Only from on_end, or when the whole daemon ends. */
+void transfer_free(Transfer *transfer);
+
+/* Winds down and keeps what arrived; on_end follows, later. Again is fine. */
+void transfer_stop(Transfer *transfer);
+
+File *transfer_file(Transfer *transfer);

@@ -1,0 +1,207 @@
+#include "manager/turn.h"
+
+#include "basic/log.h"
+
+#include <time.h>
+
+enum {
+        LAZY_USEC = 1000 * 1000,
+        RETRY_USEC = 2 * 1000 * 1000, /* after a commit that failed */
+};
+
+typedef struct Waiting {
+        STAILQ_ENTRY(Waiting) entries;
+        sd_bus_message *call;    /* NULL for a signal */
+        sd_bus_message *message; /* NULL for a callback */
+        TurnCallback callback;
+        void *userdata;
+        uint64_t id;
+} Waiting;
+
+struct Turn {
+        Store *store;
+        sd_event *event;
+        sd_event_source *now;  /* at the end of this iteration */
+        sd_event_source *lazy; /* within a second */
+        STAILQ_HEAD(WaitingList, Waiting) waiting;
+};
+
+static void waiting_free(Waiting *w)
+{
+        sd_bus_message_unref(w->call);
+        sd_bus_message_unref(w->message);
+        free(w);
+}
+
+static void deliver(Waiting *w)
+{
+        int r = 0;
+
+        if (w->message)
+                r = sd_bus_send(NULL, w->message, NULL);
+        else
+                w->callback(w->userdata, w->id);
+        if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -EPIPE)
+                log_errno(LOG_DEBUG, r, "a reply or signal was not delivered");
+}
+
+/* The change is in memory but not on disk: the caller must not believe in it. */
+static void deliver_failure(Waiting *w, int error)
+{
+        if (w->call)
+                (void)sd_bus_reply_method_errorf(
+                        w->call, "org.openbits.BITS1.Error.DiskFull",
+                        "The change could not be stored (%s). Free space for the job store and "
+                        "call again.",
+                        strerror(-error));
+}
+
+/* Callbacks may queue more: they see the next turn. */
+static void deliver_all(Turn *turn)
+{
+        struct WaitingList list = STAILQ_HEAD_INITIALIZER(list);
+        Waiting *w;
+
+        STAILQ_CONCAT(&list, &turn->waiting);
+        while ((w = STAILQ_FIRST(&list))) {
+                STAILQ_REMOVE_HEAD(&list, entries);
+                deliver(w);
+                waiting_free(w);
+        }
+}
+
+/* Replies become errors; signals and callbacks wait for a commit that works. */
+static void fail_replies(Turn *turn, int error)
+{
+        struct WaitingList kept = STAILQ_HEAD_INITIALIZER(kept);
+        Waiting *w;
+
+        while ((w = STAILQ_FIRST(&turn->waiting))) {
+                STAILQ_REMOVE_HEAD(&turn->waiting, entries);
+                if (w->call) {
+                        deliver_failure(w, error);
+                        waiting_free(w);
+                } else
+                        STAILQ_INSERT_TAIL(&kept, w, entries);
+        }
+        STAILQ_CONCAT(&turn->waiting, &kept);
+}
+
+static void end_turn(Turn *turn)
+{
+        int r = store_commit(turn->store);
+
+        (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_OFF);
+        if (r < 0) {
+                fail_replies(turn, r);
+                (void)sd_event_source_set_time_relative(turn->lazy, RETRY_USEC);
+                (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_ONESHOT);
+                return;
+        }
+        deliver_all(turn);
+}
+
+static int on_now(sd_event_source *source, void *userdata)
+{
+        (void)source;
+        end_turn(userdata);
+        return 0;
+}
+
+static int on_lazy(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)source;
+        (void)usec;
+        end_turn(userdata);
+        return 0;
+}
+
+int turn_new(sd_event *event, Store *store, Turn **ret)
+{
+        _cleanup_(turn_freep) Turn *turn = calloc(1, sizeof(*turn));
+        int r;
+
+        if (!turn)
+                return -ENOMEM;
+        turn->store = store;
+        turn->event = event;
+        STAILQ_INIT(&turn->waiting);
+        r = sd_event_add_defer(event, &turn->now, on_now, turn);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(turn->now, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_priority(turn->now, LOOP_TURN);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &turn->lazy, CLOCK_MONOTONIC, LAZY_USEC, 0,
+                                               on_lazy, turn);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(turn->lazy, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(turn);
+        return 0;
+}
+
+void turn_free(Turn *turn)
+{
+        Waiting *w;
+
+        if (!turn)
+                return;
+        if (turn->lazy)
+                end_turn(turn);
+        sd_event_source_disable_unref(turn->now);
+        sd_event_source_disable_unref(turn->lazy);
+        while ((w = STAILQ_FIRST(&turn->waiting))) {
+                STAILQ_REMOVE_HEAD(&turn->waiting, entries);
+                waiting_free(w);
+        }
+        free(turn);
+}
+
+void turn_schedule(Turn *turn)
+{
+        int enabled = SD_EVENT_OFF;
+
+        if (store_has_promises(turn->store) || !STAILQ_EMPTY(&turn->waiting)) {
+                (void)sd_event_source_set_enabled(turn->now, SD_EVENT_ONESHOT);
+                return;
+        }
+        (void)sd_event_source_get_enabled(turn->lazy, &enabled);
+        if (enabled != SD_EVENT_OFF || !store_is_dirty(turn->store))
+                return;
+        (void)sd_event_source_set_time_relative(turn->lazy, LAZY_USEC);
+        (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_ONESHOT);
+}
+
+static int keep(Turn *turn, Waiting prototype)
+{
+        Waiting *w = malloc(sizeof(*w));
+
+        if (!w)
+                return -ENOMEM;
+        *w = prototype;
+        sd_bus_message_ref(w->call);
+        sd_bus_message_ref(w->message);
+        STAILQ_INSERT_TAIL(&turn->waiting, w, entries);
+        (void)sd_event_source_set_enabled(turn->now, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+int turn_reply(Turn *turn, sd_bus_message *call, sd_bus_message *reply)
+{
+        return keep(turn, (Waiting){ .call = call, .message = reply });
+}
+
+int turn_send(Turn *turn, sd_bus_message *signal)
+{
+        /* Nothing to wait for: out with it. */
+        if (!store_is_dirty(turn->store) && STAILQ_EMPTY(&turn->waiting))
+                return sd_bus_send(NULL, signal, NULL);
+        return keep(turn, (Waiting){ .message = signal });
+}
+
+int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id)
+{
+        return keep(turn, (Waiting){ .callback = callback, .userdata = userdata, .id = id });
+}

@@ -1,0 +1,42 @@
+/*
+ * A turn of the event loop ends with a commit. Whatever goes out and promises something (replies,
+ * signals of a state) waits here until the transaction is on disk; several changes of one turn share
+ * one transaction.
+ *
+ * Lazy changes (progress) are committed with the next promise, or a second later.
+ */
+#pragma once
+
+#include "manager/store.h"
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+/* Priorities of everything on the daemon's loop: what ends before what begins. */
+enum {
+        LOOP_WORKERS = -20,
+        LOOP_BUS = 0,
+        LOOP_ENGINE = 50,
+        LOOP_TURN = 100, /* after all that happened in this iteration */
+};
+
+typedef struct Turn Turn;
+
+typedef void (*TurnCallback)(void *userdata, uint64_t id);
+
+int turn_new(sd_event *event, Store *store, Turn **ret);
+/* Commits what is left and sends what waits. */
+void turn_free(Turn *turn);
+DEFINE_CLEANUP(Turn, turn_free);
+
+/* Something was marked in the store: see that it is committed, soon or within a second. */
+void turn_schedule(Turn *turn);
+
+/* Sends the reply to `call` after the commit; when the commit fails, an error instead. Takes its own
+   references. */
+int turn_reply(Turn *turn, sd_bus_message *call, sd_bus_message *reply);
+/* Sends a signal after the commit, in order with the replies. */
+int turn_send(Turn *turn, sd_bus_message *signal);
+/* Calls back after the commit, from the loop. `id` is the caller's, so that a callback can look
+   up what may be gone by then. Kept over a failed commit. 0 or -ENOMEM. */
+int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id);

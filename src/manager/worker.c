@@ -1,0 +1,771 @@
+#include "manager/worker.h"
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "manager/turn.h"
+
+#include <fcntl.h>
+#include <search.h>
+#include <time.h>
+
+enum {
+        IDLE_USEC = 10 * 1000 * 1000,
+        DEATHS_MAX = 10,          /* in a row, without one answer */
+        DEATHS_AT_ONCE = 3,       /* replaced without delay */
+        RESTART_USEC = 50 * 1000, /* doubled for each death beyond those */
+};
+
+/* A file operation under way: the bytes of the message, to be sent again to the next process. */
+typedef struct FileRequest {
+        TAILQ_ENTRY(FileRequest) entries;
+        uint32_t serial;
+        uint16_t type;
+        bool sent;
+        FileCallback callback; /* NULL for a batch of syncs: userdata is its list */
+        void *userdata;
+        FdList fds; /* borrowed */
+        size_t size;
+        uint8_t *bytes;
+} FileRequest;
+
+/* One descriptor that waits to be synced together with others. */
+typedef struct SyncItem {
+        TAILQ_ENTRY(SyncItem) entries;
+        int fd;
+        FileCallback callback;
+        void *userdata;
+} SyncItem;
+
+TAILQ_HEAD(SyncList, SyncItem);
+
+struct Worker {
+        WorkerPool *pool;
+        WorkerKind kind;
+        WorkerIdentity identity; /* token: an own copy */
+        unsigned users;
+
+        uint64_t ticket; /* of the broker, while it starts a process */
+        Channel *channel;
+        pid_t pid;
+        uint64_t process; /* counts them */
+        bool ready;
+        bool broken; /* it broke the protocol: no second chance for what it worked on */
+        unsigned deaths;
+        sd_event_source *restart;
+        sd_event_source *idle;
+
+        uint32_t last_serial;
+        TAILQ_HEAD(, FileRequest) requests;
+        struct SyncList syncs; /* not yet in a request */
+        bool syncing;
+
+        void *clients_by_id; /* tsearch */
+        TAILQ_HEAD(, NetClient) clients;
+};
+
+struct WorkerPool {
+        sd_event *event;
+        BrokerLink *broker;
+        void *workers; /* tsearch by identity and kind */
+        uint64_t last_client_id;
+};
+
+static void worker_free(Worker *worker);
+static void need_process(Worker *worker);
+static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
+                      const U32List *errors);
+
+static int compare_workers(const void *a, const void *b)
+{
+        const Worker *x = a, *y = b;
+
+        if (x->kind != y->kind)
+                return x->kind < y->kind ? -1 : 1;
+        if (x->identity.helper != y->identity.helper)
+                return x->identity.helper ? 1 : -1;
+        if (x->identity.helper)
+                return x->identity.cookie < y->identity.cookie   ? -1
+                       : x->identity.cookie > y->identity.cookie ? 1
+                                                                 : 0;
+        return x->identity.uid < y->identity.uid ? -1 : x->identity.uid > y->identity.uid ? 1 : 0;
+}
+
+static int compare_clients(const void *a, const void *b)
+{
+        const NetClient *x = a, *y = b;
+
+        return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
+}
+
+int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret)
+{
+        WorkerPool *pool = calloc(1, sizeof(*pool));
+
+        if (!pool)
+                return -ENOMEM;
+        pool->event = event;
+        pool->broker = broker;
+        *ret = pool;
+        return 0;
+}
+
+void worker_pool_free(WorkerPool *pool)
+{
+        if (!pool)
+                return;
+        while (pool->workers)
+                worker_free(*(Worker **)pool->workers);
+        free(pool);
+}
+
+/* ---- seats ---- */
+
+static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)source;
+        (void)usec;
+        worker_free(userdata);
+        return 0;
+}
+
+static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)source;
+        (void)usec;
+        need_process(userdata);
+        return 0;
+}
+
+static int add_timer(Worker *worker, sd_event_source **ret, sd_event_time_handler_t handler)
+{
+        int r = sd_event_add_time_relative(worker->pool->event, ret, CLOCK_MONOTONIC, 0, 0, handler,
+                                           worker);
+
+        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
+static void arm(sd_event_source *timer, uint64_t usec)
+{
+        (void)sd_event_source_set_time_relative(timer, usec);
+        (void)sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static Worker *worker_new(WorkerPool *pool, WorkerKind kind, const WorkerIdentity *identity)
+{
+        Worker *worker = calloc(1, sizeof(*worker));
+
+        if (!worker)
+                return NULL;
+        worker->pool = pool;
+        worker->kind = kind;
+        worker->identity = *identity;
+        worker->identity.token = -EBADF;
+        TAILQ_INIT(&worker->requests);
+        TAILQ_INIT(&worker->syncs);
+        TAILQ_INIT(&worker->clients);
+        if (identity->helper)
+                worker->identity.token = fcntl(identity->token, F_DUPFD_CLOEXEC, 3);
+        if (add_timer(worker, &worker->idle, on_idle) < 0 ||
+            add_timer(worker, &worker->restart, on_restart) < 0 ||
+            !tsearch(worker, &pool->workers, compare_workers)) {
+                worker_free(worker);
+                return NULL;
+        }
+        return worker;
+}
+
+static void end_process(Worker *worker)
+{
+        broker_cancel(worker->pool->broker, worker->ticket);
+        worker->ticket = 0;
+        channel_free(worker->channel);
+        worker->channel = NULL;
+        worker->ready = false;
+        worker->pid = 0;
+}
+
+static void worker_free(Worker *worker)
+{
+        FileRequest *request;
+        SyncItem *item;
+
+        (void)tdelete(worker, &worker->pool->workers, compare_workers);
+        end_process(worker);
+        while ((request = TAILQ_FIRST(&worker->requests))) {
+                TAILQ_REMOVE(&worker->requests, request, entries);
+                free(request->bytes);
+                free(request);
+        }
+        while ((item = TAILQ_FIRST(&worker->syncs))) {
+                TAILQ_REMOVE(&worker->syncs, item, entries);
+                free(item);
+        }
+        while (worker->clients_by_id)
+                (void)tdelete(*(NetClient **)worker->clients_by_id, &worker->clients_by_id,
+                              compare_clients);
+        sd_event_source_disable_unref(worker->idle);
+        sd_event_source_disable_unref(worker->restart);
+        fd_close(worker->identity.token);
+        free(worker);
+}
+
+Worker *worker_acquire(WorkerPool *pool, WorkerKind kind, const WorkerIdentity *identity)
+{
+        Worker key = { .kind = kind, .identity = *identity };
+        Worker **found = tfind(&key, &pool->workers, compare_workers);
+        Worker *worker = found ? *found : worker_new(pool, kind, identity);
+
+        return worker ? worker_acquire_again(worker) : NULL;
+}
+
+uint64_t worker_process(const Worker *worker)
+{
+        return worker->process;
+}
+
+Worker *worker_acquire_again(Worker *worker)
+{
+        worker->users++;
+        (void)sd_event_source_set_enabled(worker->idle, SD_EVENT_OFF);
+        return worker;
+}
+
+/* An owner's worker waits a while for more work; a helper's ends at once, so that nothing of the
+   helper stays when the job has let go of the token. The seat itself is freed from the loop, as
+   its last user may be one of its own callbacks. */
+void worker_release(Worker *worker)
+{
+        if (!worker)
+                return;
+        assert(worker->users > 0);
+        if (--worker->users == 0)
+                arm(worker->idle, worker->identity.helper ? 0 : IDLE_USEC);
+}
+
+/* ---- failing and repeating ---- */
+
+static void fail_request(Worker *worker, FileRequest *request, WorkResult result)
+{
+        FileAnswer answer = { .result = result };
+
+        if (request->callback)
+                request->callback(request->userdata, &answer);
+        else
+                on_synced(worker, request, &answer, NULL);
+        free(request->bytes);
+        free(request);
+}
+
+static void detach(NetClient *client)
+{
+        Worker *worker = client->worker;
+
+        (void)tdelete(client, &worker->clients_by_id, compare_clients);
+        TAILQ_REMOVE(&worker->clients, client, entries);
+        client->worker = NULL;
+        client->started = false;
+}
+
+/* Everything that waits for this seat fails. Callbacks may make new requests: those are not
+   touched. */
+static void fail_all(Worker *worker, WorkResult result)
+{
+        TAILQ_HEAD(, FileRequest) requests = TAILQ_HEAD_INITIALIZER(requests);
+        TAILQ_HEAD(, NetClient) clients = TAILQ_HEAD_INITIALIZER(clients);
+        FileRequest *request;
+        NetClient *client;
+
+        worker_acquire_again(worker);
+        worker->deaths = 0;
+        TAILQ_CONCAT(&requests, &worker->requests, entries);
+        while ((request = TAILQ_FIRST(&requests))) {
+                TAILQ_REMOVE(&requests, request, entries);
+                fail_request(worker, request, result);
+        }
+        TAILQ_CONCAT(&clients, &worker->clients, entries);
+        while ((client = TAILQ_FIRST(&clients))) {
+                TAILQ_REMOVE(&clients, client, entries);
+                TAILQ_INSERT_TAIL(&worker->clients, client, entries);
+                detach(client);
+                client->listener->on_failed(client->userdata, result);
+        }
+        worker_release(worker);
+}
+
+static void lose_clients(Worker *worker)
+{
+        NetClient *client, *next;
+
+        for (client = TAILQ_FIRST(&worker->clients); client; client = next) {
+                next = TAILQ_NEXT(client, entries);
+                if (!client->started)
+                        continue;
+                client->started = false;
+                client->listener->on_lost(client->userdata);
+        }
+}
+
+/* The process is gone. What it had not answered is repeated to the next one, unless that makes no
+   sense. */
+static void process_ended(Worker *worker)
+{
+        bool broken = worker->broken, answered = worker->deaths == 0;
+        FileRequest *request;
+
+        end_process(worker);
+        worker->broken = false;
+        TAILQ_FOREACH (request, &worker->requests, entries)
+                request->sent = false;
+        worker->deaths++;
+        if (broken || worker->deaths >= DEATHS_MAX) {
+                fail_all(worker, broken || answered ? WORK_ABORTED : WORK_NOT_STARTED);
+                return;
+        }
+        if (worker->deaths > DEATHS_AT_ONCE)
+                arm(worker->restart, RESTART_USEC << MIN(worker->deaths - DEATHS_AT_ONCE, 6u));
+        worker_acquire_again(worker);
+        lose_clients(worker);
+        need_process(worker);
+        worker_release(worker);
+}
+
+/* ---- talking to a process ---- */
+
+static void send_request(Worker *worker, FileRequest *request)
+{
+        Message *m = channel_draft(worker->channel);
+
+        message_begin(m, request->type, request->serial);
+        memcpy(m->data, request->bytes, request->size);
+        m->size = request->size;
+        for (unsigned i = 0; i < request->fds.count; i++)
+                message_put_fd(m, request->fds.items[i]);
+        request->sent = true;
+        (void)channel_send(worker->channel);
+}
+
+static void start_client(Worker *worker, NetClient *client)
+{
+        client->started = true;
+        client->listener->write_start(client->userdata, channel_draft(worker->channel));
+        (void)channel_send(worker->channel);
+}
+
+static void send_everything(Worker *worker)
+{
+        FileRequest *request;
+        NetClient *client;
+
+        TAILQ_FOREACH (request, &worker->requests, entries)
+                if (!request->sent)
+                        send_request(worker, request);
+        TAILQ_FOREACH (client, &worker->clients, entries)
+                if (!client->started)
+                        start_client(worker, client);
+}
+
+static int on_hello(Worker *worker, Message *m)
+{
+        WorkerHello hello;
+
+        if (worker->ready || worker_hello_read(m, &hello) < 0)
+                return -EBADMSG;
+        if (hello.version != PROTOCOL_VERSION || hello.kind != (uint32_t)worker->kind ||
+            hello.uid != worker->identity.uid)
+                return -EBADMSG;
+        worker->ready = true;
+        worker->process++;
+        if (worker->kind == WORKER_NET)
+                worker->deaths = 0;
+        send_everything(worker);
+        return 0;
+}
+
+static FileRequest *find_request(Worker *worker, uint32_t serial)
+{
+        FileRequest *request;
+
+        /* Answered in order: the first one, as a rule. */
+        TAILQ_FOREACH (request, &worker->requests, entries)
+                if (request->serial == serial)
+                        return request->sent ? request : NULL;
+        return NULL;
+}
+
+static uint16_t answer_type(uint16_t request_type)
+{
+        switch (request_type) {
+        case MESSAGE_FILE_OPEN:
+                return MESSAGE_FILE_OPENED;
+        case MESSAGE_FILE_SYNC:
+                return MESSAGE_FILE_SYNCED;
+        default:
+                return MESSAGE_FILE_RESULT;
+        }
+}
+
+/* Takes the request off the list: only after the message was found right. */
+static void finish_request(Worker *worker, FileRequest *request, FileAnswer *answer,
+                           const U32List *errors)
+{
+        TAILQ_REMOVE(&worker->requests, request, entries);
+        worker->deaths = 0;
+        if (request->callback)
+                request->callback(request->userdata, answer);
+        else
+                on_synced(worker, request, answer, errors);
+        free(request->bytes);
+        free(request);
+}
+
+static int on_file_answer(Worker *worker, Message *m)
+{
+        FileRequest *request = find_request(worker, m->serial);
+        FileAnswer answer = { .result = WORK_DONE };
+        FileResult result;
+        FileSynced synced;
+
+        if (!request || answer_type(request->type) != m->type)
+                return -EBADMSG;
+        switch (m->type) {
+        case MESSAGE_FILE_OPENED:
+                if (file_opened_read(m, &answer.opened) < 0)
+                        return -EBADMSG;
+                answer.error = (int)answer.opened.error;
+                if (answer.opened.file.count != (answer.error == 0 ? 1u : 0u)) {
+                        for (unsigned i = 0; i < answer.opened.file.count; i++)
+                                fd_close(answer.opened.file.items[i]);
+                        return -EBADMSG;
+                }
+                finish_request(worker, request, &answer, NULL);
+                if (answer.opened.file.count > 0)
+                        fd_close(answer.opened.file.items[0]);
+                return 0;
+        case MESSAGE_FILE_SYNCED:
+                if (file_synced_read(m, &synced) < 0 || synced.errors.count != request->fds.count)
+                        return -EBADMSG;
+                finish_request(worker, request, &answer, &synced.errors);
+                return 0;
+        default:
+                if (file_result_read(m, &result) < 0)
+                        return -EBADMSG;
+                answer.error = (int)result.error;
+                finish_request(worker, request, &answer, NULL);
+                return 0;
+        }
+}
+
+static NetClient *find_client(Worker *worker, uint64_t id)
+{
+        NetClient key = { .id = id };
+        NetClient **found = tfind(&key, &worker->clients_by_id, compare_clients);
+
+        return found && (*found)->started ? *found : NULL;
+}
+
+static int on_net_done(Worker *worker, Message *m)
+{
+        NetDone done;
+        NetClient *client;
+
+        if (net_done_read(m, &done) < 0 || done.outcome >= NET_OUTCOME_MAX ||
+            !(client = find_client(worker, done.transfer)))
+                return -EBADMSG;
+        detach(client);
+        client->listener->on_done(client->userdata, &done);
+        return 0;
+}
+
+static int on_net_message(Worker *worker, Message *m)
+{
+        NetStarted started;
+        NetProgress progress;
+        NetClient *client;
+
+        switch (m->type) {
+        case MESSAGE_NET_STARTED:
+                if (net_started_read(m, &started) < 0 ||
+                    !(client = find_client(worker, started.transfer)))
+                        return -EBADMSG;
+                client->listener->on_started(client->userdata, &started);
+                return 0;
+        case MESSAGE_NET_PROGRESS:
+                if (net_progress_read(m, &progress) < 0 ||
+                    !(client = find_client(worker, progress.transfer)))
+                        return -EBADMSG;
+                client->listener->on_progress(client->userdata, progress.written);
+                return 0;
+        case MESSAGE_NET_DONE:
+                return on_net_done(worker, m);
+        default:
+                return -EBADMSG;
+        }
+}
+
+static int on_message(void *userdata, Message *m)
+{
+        Worker *worker = userdata;
+
+        if (m->type == MESSAGE_WORKER_HELLO)
+                return on_hello(worker, m);
+        if (!worker->ready)
+                return -EBADMSG;
+        return worker->kind == WORKER_FILE ? on_file_answer(worker, m) : on_net_message(worker, m);
+}
+
+static void on_end(void *userdata, int reason)
+{
+        Worker *worker = userdata;
+
+        if (reason == -EBADMSG) {
+                log_error("%s[%d] of uid %u broke the protocol: ended",
+                          worker_kind_name(worker->kind), (int)worker->pid,
+                          (unsigned)worker->identity.uid);
+                worker->broken = true;
+                broker_end_worker(worker->pool->broker, worker->pid);
+        } else
+                log_debug("%s[%d] of uid %u ended", worker_kind_name(worker->kind),
+                          (int)worker->pid, (unsigned)worker->identity.uid);
+        process_ended(worker);
+}
+
+/* ---- starting a process ---- */
+
+static WorkResult result_of(Refusal reason)
+{
+        switch (reason) {
+        case REFUSED_UNKNOWN_OWNER:
+                return WORK_UNKNOWN_OWNER;
+        case REFUSED_DEAD_TOKEN:
+                return WORK_DEAD_TOKEN;
+        case REFUSED_NO_PRIVILEGE:
+                return WORK_NO_PRIVILEGE;
+        case REFUSED_TOO_MANY:
+                return WORK_TOO_MANY;
+        case REFUSED_START_FAILED:
+        case REFUSAL_MAX:
+        case REFUSAL_INVALID:
+                break;
+        }
+        return WORK_NOT_STARTED;
+}
+
+static void on_broker(void *userdata, BrokerAnswer *answer)
+{
+        static const ChannelListener listener = { .on_message = on_message, .on_end = on_end };
+        Worker *worker = userdata;
+
+        worker->ticket = 0;
+        if (answer->refused) {
+                log_notice("no %s for uid %u: %s", worker_kind_name(worker->kind),
+                           (unsigned)worker->identity.uid, refusal_text(answer->reason));
+                fail_all(worker, result_of(answer->reason));
+                return;
+        }
+        worker->pid = (pid_t)answer->worker.pid;
+        if (channel_new(worker->pool->event, TAKE_FD(answer->worker.channel), LOOP_WORKERS,
+                        &listener, worker, &worker->channel) < 0)
+                fail_all(worker, WORK_NOT_STARTED);
+}
+
+static bool has_work(const Worker *worker)
+{
+        return !TAILQ_EMPTY(&worker->requests) || !TAILQ_EMPTY(&worker->clients);
+}
+
+static void ask_broker(Worker *worker)
+{
+        WorkerPool *pool = worker->pool;
+
+        worker->ticket = worker->identity.helper
+                                 ? broker_start_token(pool->broker, worker->kind,
+                                                      worker->identity.token, on_broker, worker)
+                                 : broker_start_owner(pool->broker, worker->kind,
+                                                      worker->identity.uid, on_broker, worker);
+        if (worker->ticket == 0)
+                fail_all(worker, WORK_NOT_STARTED);
+}
+
+/* A process for the work that waits, unless one is on its way or a pause is kept. */
+static void need_process(Worker *worker)
+{
+        int pausing = SD_EVENT_OFF;
+
+        (void)sd_event_source_get_enabled(worker->restart, &pausing);
+        if (has_work(worker) && worker->ticket == 0 && !worker->channel && pausing == SD_EVENT_OFF)
+                ask_broker(worker);
+}
+
+/* ---- requests ---- */
+
+static FileRequest *request_new(Worker *worker, const Message *m, const FdList *fds,
+                                FileCallback callback, void *userdata)
+{
+        FileRequest *request = calloc(1, sizeof(*request));
+
+        if (!request)
+                return NULL;
+        request->bytes = malloc(m->size);
+        if (!request->bytes) {
+                free(request);
+                return NULL;
+        }
+        memcpy(request->bytes, m->data, m->size);
+        request->size = m->size;
+        request->serial = m->serial;
+        request->type = m->type;
+        if (fds)
+                request->fds = *fds;
+        request->callback = callback;
+        request->userdata = userdata;
+        TAILQ_INSERT_TAIL(&worker->requests, request, entries);
+        return request;
+}
+
+/* The message that all writers write into; one thread, one request at a time. */
+static Message *scratch(void)
+{
+        static Message m;
+
+        if (!m.data && message_init(&m) < 0)
+                return NULL;
+        return &m;
+}
+
+static int submit(Worker *worker, Message *m, const FdList *fds, FileCallback callback,
+                  void *userdata)
+{
+        FileRequest *request;
+
+        if (m->bad)
+                return -EMSGSIZE;
+        request = request_new(worker, m, fds, callback, userdata);
+        if (!request)
+                return -ENOMEM;
+        if (worker->ready)
+                send_request(worker, request);
+        else
+                need_process(worker);
+        return 0;
+}
+
+#define DEFINE_REQUEST(function, Type, stem)                                               \
+        int function(Worker *worker, const Type *x, FileCallback callback, void *userdata) \
+        {                                                                                  \
+                Message *m = scratch();                                                    \
+                                                                                           \
+                if (!m)                                                                    \
+                        return -ENOMEM;                                                    \
+                stem##_write(m, ++worker->last_serial, x);                                 \
+                return submit(worker, m, NULL, callback, userdata);                        \
+        }
+DEFINE_REQUEST(worker_check, FileCheck, file_check)
+DEFINE_REQUEST(worker_open, FileOpen, file_open)
+DEFINE_REQUEST(worker_commit, FileCommit, file_commit)
+DEFINE_REQUEST(worker_discard, FileDiscard, file_discard)
+
+int worker_sync_directories(Worker *worker, FileCallback callback, void *userdata)
+{
+        Message *m = scratch();
+
+        if (!m)
+                return -ENOMEM;
+        file_sync_directories_write(m, ++worker->last_serial, &(FileSyncDirectories){ 0 });
+        return submit(worker, m, NULL, callback, userdata);
+}
+
+/* ---- syncing, many at a time ---- */
+
+static void flush_syncs(Worker *worker);
+
+static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
+                      const U32List *errors)
+{
+        struct SyncList *batch = request->userdata;
+        SyncItem *item;
+        unsigned i = 0;
+
+        worker->syncing = false;
+        while ((item = TAILQ_FIRST(batch))) {
+                FileAnswer a = { .result = answer->result,
+                                 .error = errors ? (int)errors->items[i++] : 0 };
+
+                TAILQ_REMOVE(batch, item, entries);
+                item->callback(item->userdata, &a);
+                free(item);
+        }
+        free(batch);
+        flush_syncs(worker);
+}
+
+/* One batch at a time: while it is on its way to the disk, the next one gathers. */
+static void flush_syncs(Worker *worker)
+{
+        struct SyncList *batch;
+        FileSync x = { 0 };
+        SyncItem *item;
+        Message *m = scratch();
+
+        if (worker->syncing || TAILQ_EMPTY(&worker->syncs))
+                return;
+        batch = malloc(sizeof(*batch));
+        if (!batch || !m)
+                return;
+        TAILQ_INIT(batch);
+        while (x.files.count < MESSAGE_FDS_MAX && (item = TAILQ_FIRST(&worker->syncs))) {
+                TAILQ_REMOVE(&worker->syncs, item, entries);
+                TAILQ_INSERT_TAIL(batch, item, entries);
+                x.files.items[x.files.count++] = item->fd;
+        }
+        worker->syncing = true;
+        file_sync_write(m, ++worker->last_serial, &(FileSync){ 0 });
+        (void)submit(worker, m, &x.files, NULL, batch);
+}
+
+int worker_sync(Worker *worker, int fd, FileCallback callback, void *userdata)
+{
+        SyncItem *item = malloc(sizeof(*item));
+
+        if (!item)
+                return -ENOMEM;
+        *item = (SyncItem){ .fd = fd, .callback = callback, .userdata = userdata };
+        TAILQ_INSERT_TAIL(&worker->syncs, item, entries);
+        flush_syncs(worker);
+        return 0;
+}
+
+/* ---- network clients ---- */
+
+int worker_net_attach(Worker *worker, NetClient *client)
+{
+        assert(!client->worker);
+        client->id = ++worker->pool->last_client_id;
+        client->worker = worker;
+        client->started = false;
+        if (!tsearch(client, &worker->clients_by_id, compare_clients)) {
+                client->worker = NULL;
+                return -ENOMEM;
+        }
+        TAILQ_INSERT_TAIL(&worker->clients, client, entries);
+        if (worker->ready)
+                start_client(worker, client);
+        else
+                need_process(worker);
+        return 0;
+}
+
+bool worker_net_stop(NetClient *client)
+{
+        if (!client->worker || !client->started)
+                return false;
+        net_stop_write(channel_draft(client->worker->channel), 0,
+                       &(NetStop){ .transfer = client->id });
+        (void)channel_send(client->worker->channel);
+        return true;
+}
+
+void worker_net_detach(NetClient *client)
+{
+        if (client->worker)
+                detach(client);
+}

@@ -1,0 +1,101 @@
+/*
+ * The workers: one process per identity and kind, started through the broker when there is work,
+ * started again when it dies, let go when nobody needs it.
+ *
+ * A Worker here is the seat of such a process, not the process: requests made to it survive the
+ * death of the process and are repeated to the next one (every file operation may be repeated). A
+ * process that breaks the protocol is killed, and what it was working on fails instead of being
+ * repeated for ever; so does work at which ten processes in a row died.
+ */
+#pragma once
+
+#include "manager/broker-link.h"
+
+#include <sys/queue.h>
+
+typedef struct WorkerPool WorkerPool;
+typedef struct Worker Worker;
+
+/* Under whom: an owner, or a helper token. */
+typedef struct WorkerIdentity {
+        bool helper;
+        uid_t uid;
+        uint64_t cookie; /* of the token */
+        int token;       /* borrowed; the seat keeps a copy while it is in use */
+} WorkerIdentity;
+
+/* Why work could not be done at all; WORK_DONE when the worker answered. */
+typedef enum WorkResult {
+        WORK_DONE,
+        WORK_UNKNOWN_OWNER,
+        WORK_DEAD_TOKEN,
+        WORK_NO_PRIVILEGE,
+        WORK_TOO_MANY,
+        WORK_NOT_STARTED, /* the process cannot be started, or dies at once */
+        WORK_ABORTED,     /* it broke the protocol, or died again and again */
+        WORK_RESULT_MAX,
+        WORK_RESULT_INVALID = -1,
+} WorkResult;
+
+typedef struct FileAnswer {
+        WorkResult result;
+        int error;         /* errno of the operation, 0: done */
+        FileOpened opened; /* descriptors not taken are closed after the callback */
+} FileAnswer;
+
+typedef void (*FileCallback)(void *userdata, FileAnswer *answer);
+
+int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret);
+void worker_pool_free(WorkerPool *pool);
+DEFINE_CLEANUP(WorkerPool, worker_pool_free);
+
+/* Number of the process that answered last; another number is another process. */
+uint64_t worker_process(const Worker *worker);
+
+/* The seat for that identity, to be given back with worker_release(). NULL when out of memory. */
+Worker *worker_acquire(WorkerPool *pool, WorkerKind kind, const WorkerIdentity *identity);
+Worker *worker_acquire_again(Worker *worker);
+void worker_release(Worker *worker);
+DEFINE_CLEANUP(Worker, worker_release);
+
+/*
+ * bits-file. The callback runs exactly once, later; -ENOMEM or -EMSGSIZE when not even that. The
+ * worker must stay acquired until then.
+ */
+int worker_check(Worker *worker, const FileCheck *x, FileCallback callback, void *userdata);
+int worker_open(Worker *worker, const FileOpen *x, FileCallback callback, void *userdata);
+int worker_commit(Worker *worker, const FileCommit *x, FileCallback callback, void *userdata);
+int worker_discard(Worker *worker, const FileDiscard *x, FileCallback callback, void *userdata);
+int worker_sync_directories(Worker *worker, FileCallback callback, void *userdata);
+/* Makes a file's bytes durable; fd stays open until the callback. Several go in one message. */
+int worker_sync(Worker *worker, int fd, FileCallback callback, void *userdata);
+
+/*
+ * bits-net. A client is a transfer that wants to run on the worker. It is asked to write its
+ * NET_START as soon as a process is ready, and again by each new process after on_lost.
+ */
+typedef struct NetClient NetClient;
+
+typedef struct NetListener {
+        void (*write_start)(void *userdata, Message *m); /* a NET_START with client->id */
+        void (*on_started)(void *userdata, const NetStarted *started);
+        void (*on_progress)(void *userdata, uint64_t written);
+        void (*on_done)(void *userdata, const NetDone *done); /* the client is detached already */
+        void (*on_lost)(void *userdata);                      /* still attached */
+        void (*on_failed)(void *userdata, WorkResult result); /* detached already */
+} NetListener;
+
+struct NetClient {
+        const NetListener *listener;
+        void *userdata;
+        uint64_t id; /* given by worker_net_attach() */
+        Worker *worker;
+        bool started;
+        TAILQ_ENTRY(NetClient) entries;
+};
+
+int worker_net_attach(Worker *worker, NetClient *client);
+/* Asks for NET_DONE with NET_STOPPED. False: no process works on it, nothing will come. */
+bool worker_net_stop(NetClient *client);
+/* Only while nothing is under way (before the start, or after worker_net_stop() said false). */
+void worker_net_detach(NetClient *client);

@@ -1,0 +1,34 @@
+/*
+ * libcurl on sd-event: one multi handle, its sockets as event sources, its clock as one timer, and
+ * a pool of easy handles. Knows nothing of files, answers or messages.
+ *
+ * A handle in the glue carries its user in CURLOPT_PRIVATE; when its transfer has ended it is taken
+ * out and the user is told, from the event loop and never from within a call to the glue.
+ */
+#pragma once
+
+#include "basic/macros.h"
+
+#include <curl/curl.h>
+#include <systemd/sd-event.h>
+
+typedef struct CurlGlue CurlGlue;
+
+/* The user may add, remove and return handles. */
+typedef void (*CurlGlueDone)(void *user, CURLcode result);
+
+/* `priority` is that of all its event sources. 0 or -errno. The event loop ends with -EIO should
+   libcurl itself fail. */
+int curl_glue_new(sd_event *event, int64_t priority, CurlGlueDone on_done, CurlGlue **ret);
+/* Every handle must have been returned. NULL is fine. */
+void curl_glue_free(CurlGlue *glue);
+DEFINE_CLEANUP(CurlGlue, curl_glue_free);
+
+/* A handle without options, new or used before; NULL without memory. Returning it (NULL is fine)
+   takes it out of the glue if it is in there. Connections stay with the glue. */
+CURL *curl_glue_borrow(CurlGlue *glue);
+void curl_glue_return(CurlGlue *glue, CURL *easy);
+
+/* Starts the handle's transfer; takes it out, ended or not. 0 or -errno. */
+int curl_glue_add(CurlGlue *glue, CURL *easy);
+void curl_glue_remove(CurlGlue *glue, CURL *easy);

@@ -1,0 +1,123 @@
+/*
+ * Redirects are followed by hand: libcurl's own following cannot say "not from https to http unless
+ * permitted" hop by hop, and every hop starts as a new request here, so that nothing that belonged to
+ * the first host (credentials in its URL, for one) reaches the next.
+ */
+#include "net/redirect.h"
+
+#include "wire/protocol.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <strings.h>
+
+DEFINE_CLEANUP(CURLU, curl_url_cleanup);
+
+static void curl_textp(char **text)
+{
+        curl_free(*text);
+}
+
+#define _cleanup_text_ _cleanup_(curl_textp)
+
+static bool printable(const char *text)
+{
+        for (; *text; text++)
+                if (*text <= 0x20 || *text > 0x7e)
+                        return false;
+        return true;
+}
+
+static bool has_scheme(CURLU *url, const char *scheme)
+{
+        _cleanup_text_ char *actual = NULL;
+
+        return curl_url_get(url, CURLUPART_SCHEME, &actual, 0) == CURLUE_OK &&
+               strcasecmp(actual, scheme) == 0;
+}
+
+static bool parse(CURLU *u, const char *url)
+{
+        /* A scheme that is not compiled in, or none at all, is no URL for us. */
+        return u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+               (has_scheme(u, "http") || has_scheme(u, "https"));
+}
+
+bool url_is_acceptable(const char *url)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+
+        return printable(url) && parse(u, url);
+}
+
+bool url_is_https(const char *url)
+{
+        return strncasecmp(url, "https:", 6) == 0;
+}
+
+/* NET-20, NET-21, NET-22 */
+Redirect redirect_decide(const char *base, const char *location, uint32_t flags, unsigned hops,
+                         char **ret_url)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+        _cleanup_text_ char *target = NULL;
+        char *copy;
+
+        if (flags & NET_FLAG_REDIRECT_DISALLOW)
+                return REDIRECT_DISALLOWED;
+        if (hops > REDIRECT_HOPS_MAX)
+                return REDIRECT_TOO_MANY;
+        /* Setting a URL over another one resolves it against that one; spaces and bytes past ASCII
+           in the wild are encoded. */
+        if (!parse(u, base) ||
+            curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE) != CURLUE_OK)
+                return REDIRECT_NONSENSE;
+        if (!has_scheme(u, "https")) {
+                if (!has_scheme(u, "http"))
+                        return REDIRECT_NONSENSE;
+                if (url_is_https(base) && !(flags & NET_FLAG_REDIRECT_HTTPS_TO_HTTP))
+                        return REDIRECT_DISALLOWED;
+        }
+        if (curl_url_get(u, CURLUPART_URL, &target, 0) != CURLUE_OK || !printable(target))
+                return REDIRECT_NONSENSE;
+        copy = strdup(target);
+        if (!copy)
+                return REDIRECT_NONSENSE;
+        *ret_url = copy;
+        return REDIRECT_FOLLOW;
+}
+
+static void copy_plain(char *ret, size_t size, const char *text)
+{
+        snprintf(ret, size, "%s", text);
+        for (char *p = ret; *p; p++)
+                if (*p < 0x20 || *p > 0x7e)
+                        *p = '?';
+}
+
+void url_host(const char *url, char *ret, size_t size)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+        _cleanup_text_ char *host = NULL;
+
+        if (!parse(u, url) || curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+                copy_plain(ret, size, "?");
+        else
+                copy_plain(ret, size, host);
+}
+
+void url_for_people(const char *url, char *ret, size_t size)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+        _cleanup_text_ char *text = NULL;
+
+        if (!parse(u, url)) {
+                copy_plain(ret, size, "?");
+                return;
+        }
+        curl_url_set(u, CURLUPART_USER, NULL, 0);
+        curl_url_set(u, CURLUPART_PASSWORD, NULL, 0);
+        curl_url_set(u, CURLUPART_QUERY, NULL, 0);
+        curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
+        copy_plain(ret, size, curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK ? text : "?");
+}

@@ -1,0 +1,34 @@
+/*
+ * URLs: which of them this worker asks for, where a redirect leads, and how a URL is shown to
+ * people. Pure; parsing is libcurl's, so that it agrees with what is then connected to.
+ */
+#pragma once
+
+#include "basic/macros.h"
+
+enum {
+        REDIRECT_HOPS_MAX = 20,
+};
+
+typedef enum Redirect {
+        REDIRECT_FOLLOW,
+        REDIRECT_DISALLOWED, /* the job's policy, or https → http without permission */
+        REDIRECT_TOO_MANY,
+        REDIRECT_NONSENSE, /* no URL, or neither http nor https */
+        REDIRECT_MAX,
+        REDIRECT_INVALID = -1,
+} Redirect;
+
+/* Decides about the hop number `hops` (the first is 1) from `base` to `location`, which may be
+   relative. `flags` are NET_FLAG_…. *ret_url (free it) is set for REDIRECT_FOLLOW only. */
+Redirect redirect_decide(const char *base, const char *location, uint32_t flags, unsigned hops,
+                         char **ret_url);
+
+/* http or https with a host, and nothing in it but printable ASCII. */
+bool url_is_acceptable(const char *url);
+bool url_is_https(const char *url);
+
+/* The host ("example.org"), and the URL without user, password, query and fragment, as plain ASCII,
+   cut to fit. "?" if there is none. */
+void url_host(const char *url, char *ret, size_t size);
+void url_for_people(const char *url, char *ret, size_t size);

@@ -1,0 +1,332 @@
+/*
+ * A task is a transfer with its number and its place in the queue of those that have moved. Progress
+ * is told by one timer for all of them: the first bytes after a pause arm it, it tells what every task
+ * has by then and stays off until bytes come again. So nothing wakes up for a transfer that waits,
+ * and a task is told of at most once per PROGRESS_USEC.
+ */
+#include "net/service.h"
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "wire/channel.h"
+
+#include <search.h>
+#include <sys/queue.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+        PROGRESS_USEC = 200 * 1000,
+};
+
+/* What is asked goes before what comes in: a stop is not kept waiting by a fast server. */
+enum {
+        PRIORITY_CHANNEL = -20,
+        PRIORITY_NETWORK = 0,
+        PRIORITY_CLOCKS = 10,
+};
+
+typedef struct Task {
+        uint64_t id;
+        uint32_t serial;
+        Service *service;
+        Transfer *transfer;
+        bool moved;
+        TAILQ_ENTRY(Task) moves;
+} Task;
+
+struct Service {
+        sd_event *event;
+        ServiceOptions options;
+        CurlGlue *glue;
+        Channel *channel;
+        sd_event_source *progress, *idle;
+        void *tasks; /* tsearch() tree by id */
+        size_t n_tasks;
+        TAILQ_HEAD(, Task) moved;
+};
+
+static int compare_tasks(const void *a, const void *b)
+{
+        uint64_t x = ((const Task *)a)->id, y = ((const Task *)b)->id;
+
+        return x < y ? -1 : x > y;
+}
+
+/* Everything told goes through here; a channel that takes no more is the end of the worker. */
+static void send_draft(Service *s)
+{
+        int r = channel_send(s->channel);
+
+        if (r < 0) {
+                log_errno(LOG_ERR, r, "Could not send to the manager");
+                sd_event_exit(s->event, r);
+        }
+}
+
+static void task_free(Task *task)
+{
+        Service *s = task->service;
+
+        if (task->moved)
+                TAILQ_REMOVE(&s->moved, task, moves);
+        if (tdelete(task, &s->tasks, compare_tasks))
+                s->n_tasks--;
+        transfer_free(task->transfer);
+        free(task);
+}
+
+/* NET-41: only while there is nothing to do. */
+static void set_idle(Service *s, bool idle)
+{
+        if (idle)
+                (void)sd_event_source_set_time_relative(s->idle, s->options.idle_usec);
+        (void)sd_event_source_set_enabled(s->idle, idle ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Service *s = userdata;
+
+        (void)source;
+        (void)usec;
+        return sd_event_exit(s->event, 0);
+}
+
+/* ---- what transfers tell ---- */
+
+static void on_started(void *userdata, const NetStarted *started)
+{
+        NetStarted message = *started;
+        Task *task = userdata;
+
+        message.transfer = task->id;
+        net_started_write(channel_draft(task->service->channel), task->serial, &message);
+        send_draft(task->service);
+}
+
+static void on_written(void *userdata)
+{
+        Task *task = userdata;
+        Service *s = task->service;
+
+        if (task->moved)
+                return;
+        if (TAILQ_EMPTY(&s->moved)) {
+                (void)sd_event_source_set_time_relative(s->progress, PROGRESS_USEC);
+                (void)sd_event_source_set_enabled(s->progress, SD_EVENT_ONESHOT);
+        }
+        task->moved = true;
+        TAILQ_INSERT_TAIL(&s->moved, task, moves);
+}
+
+/* NET-40: the timer fires once, for all that moved since it was armed. */
+static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Service *s = userdata;
+        Task *task;
+
+        (void)source;
+        (void)usec;
+        while ((task = TAILQ_FIRST(&s->moved))) {
+                NetProgress message = { .transfer = task->id };
+
+                TAILQ_REMOVE(&s->moved, task, moves);
+                task->moved = false;
+                message.written = transfer_written(task->transfer);
+                net_progress_write(channel_draft(s->channel), task->serial, &message);
+                send_draft(s);
+        }
+        return 0;
+}
+
+static void on_ended(void *userdata, const NetDone *done)
+{
+        NetDone message = *done;
+        Task *task = userdata;
+        Service *s = task->service;
+
+        message.transfer = task->id;
+        net_done_write(channel_draft(s->channel), task->serial, &message);
+        send_draft(s);
+        task_free(task);
+        set_idle(s, s->n_tasks == 0);
+}
+
+static const TransferListener transfer_listener = { on_started, on_written, on_ended };
+
+/* ---- what bitsd asks ---- */
+
+static bool plain_ascii(const char *text)
+{
+        for (; *text; text++)
+                if (*text < 0x20 || *text > 0x7e)
+                        return false;
+        return true;
+}
+
+/* bitsd sends back what NET_STARTED gave it, so anything else is a breach of the protocol: these
+   strings become header lines. NET-43 */
+static bool start_is_sound(const NetStart *start)
+{
+        return (start->flags & ~(uint32_t)NET_FLAG_MAX) == 0 && plain_ascii(start->etag) &&
+               plain_ascii(start->last_modified) && start->offset <= INT64_MAX;
+}
+
+static int add_task(Service *s, uint32_t serial, const NetStart *start, Task **ret)
+{
+        Task *task = calloc(1, sizeof(*task));
+        Task **found;
+        int r;
+
+        if (!task) {
+                fd_close(start->file);
+                return -ENOMEM;
+        }
+        task->service = s;
+        task->id = start->transfer;
+        task->serial = serial;
+        r = transfer_new(s->glue, &s->options.transfer, start, &transfer_listener, task,
+                         &task->transfer);
+        if (r < 0) {
+                free(task);
+                return r;
+        }
+        found = tsearch(task, &s->tasks, compare_tasks);
+        if (!found || *found != task) {
+                transfer_free(task->transfer);
+                free(task);
+                return found ? -EBADMSG : -ENOMEM;
+        }
+        s->n_tasks++;
+        *ret = task;
+        return 0;
+}
+
+static int on_net_start(Service *s, Message *m)
+{
+        NetStart start;
+        Task *task = NULL;
+        int r;
+
+        r = net_start_read(m, &start);
+        if (r < 0)
+                return r;
+        if (!start_is_sound(&start)) {
+                fd_close(start.file);
+                return -EBADMSG;
+        }
+        r = add_task(s, m->serial, &start, &task);
+        if (r < 0)
+                return r;
+        set_idle(s, false);
+        transfer_start(task->transfer);
+        return 0;
+}
+
+/* A stop may cross the end of its transfer: an unknown number is no breach. NET-42 */
+static int on_net_stop(Service *s, Message *m)
+{
+        Task key = { 0 }, **found;
+        NetStop stop;
+        int r;
+
+        r = net_stop_read(m, &stop);
+        if (r < 0)
+                return r;
+        key.id = stop.transfer;
+        found = tfind(&key, &s->tasks, compare_tasks);
+        if (found)
+                transfer_stop((*found)->transfer);
+        return 0;
+}
+
+static int on_message(void *userdata, Message *m)
+{
+        Service *s = userdata;
+
+        switch (m->type) {
+        case MESSAGE_NET_START:
+                return on_net_start(s, m);
+        case MESSAGE_NET_STOP:
+                return on_net_stop(s, m);
+        }
+        return -EBADMSG;
+}
+
+static void on_channel_end(void *userdata, int reason)
+{
+        Service *s = userdata;
+
+        if (reason < 0 && reason != -ECONNRESET && reason != -EPIPE)
+                log_errno(LOG_ERR, reason, "The channel to the manager ended");
+        sd_event_exit(s->event, reason == -ECONNRESET || reason == -EPIPE ? 0 : reason);
+}
+
+static const ChannelListener channel_listener = { on_message, on_channel_end };
+
+/* ---- life ---- */
+
+static int add_clock(Service *s, sd_event_time_handler_t handler, sd_event_source **ret)
+{
+        int r = sd_event_add_time(s->event, ret, CLOCK_MONOTONIC, 0, 0, handler, s);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_priority(*ret, PRIORITY_CLOCKS);
+        return r;
+}
+
+int service_new(sd_event *event, int fd, const ServiceOptions *options, Service **ret)
+{
+        _cleanup_(service_freep) Service *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s) {
+                fd_close(fd);
+                return -ENOMEM;
+        }
+        TAILQ_INIT(&s->moved);
+        s->event = sd_event_ref(event);
+        s->options = *options;
+        r = channel_new(event, fd, PRIORITY_CHANNEL, &channel_listener, s, &s->channel);
+        if (r >= 0)
+                r = curl_glue_new(event, PRIORITY_NETWORK, transfer_on_done, &s->glue);
+        if (r >= 0)
+                r = add_clock(s, on_progress, &s->progress);
+        if (r >= 0)
+                r = add_clock(s, on_idle, &s->idle);
+        if (r < 0)
+                return r;
+        set_idle(s, true);
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+void service_free(Service *s)
+{
+        if (!s)
+                return;
+        while (s->tasks)
+                task_free(*(Task **)s->tasks);
+        curl_glue_free(s->glue);
+        channel_free(s->channel);
+        sd_event_source_disable_unref(s->progress);
+        sd_event_source_disable_unref(s->idle);
+        sd_event_unref(s->event);
+        free(s);
+}
+
+int service_hello(Service *s, uint32_t layers)
+{
+        WorkerHello hello = {
+                .version = PROTOCOL_VERSION,
+                .kind = WORKER_NET,
+                .uid = geteuid(),
+                .layers = layers,
+        };
+
+        worker_hello_write(channel_draft(s->channel), 0, &hello);
+        return channel_send(s->channel);
+}

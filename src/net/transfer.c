@@ -1,0 +1,503 @@
+/*
+ * The state machine of a transfer. Invariants:
+ *
+ *   - No byte is written before the answer was judged (http-header.h); a body that does not belong
+ *     to the file (redirect, error page) is thrown away, and if it is long, so is the connection.
+ *   - The bytes [0, position) of the file are those of the remote file. What an earlier life left
+ *     behind `position` is cut off before the first write.
+ *   - Whoever ends a request from within a callback notes why first (`failure` or `verdict`):
+ *     libcurl's own result is looked at only if nothing was noted.
+ */
+#include "net/transfer.h"
+
+#include "basic/fd.h"
+#include "net/redirect.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+        RECEIVE_BYTES = 512 * 1024,
+        KICK_BYTES = 8 * 1024 * 1024, /* written since the kernel was last asked to begin */
+        DISCARD_BYTES = 16 * 1024,    /* of an unwanted body: a longer one costs the connection */
+        CONNECT_SECONDS = 60,
+};
+
+struct Transfer {
+        CurlGlue *glue;
+        const TransferSettings *settings;
+        const TransferListener *listener;
+        void *userdata;
+
+        char *url; /* of the request that runs */
+        char *etag, *last_modified;
+        Wanted wanted;
+        uint32_t flags;
+        int file;
+
+        CURL *easy;                 /* borrowed while a request runs */
+        struct curl_slist *headers; /* owned; NULL when the settings' ones do */
+        char explanation[CURL_ERROR_SIZE];
+
+        unsigned hops;
+        Answer answer;
+        Verdict verdict; /* VERDICT_INVALID before there is an answer */
+        NetFailure failure;
+
+        uint64_t position, end; /* of the body in the file; end may be SIZE_UNKNOWN */
+        uint64_t kicked;        /* write-back was asked for up to here */
+        bool cut;               /* the file has been cut to `position` */
+        uint64_t discarded;
+};
+
+void transfer_free(Transfer *t)
+{
+        if (!t)
+                return;
+        curl_glue_return(t->glue, t->easy);
+        curl_slist_free_all(t->headers);
+        fd_close(t->file);
+        answer_done(&t->answer);
+        free(t->url);
+        free(t->etag);
+        free(t->last_modified);
+        free(t);
+}
+
+int transfer_new(CurlGlue *glue, const TransferSettings *settings, const NetStart *request,
+                 const TransferListener *listener, void *userdata, Transfer **ret)
+{
+        _cleanup_(transfer_freep) Transfer *t = calloc(1, sizeof(*t));
+
+        if (!t) {
+                fd_close(request->file);
+                return -ENOMEM;
+        }
+        t->glue = glue;
+        t->settings = settings;
+        t->listener = listener;
+        t->userdata = userdata;
+        t->file = request->file;
+        t->flags = request->flags;
+        t->verdict = VERDICT_INVALID;
+        t->position = request->offset;
+        t->url = strdup(request->url);
+        t->etag = strdup(request->etag);
+        t->last_modified = strdup(request->last_modified);
+        if (!t->url || !t->etag || !t->last_modified)
+                return -ENOMEM;
+        t->wanted = (Wanted){ request->offset, request->total, t->etag, t->last_modified };
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+uint64_t transfer_written(const Transfer *t)
+{
+        return t->position;
+}
+
+/* Seconds since 1970, 0 if that cannot be read. */
+static uint64_t parse_time(const char *text)
+{
+        time_t time = *text ? curl_getdate(text, NULL) : -1;
+
+        return time > 0 ? (uint64_t)time : 0;
+}
+
+/* A 206 need not repeat what a client that names a version knows already (RFC 9110 15.3.7). */
+static const char *known_or(const char *answered, const char *known)
+{
+        return *answered ? answered : known;
+}
+
+static const char *last_modified(const Transfer *t)
+{
+        if (t->answer.status == 206)
+                return known_or(t->answer.last_modified, t->last_modified);
+        return t->answer.last_modified;
+}
+
+static const char *etag(const Transfer *t)
+{
+        return t->answer.status == 206 ? known_or(t->answer.etag, t->etag) : t->answer.etag;
+}
+
+static void end(Transfer *t, NetOutcome outcome)
+{
+        NetDone done = { .outcome = outcome, .written = t->position, .detail = "" };
+
+        curl_glue_return(t->glue, TAKE_PTR(t->easy));
+        if (outcome == NET_FAILED) {
+                done.context = t->failure.context;
+                done.code = t->failure.code;
+                done.detail = t->failure.detail;
+        }
+        if (outcome == NET_COMPLETE)
+                done.modification_time = parse_time(last_modified(t));
+        t->listener->on_ended(t->userdata, &done);
+}
+
+/* ---- the body ---- */
+
+static bool write_all(int fd, const char *data, size_t size, uint64_t *position)
+{
+        while (size > 0) {
+                ssize_t n = pwrite(fd, data, size, (off_t)*position);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0) {
+                        errno = n < 0 ? errno : EIO;
+                        return false;
+                }
+                data += n;
+                size -= (size_t)n;
+                *position += (uint64_t)n;
+        }
+        return true;
+}
+
+/* Bytes behind the watermark are from a life that nobody remembers; a shorter file now would keep
+   them as its tail. NET-06 */
+static int cut_file(Transfer *t)
+{
+        struct stat st;
+
+        if (t->cut)
+                return 0;
+        if (fstat(t->file, &st) < 0)
+                return -errno;
+        if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > t->position &&
+            ftruncate(t->file, (off_t)t->position) < 0)
+                return -errno;
+        t->cut = true;
+        return 0;
+}
+
+/* The kernel starts to write back early, so that the fdatasync that follows finds little to do. */
+static void kick_write_back(Transfer *t)
+{
+        if (t->position - t->kicked < KICK_BYTES)
+                return;
+        (void)sync_file_range(t->file, (off_t)t->kicked, (off_t)(t->position - t->kicked),
+                              SYNC_FILE_RANGE_WRITE);
+        t->kicked = t->position;
+}
+
+static size_t take_body(Transfer *t, const char *data, size_t size)
+{
+        if (t->end != SIZE_UNKNOWN && size > t->end - t->position) {
+                char host[256];
+
+                url_host(t->url, host, sizeof(host));
+                net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
+                                "%s sent more than it had announced", host);
+                return 0;
+        }
+        if (!write_all(t->file, data, size, &t->position)) {
+                net_failure_file(&t->failure, errno);
+                return 0;
+        }
+        kick_write_back(t);
+        t->listener->on_written(t->userdata);
+        return size;
+}
+
+static size_t on_body(char *data, size_t one, size_t size, void *userdata)
+{
+        Transfer *t = userdata;
+
+        (void)one;
+        if (t->verdict == VERDICT_TAKE)
+                return take_body(t, data, size);
+        t->discarded += size;
+        return t->discarded <= DISCARD_BYTES ? size : 0;
+}
+
+/* ---- the header ---- */
+
+static bool begin_body(Transfer *t)
+{
+        NetStarted started = {
+                .status = t->answer.status,
+                .offset = answer_offset(&t->answer),
+                .total = answer_total(&t->answer),
+                .etag = etag(t),
+                .last_modified = last_modified(t),
+                .resumable = answer_resumable(&t->answer),
+                .remote_name = t->hops > 0 ? t->url : "",
+        };
+        int r;
+
+        t->position = t->kicked = started.offset;
+        t->end = answer_end(&t->answer);
+        r = cut_file(t);
+        if (r < 0) {
+                net_failure_file(&t->failure, -r);
+                return false;
+        }
+        t->listener->on_started(t->userdata, &started);
+        return true;
+}
+
+static bool invalid(Transfer *t, const char *why)
+{
+        char shown[300];
+
+        url_for_people(t->url, shown, sizeof(shown));
+        net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
+                        "The answer for %s makes no sense: %s", shown, why);
+        return false;
+}
+
+/* Whether to go on with the request. */
+static bool judge(Transfer *t)
+{
+        t->verdict = answer_judge(&t->answer, &t->wanted);
+        switch (t->verdict) {
+        case VERDICT_TAKE:
+                return begin_body(t);
+        case VERDICT_VERSION_CHANGED:
+                return false;
+        case VERDICT_NONSENSE:
+                return invalid(t, "it is for another range than the one asked for");
+        case VERDICT_REDIRECT:
+        case VERDICT_STATUS:
+                /* A short body is worth reading: the connection can be used again. */
+                return answer_end(&t->answer) == SIZE_UNKNOWN ||
+                       answer_end(&t->answer) <= DISCARD_BYTES;
+        case VERDICT_MAX:
+        case VERDICT_INVALID:
+                break;
+        }
+        assert(!"verdict out of range");
+        return false;
+}
+
+static size_t on_header(char *line, size_t one, size_t size, void *userdata)
+{
+        Transfer *t = userdata;
+
+        (void)one;
+        switch (answer_line(&t->answer, line, size)) {
+        case ANSWER_MORE:
+                return size;
+        case ANSWER_COMPLETE:
+                return judge(t) ? size : 0;
+        case ANSWER_MALFORMED:
+                invalid(t, "its header cannot be read");
+                return 0;
+        case ANSWER_TOO_LARGE:
+                invalid(t, "its header is too long");
+                return 0;
+        case ANSWER_STEP_MAX:
+        case ANSWER_STEP_INVALID:
+                break;
+        }
+        assert(!"step out of range");
+        return 0;
+}
+
+/* ---- the request ---- */
+
+static int append_header(struct curl_slist **list, const char *line)
+{
+        struct curl_slist *longer = curl_slist_append(*list, line);
+
+        if (!longer)
+                return -ENOMEM;
+        *list = longer;
+        return 0;
+}
+
+/* NET-02: the part from `offset` on, and, where the server can compare it, of that version only. */
+static int ask_for_range(Transfer *t)
+{
+        _cleanup_free_ char *line = NULL;
+        char range[32];
+        int r = 0;
+
+        snprintf(range, sizeof(range), "%llu-", (unsigned long long)t->wanted.offset);
+        if (curl_easy_setopt(t->easy, CURLOPT_RANGE, range) != CURLE_OK)
+                return -ENOMEM;
+        if (t->headers || !etag_is_strong(t->etag))
+                return 0;
+        if (asprintf(&line, "If-Range: %s", t->etag) < 0)
+                return -ENOMEM;
+        for (struct curl_slist *h = t->settings->headers; h && r >= 0; h = h->next)
+                r = append_header(&t->headers, h->data);
+        return r < 0 ? r : append_header(&t->headers, line);
+}
+
+static void set_security(Transfer *t)
+{
+        curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+        curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 2L);
+        if (t->settings->ca_file)
+                curl_easy_setopt(t->easy, CURLOPT_CAINFO, t->settings->ca_file);
+        if (t->settings->ca_path)
+                curl_easy_setopt(t->easy, CURLOPT_CAPATH, t->settings->ca_path);
+}
+
+static void set_connection(Transfer *t)
+{
+        curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, t->settings->stall_seconds);
+        curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+        curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+        /* Rather wait for the connection that may be shared than open a second one. */
+        curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, url_is_https(t->url) ? 1L : 0L);
+}
+
+static int prepare(Transfer *t)
+{
+        t->easy = curl_glue_borrow(t->glue);
+        if (!t->easy)
+                return -ENOMEM;
+        answer_reset(&t->answer);
+        t->verdict = VERDICT_INVALID;
+        t->discarded = 0;
+        t->explanation[0] = '\0';
+        set_security(t);
+        set_connection(t);
+        curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+        curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->explanation);
+        curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
+        curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+        curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+        curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+        curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "OpenBITS/" PROJECT_VERSION);
+        if (curl_easy_setopt(t->easy, CURLOPT_URL, t->url) != CURLE_OK)
+                return -ENOMEM;
+        if (t->wanted.offset > 0 && ask_for_range(t) < 0)
+                return -ENOMEM;
+        curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
+                         t->headers ? t->headers : t->settings->headers);
+        return 0;
+}
+
+static void request(Transfer *t)
+{
+        int r = prepare(t);
+
+        if (r >= 0)
+                r = curl_glue_add(t->glue, t->easy);
+        if (r < 0) {
+                net_failure_set(&t->failure, CONTEXT_GENERAL_TRANSPORT, BITS_E_OUT_OF_MEMORY,
+                                "Out of memory");
+                end(t, NET_FAILED);
+        }
+}
+
+void transfer_start(Transfer *t)
+{
+        if (url_is_acceptable(t->url)) {
+                request(t);
+                return;
+        }
+        net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_INVALID_ARGUMENT,
+                        "The remote name is not an http or https URL");
+        end(t, NET_FAILED);
+}
+
+void transfer_stop(Transfer *t)
+{
+        end(t, NET_STOPPED);
+}
+
+/* ---- the end of a request ---- */
+
+static void follow_redirect(Transfer *t)
+{
+        char *url = NULL;
+
+        switch (redirect_decide(t->url, t->answer.location, t->flags, t->hops + 1, &url)) {
+        case REDIRECT_FOLLOW:
+                free(t->url);
+                t->url = url;
+                t->hops++;
+                curl_glue_return(t->glue, TAKE_PTR(t->easy));
+                request(t);
+                return;
+        case REDIRECT_DISALLOWED:
+                net_failure_status(&t->failure, t->answer.status, t->url);
+                break;
+        case REDIRECT_TOO_MANY:
+                invalid(t, "it was redirected too often");
+                break;
+        case REDIRECT_NONSENSE:
+                invalid(t, "it redirects to something that is neither http nor https");
+                break;
+        case REDIRECT_MAX:
+        case REDIRECT_INVALID:
+                break;
+        }
+        end(t, NET_FAILED);
+}
+
+/* The connection ended well; is the file whole? */
+static void end_of_body(Transfer *t)
+{
+        uint64_t total = answer_total(&t->answer);
+        char host[256];
+
+        url_host(t->url, host, sizeof(host));
+        if ((t->end != SIZE_UNKNOWN && t->position != t->end) ||
+            (total != SIZE_UNKNOWN && t->position != total)) {
+                net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
+                                "%s sent %llu of %llu bytes", host, (unsigned long long)t->position,
+                                (unsigned long long)(total != SIZE_UNKNOWN ? total : t->end));
+                end(t, NET_FAILED);
+                return;
+        }
+        end(t, NET_COMPLETE);
+}
+
+static void fail_by_curl(Transfer *t, CURLcode result)
+{
+        long connect_status = 0;
+
+        curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+        net_failure_curl(&t->failure, result, connect_status, t->url, t->explanation);
+        end(t, NET_FAILED);
+}
+
+void transfer_on_done(void *userdata, CURLcode result)
+{
+        Transfer *t = userdata;
+
+        if (t->failure.code != 0) {
+                end(t, NET_FAILED);
+                return;
+        }
+        switch (t->verdict) {
+        case VERDICT_REDIRECT:
+                follow_redirect(t);
+                return;
+        case VERDICT_VERSION_CHANGED:
+                end(t, NET_VERSION_CHANGED);
+                return;
+        case VERDICT_STATUS:
+                net_failure_status(&t->failure, t->answer.status, t->url);
+                end(t, NET_FAILED);
+                return;
+        case VERDICT_TAKE:
+                if (result == CURLE_OK) {
+                        end_of_body(t);
+                        return;
+                }
+                break;
+        case VERDICT_NONSENSE:
+        case VERDICT_MAX:
+        case VERDICT_INVALID:
+                break;
+        }
+        fail_by_curl(t, result == CURLE_OK ? CURLE_WEIRD_SERVER_REPLY : result);
+}

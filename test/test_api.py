@@ -1,0 +1,97 @@
+"""The bus interface says the same in data/*.xml, in the running service, and in its man page.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import pathlib
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import bus
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OURS = ('Manager', 'Job', 'TokenOptions')
+MAN_PAGES = sorted((ROOT / 'man').glob(f'{bus.NAME}.5*'))
+
+
+def described(root, interface):
+    """{(kind, name): shape} of an interface in an introspection document."""
+    found = {}
+    for node in root.iter('interface'):
+        if node.get('name') != f'{bus.NAME}.{interface}':
+            continue
+        for method in node.iter('method'):
+            arguments = [(a.get('direction', 'in'), a.get('type')) for a in method.iter('arg')]
+            found['method', method.get('name')] = sorted(arguments, key=lambda a: a[0])
+        for signal in node.iter('signal'):
+            found['signal', signal.get('name')] = [a.get('type') for a in signal.iter('arg')]
+        for prop in node.iter('property'):
+            found['property', prop.get('name')] = (prop.get('type'), prop.get('access'))
+    return found
+
+
+def from_file(interface):
+    path = ROOT / 'data' / f'{bus.NAME}.{interface}.xml'
+    return described(ElementTree.parse(path).getroot(), interface)
+
+
+def names():
+    for interface in OURS:
+        for kind, name in from_file(interface):
+            yield pytest.param(kind, name, id=f'{interface}.{name}')
+
+
+# OPS-18
+@pytest.mark.parametrize('interface', OURS)
+def test_service_is_what_the_file_says(world, interface):
+    manager = world.manager()
+    if interface == 'Manager':
+        [text] = manager.bus.call(bus.ROOT, bus.INTROSPECTABLE, 'Introspect')
+    else:
+        text = manager.create().introspect()
+    running = described(ElementTree.fromstring(text), interface)
+    assert running == from_file(interface)
+
+
+# OPS-18
+@pytest.mark.parametrize('interface', OURS)
+def test_handle_serves_the_same(world, interface):
+    if interface == 'Manager':
+        pytest.skip('a handle is a job\'s')
+    manager = world.manager()
+    job = manager.create()
+    with bus.Connection.to_handle(job.query_interface(f'{bus.NAME}.{interface}')) as handle:
+        [text] = handle.call(job.path, bus.INTROSPECTABLE, 'Introspect')
+    running = described(ElementTree.fromstring(text), interface)
+    assert running == from_file(interface)
+
+
+@pytest.fixture(scope='module')
+def page():
+    assert MAN_PAGES, 'there is no man page of the bus interface'
+    text = '\n'.join(path.read_text() for path in MAN_PAGES)
+    return text.replace('\\-', '-').replace('\\&', '')
+
+
+# OPS-19
+@pytest.mark.parametrize('kind, name', names())
+def test_man_page_describes_it(page, kind, name):
+    assert re.search(rf'\b{name}\b', page), f'{kind} {name} is not in the man page'
+
+
+# OPS-19
+def test_man_page_has_every_state(page):
+    text = (ROOT / 'src/core/state.c').read_text()
+    states = re.findall(r'\[STATE_\w+\] = "([a-z-]+)"', text)
+    assert len(states) == 9
+    missing = [state for state in states if not re.search(rf'(?<![\w-]){state}(?![\w-])', page)]
+    assert not missing
+
+
+# OPS-19
+def test_man_page_has_no_method_that_does_not_exist(page):
+    known = {name for interface in OURS for _, name in from_file(interface)}
+    shown = set(re.findall(r'^\.(?:BI?|TP)\s+([A-Z][a-z]+[A-Z]\w+)\(', page, re.M))
+    assert shown <= known

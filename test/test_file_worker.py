@@ -1,0 +1,529 @@
+#!/usr/bin/python3
+"""
+bits-file, the built program, spoken to over its channel as bitsd does.
+
+The rules of each request are tested in src/file/test-place.c; here stands what only the whole
+program can show: its sandbox lets the work through, descriptors arrive, it acts with the rights of
+the user who runs it, faults of the disk come back as errors, nonsense ends it.
+"""
+import array
+import errno
+import fcntl
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import tempfile
+
+import pytest
+
+BUILD = pathlib.Path(os.environ.get("OPENBITS_BUILD", pathlib.Path(__file__).parents[1] / "build"))
+PROGRAM = BUILD / "src/file/bits-file"
+PATIENCE = 20
+USER, STRANGER = 54321, 54322
+EXT4_IOC_SHUTDOWN = 0x8004587d  # as for xfs, _IOR('X', 125, __u32)
+EXT4_GOING_FLAGS_NOLOGFLUSH = 2
+
+WORKER_HELLO = 0x10
+FILE_CHECK, FILE_OPEN, FILE_OPENED, FILE_SYNC, FILE_SYNCED = 0x20, 0x21, 0x22, 0x23, 0x24
+FILE_COMMIT, FILE_DISCARD, FILE_SYNC_DIRECTORIES, FILE_RESULT = 0x25, 0x26, 0x27, 0x28
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def encode(message, serial, *fields, fds=0):
+    """Strings are STR fields, integers U64: no request to bits-file has a U32."""
+    data = struct.pack("=HHI", message, fds, serial)
+    for field in fields:
+        if isinstance(field, int):
+            data += struct.pack("=Q", field)
+        else:
+            text = os.fsencode(field)
+            data += struct.pack("=I", len(text)) + text + b"\0"
+    return data
+
+
+class Opened:
+    def __init__(self, body, fds):
+        self.error, self.fresh, *mark = struct.unpack("=IIQQQ", body)
+        *self.mark, self.size = mark
+        assert len(fds) == (0 if self.error else 1)
+        self.fd = fds[0] if fds else -1
+
+    def write(self, data):
+        """Writes and closes, as a transfer does."""
+        try:
+            os.write(self.fd, data)
+        finally:
+            os.close(self.fd)
+
+
+class Worker:
+    def __init__(self, preload="", **options):
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel.settimeout(PATIENCE)
+        with theirs:
+            number = theirs.fileno()
+            environment = {"ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0", **os.environ}
+            if preload:
+                environment["LD_PRELOAD"] = str(preload)
+            self.process = subprocess.Popen(
+                ["/bin/bash", "-c", f'exec "$0" 3<&{number} {number}<&-', PROGRAM],
+                pass_fds=[number], cwd="/", umask=0o022, env=environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                **options)
+        self.serial = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.channel.close()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process.stderr.close()
+
+    def receive(self):
+        data, ancillary, _, _ = self.channel.recvmsg(65536, socket.CMSG_SPACE(64 * 4))
+        fds = array.array("i")
+        for level, kind, content in ancillary:
+            assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+            fds.frombytes(content)
+        if not data:
+            return None
+        message, count, serial = struct.unpack("=HHI", data[:8])
+        assert count == len(fds)
+        return message, serial, data[8:], list(fds)
+
+    def hello(self):
+        message, serial, body, _ = self.receive()
+        assert (message, serial) == (WORKER_HELLO, 0)
+        return struct.unpack("=IIII", body)
+
+    def send(self, message, *fields, fds=()):
+        self.serial += 1
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.channel.sendmsg([encode(message, self.serial, *fields, fds=len(fds))], ancillary)
+        return self.serial
+
+    def call(self, message, *fields, fds=(), reply=FILE_RESULT):
+        serial = self.send(message, *fields, fds=fds)
+        answered, answered_serial, body, received = self.receive()
+        assert (answered, answered_serial) == (reply, serial)
+        return (body, received) if reply != FILE_RESULT else struct.unpack("=I", body)[0]
+
+    def check(self, name):
+        return self.call(FILE_CHECK, str(name))
+
+    def open(self, name, temporary=".t", mark=(0, 0)):
+        return Opened(*self.call(FILE_OPEN, str(name), temporary, *mark, reply=FILE_OPENED))
+
+    def commit(self, name, mark, temporary=".t", date=0):
+        return self.call(FILE_COMMIT, str(name), temporary, *mark, date)
+
+    def discard(self, name, mark=(0, 0), temporary=".t"):
+        return self.call(FILE_DISCARD, str(name), temporary, *mark)
+
+    def sync(self, fds):
+        body, _ = self.call(FILE_SYNC, fds=fds, reply=FILE_SYNCED)
+        count, = struct.unpack_from("=I", body)
+        return list(struct.unpack(f"={count}I", body[4:]))
+
+    def sync_directories(self):
+        return self.call(FILE_SYNC_DIRECTORIES)
+
+    def holds_little(self):
+        """Descriptors do not pile up; only root may look into a sandboxed process."""
+        return os.geteuid() != 0 or len(os.listdir(f"/proc/{self.process.pid}/fd")) <= 8
+
+    def end(self):
+        """Waits for the worker to end by itself; its status and what it logged."""
+        _, log = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, log.decode()
+
+
+@pytest.fixture
+def worker():
+    with Worker() as w:
+        w.hello()
+        yield w
+
+
+@pytest.fixture
+def place():
+    """A directory that every user can reach, unlike pytest's own. A test asks for it, and for the
+    disks below, before the worker: that has to let go of them first."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="bits-file-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def mounted(place, *arguments):
+    point = place / "mounted"
+    point.mkdir()
+    done = subprocess.run(["mount", *map(str, arguments), point], capture_output=True, text=True)
+    if done.returncode:
+        point.rmdir()
+        pytest.skip("cannot mount: " + done.stderr.strip())
+    return point
+
+
+def unmount(point):
+    """Lazily: a test that failed may still hold files there."""
+    subprocess.run(["umount", "--lazy", point], check=True)
+
+
+@pytest.fixture
+def small_disk(place):
+    point = mounted(place, "-t", "tmpfs", "-o", "size=1M,nr_inodes=8", "none")
+    yield point
+    unmount(point)
+
+
+@pytest.fixture
+def lying_disk(place):
+    """ext4 that promises 64 MiB over a store of 8: writing succeeds, syncing does not."""
+    store = mounted(place, "-t", "tmpfs", "-o", "size=8M", "none")
+    image = store / "image"
+    with open(image, "wb") as f:
+        f.truncate(64 << 20)
+    made = subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", "-E", "lazy_itable_init=0,nodiscard",
+                           "-N", "64", image], capture_output=True, text=True)
+    point = place / "ext4"
+    point.mkdir()
+    done = subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, text=True)
+    if made.returncode == 0 and done.returncode == 0:
+        yield point
+        unmount(point)
+    unmount(store)
+    if made.returncode or done.returncode:
+        pytest.skip("no loop device: " + made.stderr + done.stderr)
+
+
+@pytest.fixture
+def disk_image(place):
+    """An ext4 of its own, which can lose its power without harm to others."""
+    image, point = place / "image", place / "ext4"
+    point.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+
+    def mount():
+        done = subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip("cannot mount: " + done.stderr.strip())
+        return point
+
+    def cut_power():
+        """What is not on the disk at this moment never will be."""
+        handle = os.open(point, os.O_RDONLY)
+        fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, struct.pack("=I", EXT4_GOING_FLAGS_NOLOGFLUSH))
+        os.close(handle)
+        subprocess.run(["umount", point], check=True)
+        return mount()
+
+    mount()
+    yield point, cut_power
+    unmount(point)
+
+
+def test_hello(place):  # FIL-30
+    with Worker() as w:
+        version, kind, uid, layers = w.hello()
+        assert (version, kind, uid) == (1, 0, os.geteuid())
+        assert layers & 7 == 7  # no new privileges, no capability, system call filter
+        status = pathlib.Path(f"/proc/{w.process.pid}/status").read_text()
+        assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+        assert "CapEff:\t0000000000000000" in status
+
+
+def test_a_download(place, worker):  # FIL-11, FIL-16, FIL-20, DUR-04, DUR-05
+    final = place / "final"
+    final.write_bytes(b"old")
+    assert worker.check(final) == 0
+    opened = worker.open(final)
+    assert (opened.error, opened.fresh, opened.size) == (0, 1, 0)
+    opened.write(b"content")
+    assert final.read_bytes() == b"old"
+
+    again = worker.open(final, mark=opened.mark)
+    assert (again.fresh, again.size, again.mark) == (0, 7, opened.mark)
+    assert worker.sync([again.fd]) == [0]
+    os.close(again.fd)
+    assert worker.commit(final, opened.mark, date=1234567890) == 0
+    assert worker.sync_directories() == 0
+    assert os.listdir(place) == ["final"]
+    assert final.read_bytes() == b"content"
+    assert final.stat().st_mtime == 1234567890
+    assert stat.S_IMODE(final.stat().st_mode) == 0o644
+    assert worker.commit(final, opened.mark) == 0
+
+
+def test_pipelined(place, worker):  # FIL-34
+    """Answers come in the order of the requests, without waiting for each other."""
+    serials = [worker.send(FILE_OPEN, str(place / f"f{i}"), f".t{i}", 0, 0) for i in range(50)]
+    marks = []
+    for serial in serials:
+        message, answered, body, fds = worker.receive()
+        assert (message, answered) == (FILE_OPENED, serial)
+        opened = Opened(body, fds)
+        opened.write(b"x")
+        marks.append(opened.mark)
+    for i, mark in enumerate(marks):
+        worker.send(FILE_COMMIT, str(place / f"f{i}"), f".t{i}", *mark, 0)
+    assert all(worker.receive()[2] == bytes(4) for _ in marks)
+    assert worker.sync_directories() == 0
+    assert sorted(os.listdir(place)) == sorted(f"f{i}" for i in range(50))
+
+
+def test_sync_64_files(place, worker):  # DUR-01, DUR-02
+    files = [os.open(place / f"f{i}", os.O_CREAT | os.O_WRONLY) for i in range(62)]
+    for fd in files:
+        os.write(fd, b"x" * 4096)
+    read_end, write_end = os.pipe()
+    files.insert(5, write_end)
+    files.append(os.open(place, os.O_RDONLY))
+    errors = worker.sync(files)
+    assert errors == [0] * 5 + [errno.EINVAL] + [0] * 57 + [errno.EINVAL]
+    assert worker.sync([]) == []
+    # Nothing that was passed stays open over there.
+    assert worker.holds_little()
+    for fd in files + [read_end]:
+        os.close(fd)
+
+
+def test_many_directories(place, worker):  # DUR-06
+    for i in range(150):
+        (place / f"d{i}").mkdir()
+        opened = worker.open(place / f"d{i}/f")
+        os.close(opened.fd)
+        assert worker.commit(place / f"d{i}/f", opened.mark) == 0
+    assert worker.sync_directories() == 0
+    assert worker.holds_little()
+
+
+@as_root
+def test_rights_are_those_of_its_user(place):  # FIL-06, FIL-35
+    theirs, mine, shared = place / "theirs", place / "mine", place / "shared"
+    for path, owner, mode in ((theirs, STRANGER, 0o700), (mine, USER, 0o700), (shared, 0, 0o770)):
+        path.mkdir()
+        os.chown(path, owner, 777 if path == shared else owner)
+        path.chmod(mode)
+    with Worker(user=USER, group=USER, extra_groups=[777]) as w:
+        assert w.hello()[2] == USER
+        assert w.check(theirs / "f") == errno.EACCES
+        assert w.open(theirs / "f").error == errno.EACCES
+        assert w.check(place / "f") == errno.EACCES
+        for directory in (mine, shared):
+            assert w.check(directory / "f") == 0
+            opened = w.open(directory / "f")
+            opened.write(b"x")
+            assert w.commit(directory / "f", opened.mark) == 0
+            assert (directory / "f").stat().st_uid == USER
+
+
+@as_root
+def test_root_without_capabilities(place):  # FIL-35
+    """Root owns root's files; the power over everybody else's was given up with the capabilities."""
+    os.chown(place, USER, USER)
+    place.chmod(0o700)
+    with Worker() as w:
+        w.hello()
+        assert w.check(place / "f") == errno.EACCES
+
+
+@as_root
+def test_sticky_directory(place):  # FIL-09
+    place.chmod(0o1777)
+    os.chown(place, STRANGER, STRANGER)
+    (place / "f").touch()
+    with Worker(user=USER, group=USER, extra_groups=[]) as w:
+        w.hello()
+        assert w.check(place / "f") == errno.EACCES
+        opened = w.open(place / "f")
+        os.close(opened.fd)
+        assert w.commit(place / "f", opened.mark) == errno.EPERM
+        assert w.discard(place / "f", opened.mark) == 0
+
+
+@as_root
+def test_mount_point_and_immutable_file(place, worker):  # FIL-10
+    target, source = place / "target", place / "source"
+    target.touch()
+    source.touch()
+    subprocess.run(["mount", "--bind", source, target], check=True)
+    try:
+        assert worker.check(target) == errno.EBUSY
+    finally:
+        subprocess.run(["umount", target], check=True)
+    assert worker.check(target) == 0
+    if subprocess.run(["chattr", "+i", target], capture_output=True).returncode == 0:
+        try:
+            assert worker.check(target) == errno.EPERM
+        finally:
+            subprocess.run(["chattr", "-i", target], check=True)
+
+
+@as_root
+def test_read_only_file_system(small_disk, worker):  # FIL-06
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    assert worker.check(small_disk / "f") == errno.EROFS
+    assert worker.open(small_disk / "f").error == errno.EROFS
+
+
+@as_root
+def test_full_disk(small_disk, worker):  # FIL-36
+    opened = worker.open(small_disk / "f")
+    assert opened.error == 0
+    with pytest.raises(OSError) as caught:
+        while os.write(opened.fd, bytes(65536)):
+            pass
+    assert caught.value.errno == errno.ENOSPC
+    os.close(opened.fd)
+    # What is there can be finished or removed without a free block.
+    assert worker.commit(small_disk / "f", opened.mark) == 0
+    for i in range(8):
+        opened = worker.open(small_disk / f"g{i}", f".g{i}")
+        if opened.error:
+            break
+        os.close(opened.fd)
+    assert opened.error == errno.ENOSPC
+    assert not (small_disk / f".g{i}").exists()
+    assert worker.discard(small_disk / "g0", temporary=".g0") == 0
+    opened = worker.open(small_disk / "g0", ".g0")
+    assert opened.error == 0
+    os.close(opened.fd)
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o700, 0o300], ids=["directory", "drop box"])
+def test_power_cut(disk_image, mode):  # DUR-01, DUR-04, DUR-07, DUR-08
+    """Synced, committed, directories synced, each answered: then it survives."""
+    point, cut_power = disk_image
+    box = point / "box"
+    box.mkdir()
+    os.chown(box, USER, USER)
+    box.chmod(mode)
+    os.sync()
+    with Worker(user=USER, group=USER, extra_groups=[]) as w:
+        w.hello()
+        opened = [w.open(box / f"f{i}", f".t{i}") for i in range(20)]
+        for i, one in enumerate(opened):
+            os.write(one.fd, b"%d" % i * 10000)
+        assert w.sync([one.fd for one in opened]) == [0] * 20
+        for i, one in enumerate(opened):
+            os.close(one.fd)
+            assert w.commit(box / f"f{i}", one.mark, f".t{i}", date=1234567890) == 0
+        assert w.sync_directories() == 0
+    cut_power()
+    assert sorted(os.listdir(box)) == sorted(f"f{i}" for i in range(20))
+    for i in range(20):
+        assert (box / f"f{i}").read_bytes() == b"%d" % i * 10000
+        assert (box / f"f{i}").stat().st_mtime == 1234567890
+
+
+@as_root
+def test_lost_write_is_told(lying_disk, worker):  # DUR-01
+    opened = [worker.open(lying_disk / f"f{i}", f".f{i}") for i in range(4)]
+    for one in opened[:3]:
+        for _ in range(8):
+            os.write(one.fd, os.urandom(1 << 20))
+    errors = worker.sync([one.fd for one in opened])
+    assert any(errors[:3]) and set(errors) <= {0, errno.EIO, errno.ENOSPC}
+    for one in opened:
+        os.close(one.fd)
+
+
+def test_ends_with_its_channel(worker):  # FIL-32
+    worker.channel.close()
+    assert worker.end() == (0, "")
+
+
+def test_ends_when_answers_are_not_wanted(place):  # FIL-32
+    """bitsd went away with questions still open: no failure of the worker."""
+    with Worker() as w:
+        w.hello()
+        os.kill(w.process.pid, signal.SIGSTOP)
+        for i in range(20):
+            w.send(FILE_CHECK, str(place / f"f{i}"))
+        w.channel.close()
+        os.kill(w.process.pid, signal.SIGCONT)
+        assert w.end()[0] == 0
+
+
+GARBAGE = {
+    "too short": b"\x20\x00",
+    "unknown number": encode(0x7777, 1),
+    "an answer": encode(FILE_RESULT, 1) + bytes(4),
+    "a message of another worker": encode(0x31, 1, 7),
+    "field missing": encode(FILE_OPEN, 1, "/f", ".t", 0),
+    "field left over": encode(FILE_CHECK, 1, "/f") + b"x",
+    "string without end": struct.pack("=HHII", FILE_CHECK, 0, 1, 2) + b"/f",
+    "string too long": struct.pack("=HHII", FILE_CHECK, 0, 1, 0xffffffff) + b"/f\0",
+    "NUL inside": struct.pack("=HHII", FILE_CHECK, 0, 1, 3) + b"/\0f\0",
+    "descriptors promised": encode(FILE_SYNC, 1, fds=1),
+}
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_ends_it(worker, data):  # FIL-31
+    worker.channel.send(data)
+    status, log = worker.end()
+    assert status == 1
+    assert "channel cut off" in log
+    assert worker.receive() is None
+
+
+def test_unwanted_descriptor_ends_it(place, worker):  # FIL-31
+    with open(place / "f", "wb") as f:
+        worker.send(FILE_CHECK, str(place / "f"), fds=[f.fileno()])
+        assert worker.end()[0] == 1
+
+
+def test_waits_without_spinning(place, worker):  # FIL-33
+    """Between requests it sleeps; its answer is the proof that it did not end."""
+    def ticks():
+        fields = pathlib.Path(f"/proc/{worker.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    assert worker.check(place / "f") == 0
+    before = ticks()
+    assert select.select([worker.channel], [], [], 1.0)[0] == []
+    assert ticks() - before <= 1
+    assert worker.check(place / "f") == 0
+
+
+HASTE = """
+#define _GNU_SOURCE
+#include <poll.h>
+#include <time.h>
+int poll(struct pollfd *fds, nfds_t n, int msec)
+{
+        struct timespec t = { 0, msec * 10000L };
+        return ppoll(fds, n, msec < 0 ? 0 : &t, 0);
+}
+"""
+
+
+def test_ends_when_idle(place, tmp_path):  # FIL-33
+    """The program itself, with a clock on which its minute passes in 0.6 seconds."""
+    source, library = tmp_path / "haste.c", tmp_path / "haste.so"
+    source.write_text(HASTE)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    with Worker(preload=library) as w:
+        w.hello()
+        assert w.check(place / "f") == 0
+        assert w.receive() is None
+        assert w.end() == (0, "")

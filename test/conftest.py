@@ -129,8 +129,10 @@ def untrusted_server():
 # ---- the playground ----
 
 def new_playground(nginx):
-    return playground_lib.Playground(user_mode=not ROOT,
-                                     environment={'SSL_CERT_FILE': nginx.server.ca_file})
+    playground = playground_lib.Playground(user_mode=not ROOT,
+                                           environment={'SSL_CERT_FILE': nginx.server.ca_file})
+    playground.presented = set()      # users whom its broker has seen
+    return playground
 
 
 @pytest.fixture(scope='module')
@@ -210,7 +212,15 @@ class World:
             connection = bus.Connection.to_bus(
                 self.playground.environment['DBUS_SYSTEM_BUS_ADDRESS'])
         self.extra_connections.append(connection)
+        self.present(uid)
         return connection
+
+    def present(self, uid):
+        """Shows the user to the broker, once, as the library does it when it connects."""
+        if uid not in self.playground.presented:
+            with bus.impersonate(uid):
+                os.close(bus.capture_token(os.path.join(self.playground.runtime, 'run', 'token')))
+            self.playground.presented.add(uid)
 
     def manager(self, uid=None):
         """The manager as that user sees it, over one connection a user."""

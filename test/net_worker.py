@@ -30,9 +30,10 @@ def start_fields(transfer, url="http://127.0.0.1/", offset=0, total=UNKNOWN, eta
 
 
 class Worker:
-    """bits-net with our end of its channel; `limit` is a ulimit command for its shell."""
+    """bits-net with our end of its channel; `before` is a command for the shell that becomes it,
+    `wrapper` a program around that shell."""
 
-    def __init__(self, limit="true", **environment):
+    def __init__(self, before="true", wrapper=(), **environment):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel = wire.Channel(ours, PATIENCE)
         clean = {name: value for name, value in os.environ.items()
@@ -40,7 +41,7 @@ class Worker:
         with theirs:
             number = theirs.fileno()
             self.process = subprocess.Popen(
-                ["/bin/bash", "-c", f'{limit}; exec "$0" 3<&{number} {number}<&-', PROGRAM],
+                [*wrapper, "/bin/bash", "-c", f'{before} && exec "$0" 3<&{number} {number}<&-', PROGRAM],
                 pass_fds=[number], cwd="/", env={**clean, **environment},
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.next_id = 1

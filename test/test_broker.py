@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from broker_play import (  # noqa: E402,F401
-    ALICE, BOB, Broker, CAROL, CLUB, FILE, NET, NO_PRIVILEGE, PATIENCE, ROOT, START_FAILED,
+    ALICE, BOB, Broker, CAROL, CLUB, FILE, MANAGER, NET, NO_PRIVILEGE, PATIENCE, ROOT, START_FAILED,
     TEAM, TOO_MANY, UNKNOWN_OWNER, WORKERS_PER_USER, Worker, ask, broker_fixture, describe,
     folder_fixture, manager_fixture, needs_root, own_worker, private_mount, refusal, start)
 from wire import Channel, HEADER, NUMBERS, pack  # noqa: E402
@@ -90,6 +90,17 @@ def test_unknown_owner_is_refused_until_presented(broker, manager):
 def test_nobody_is_never_an_owner(broker, manager):
     # SEC-45: to setresuid() this number means "stay root"
     assert refusal(ask(manager, 'BROKER_START_OWNER', kind=FILE, uid=0xffffffff)) == UNKNOWN_OWNER
+
+
+@needs_root
+def test_manager_is_never_an_owner(broker):
+    # SEC-48: not even by a ledger from when another user was the manager
+    broker.stop()
+    (broker.state / 'owners' / str(MANAGER)).write_text(f'{MANAGER} {MANAGER} 1\n')
+    broker.start()
+    with broker.connect() as channel:
+        answer = ask(channel, 'BROKER_START_OWNER', kind=NET, uid=MANAGER)
+        assert refusal(answer) == UNKNOWN_OWNER
 
 
 @needs_root

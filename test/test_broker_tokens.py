@@ -214,7 +214,8 @@ def foreign_descriptors():
     reader, writer = os.pipe()
     pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return {'pipe': reader, 'other end': writer, 'socket pair': pair[0].detach(),
-            'its end': pair[1].detach(), 'file': os.open('/dev/null', os.O_RDONLY), 'directory': os.open('/', os.O_RDONLY)}
+            'its end': pair[1].detach(), 'file': os.open('/dev/null', os.O_RDONLY),
+            'directory': os.open('/', os.O_RDONLY)}
 
 
 @pytest.mark.parametrize('request_name', ['BROKER_DESCRIBE_TOKEN', 'BROKER_START_TOKEN'])

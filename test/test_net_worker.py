@@ -379,7 +379,7 @@ def test_a_full_disk(worker, server, tmp_path):
 
 def test_a_file_at_its_size_limit(server, file):
     # NET-31
-    with Worker(limit="ulimit -f 4") as worker:
+    with Worker(before="ulimit -f 4") as worker:
         _, done = worker.fetch(server.put("/f", answer(body=CONTENT)), file)
         assert (done.outcome, done.context, done.code) == (FAILED, LOCAL_FILE, FILE_TOO_LARGE)
         assert done.written == file.stat().st_size == 4096
@@ -615,6 +615,24 @@ def test_a_stop_before_the_answer(worker, server, file):
         assert server.changed.wait_for(lambda: server.requests, PATIENCE)
     worker.stop(transfer)
     assert worker.wait("NET_DONE")[-1].outcome == STOPPED
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to replace the name server")
+def test_a_stop_while_a_name_server_is_silent(server, file, tmp_path):
+    # NET-42: the others are not kept waiting
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.53.53", 53))
+    silent.settimeout(PATIENCE)
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.53.53\noptions timeout:20\n")
+    mount = f"mount --bind '{tmp_path}/resolv.conf' /etc/resolv.conf"
+    with silent, Worker(before=mount, wrapper=["unshare", "--mount"]) as worker:
+        transfer = worker.start("http://example.invalid./f", file)
+        silent.recv(1000)
+        before = time.monotonic()
+        worker.stop(transfer)
+        assert worker.wait("NET_DONE")[-1].outcome == STOPPED
+        assert worker.fetch(server.put("/f", answer(body=b"x")), file)[1].outcome == COMPLETE
+        assert time.monotonic() - before < 5
 
 
 def test_a_stop_that_comes_too_late(worker, server, file):

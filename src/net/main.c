@@ -11,6 +11,7 @@
 #include "sandbox/sandbox.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 enum {
@@ -32,6 +33,17 @@ static const char *path_from_environment(const char *name)
         const char *path = getenv(name);
 
         return string_empty(path) ? NULL : path;
+}
+
+/* Each transfer holds a file and maybe a connection; the soft limit is for programs with select(). */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int enter_sandbox(const TransferSettings *settings, uint32_t *ret_layers)
@@ -85,6 +97,7 @@ int main(void)
         /* A peer that is gone and a file at its limit are errors of one transfer. */
         signal(SIGPIPE, SIG_IGN);
         signal(SIGXFSZ, SIG_IGN);
+        raise_descriptor_limit();
         if (enter_sandbox(&options.transfer, &layers) < 0)
                 return EX_SOFTWARE;
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

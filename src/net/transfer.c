@@ -345,6 +345,8 @@ static void set_security(Transfer *t)
 static void set_connection(Transfer *t)
 {
         curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+        /* Else a stop waits for a name server that is silent, and everybody else with it. NET-42 */
+        curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
         curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
         curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
         curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);

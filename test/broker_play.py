@@ -62,6 +62,8 @@ while data := channel.recv(1000):
 class Broker:
     """A running bits-broker with a directory of its own."""
 
+    started = []
+
     def __init__(self, folder, *options, wrapper=(), user_mode=False, environment=None):
         self.folder, self.lines = pathlib.Path(folder), []
         self.news = threading.Condition()
@@ -83,8 +85,10 @@ class Broker:
         notify.settimeout(PATIENCE)
         self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, env={
             **self.environment, 'NOTIFY_SOCKET': str(self.folder / 'notify')})
-        self.reader = threading.Thread(target=self.read_log, args=[self.process.stderr])
+        self.reader = threading.Thread(target=self.read_log, args=[self.process.stderr],
+                                       daemon=True)
         self.reader.start()
+        Broker.started.append(self.process)
         with notify:
             try:
                 assert b'READY=1' in notify.recv(1000)
@@ -183,7 +187,12 @@ def child(work):
             status = 0
         finally:
             os._exit(status)
-    yield pid
+    try:
+        yield pid
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
     _, status = os.waitpid(pid, 0)
     assert status == 0, 'the child failed'
 
@@ -206,6 +215,10 @@ def folder_fixture():
         (path / 'libexec' / name).write_text(WORKER)
         (path / 'libexec' / name).chmod(0o755)
     yield path
+    while Broker.started:    # what a failed test left behind
+        process = Broker.started.pop()
+        process.kill()
+        process.wait()
     shutil.rmtree(path)
 
 

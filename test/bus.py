@@ -79,6 +79,7 @@ class Connection:
         self.signals = []                  # every signal, in the order of arrival
         self.unique_name = None
         self._watches_owner = False
+        self._ahead = b''                  # to be sent in front of the next call
         self._replies = {}
         self._serial = 0
         self._parser = jeepney.Parser()
@@ -101,19 +102,22 @@ class Connection:
         return connection
 
     @classmethod
-    def to_handle(cls, fd):
-        """Takes the descriptor of a handle and speaks on it."""
+    def to_handle(cls, fd, hasty=False):
+        """Takes the descriptor of a handle and speaks on it. hasty: what ends the authentication
+        goes out together with the first call, as the protocol allows it."""
         sock = socket.socket(fileno=fd)
         sock.setblocking(True)
         try:
-            cls._authenticate(sock, f'ANONYMOUS {b"test".hex()}')
+            cls._authenticate(sock, f'ANONYMOUS {b"test".hex()}', begin=not hasty)
         except BaseException:
             sock.close()
             raise
-        return cls(sock)
+        connection = cls(sock)
+        connection._ahead = b'BEGIN\r\n' if hasty else b''
+        return connection
 
     @staticmethod
-    def _authenticate(sock, mechanism):
+    def _authenticate(sock, mechanism, begin=True):
         sock.settimeout(DEADLINE)
         buffer = b''
 
@@ -133,7 +137,8 @@ class Connection:
                 raise PermissionError(f'authentication refused: {answer}')
             sock.sendall(b'NEGOTIATE_UNIX_FD\r\n')
             assert line() == b'AGREE_UNIX_FD'
-            sock.sendall(b'BEGIN\r\n')
+            if begin:
+                sock.sendall(b'BEGIN\r\n')
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Disconnected(str(error)) from error
         sock.settimeout(None)
@@ -159,7 +164,8 @@ class Connection:
         message = jeepney.Message(header, arguments)
         self._serial += 1
         fds = array.array('i')
-        data = message.serialise(serial=self._serial, fds=fds)
+        data = self._ahead + message.serialise(serial=self._serial, fds=fds)
+        self._ahead = b''
         try:
             sent = self.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
                                      if fds else [])

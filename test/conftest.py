@@ -11,6 +11,7 @@ daemon died without being asked to.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -256,15 +257,32 @@ class World:
         self.playground.wait_restarted(name)
 
     def kept(self, job, number=0):
-        """The stored watermark of one file of the job, read beside the running service."""
-        path = os.path.join(self.playground.state, 'openbits', 'jobs.sqlite')
-        database = sqlite3.connect(f'file:{path}?mode=ro', uri=True, timeout=10)
-        try:
+        """The stored watermark of one file of the job: what counts as kept."""
+        with self.database() as database:
             row = database.execute('SELECT files.kept FROM files JOIN jobs ON files.job = jobs.row '
                                    'WHERE jobs.id = ? AND number = ?', (job.id, number)).fetchone()
-        finally:
-            database.close()
         return row[0] if row else 0
+
+    @contextlib.contextmanager
+    def database(self):
+        """A copy of the manager's database, made while the manager stands still: it lets nobody
+        else open it."""
+        state = pathlib.Path(self.playground.state, 'openbits')
+        pids = self.playground.pids('bitsd')
+        with tempfile.TemporaryDirectory(dir=self.base) as copy:
+            try:
+                for pid in pids:
+                    os.kill(pid, signal.SIGSTOP)
+                    bus.poll_until(lambda: pathlib.Path(f'/proc/{pid}/stat').read_text()
+                                   .rsplit(')', 1)[1].split()[0] in 'TZ', 'bitsd to stop')
+                for path in state.glob('jobs.sqlite*'):
+                    if not path.name.endswith('-shm'):
+                        shutil.copy(path, copy)
+            finally:
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
+            with contextlib.closing(sqlite3.connect(f'{copy}/jobs.sqlite')) as database:
+                yield database
 
     def daemons(self):
         """The daemons' process ids, to see that they are still the same."""

@@ -1,6 +1,6 @@
 """
-What the tests of bits-net share: the worker at one end of its channel, and a server that says exactly
-what a test wants it to say.
+What the tests of bits-net share: the worker at one end of its channel, and a server that says
+exactly what a test wants it to say.
 """
 import collections
 import os
@@ -41,7 +41,8 @@ class Worker:
         with theirs:
             number = theirs.fileno()
             self.process = subprocess.Popen(
-                [*wrapper, "/bin/bash", "-c", f'{before} && exec "$0" 3<&{number} {number}<&-', PROGRAM],
+                [*wrapper, "/bin/bash", "-c",
+                 f'{before} && exec "$0" 3<&{number} {number}<&-', PROGRAM],
                 pass_fds=[number], cwd="/", env={**clean, **environment},
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.next_id = 1

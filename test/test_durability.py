@@ -1,6 +1,6 @@
 """What was acknowledged is there after SIGKILL; what is counted as kept is on the disk.
 
-The database is read beside the running service, to see its watermark and never to change it.
+The watermark is read from copies of the database.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """

@@ -249,6 +249,14 @@ def test_nonsense_on_a_handle_closes_that_handle_alone(world):
     assert world.daemons() == before
 
 
+# HND-15
+def test_first_call_may_come_together_with_the_end_of_the_authentication(world):
+    job = world.manager().create('in haste')
+    with bus.Connection.to_handle(world.manager().open(job.id), hasty=True) as connection:
+        serial = connection.send(job.path, bus.PROPERTIES, 'Get', 'ss', bus.JOB, 'DisplayName')
+        assert connection.reply(serial, timeout=10) == ('s', 'in haste')
+
+
 # HND-14
 def test_two_holders_of_copies_of_one_handle(world):
     """A copy of the descriptor keeps the handle; only the last close ends it."""

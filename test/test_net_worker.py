@@ -3,9 +3,9 @@
 bits-net, the built program, spoken to over its channel as bitsd does, against a server that says
 exactly what a test wants it to say.
 
-The rules for headers, redirects and codes are tested in src/net/test-*.c; here stands what only the
-whole program can show: its sandbox lets the work through, bytes land where they belong, and whatever
-a server or a disk does ends in one NET_DONE that says so.
+The rules for headers, redirects and codes are tested in src/net/test-*.c; here stands what only
+the whole program can show: its sandbox lets the work through, bytes land where they belong, and
+whatever a server or a disk does ends in one NET_DONE that says so.
 """
 import os
 import pathlib
@@ -20,7 +20,8 @@ import time
 import pytest
 
 import wire
-from net_worker import PATIENCE, SERIAL, UNKNOWN, Server, Worker, answer, part, redirect, start_fields
+from net_worker import (PATIENCE, SERIAL, UNKNOWN, Server, Worker, answer, part, redirect,
+                        start_fields)
 
 COMPLETE, STOPPED, VERSION_CHANGED, FAILED = range(4)
 DISALLOW, HTTPS_TO_HTTP = 2, 4
@@ -321,8 +322,9 @@ def test_a_server_that_goes_silent(server, file):
 
 # ---- errors with a number ----
 
-@pytest.mark.parametrize("status,text", [(404, "404 Not Found"), (500, "500 Internal Server Error"),
-                                         (503, "503 Service Unavailable"), (401, "401 Unauthorized"),
+@pytest.mark.parametrize("status,text", [(404, "404 Not Found"), (401, "401 Unauthorized"),
+                                         (500, "500 Internal Server Error"),
+                                         (503, "503 Service Unavailable"),
                                          (304, "304 Not Modified"), (204, "204 No Content")])
 def test_statuses(worker, server, file, status, text):
     # NET-30
@@ -436,6 +438,7 @@ def test_redirects_that_the_job_forbids(worker, server, file):
     started, done = worker.fetch(server.put("/a", redirect("/b")), file, flags=DISALLOW)
     assert started is None
     assert (done.outcome, done.context, done.code) == (FAILED, REMOTE_FILE, 0x80190000 + 302)
+    assert "does not permit" in done.detail
 
 
 def test_redirects_to_nowhere(worker, server, file):
@@ -730,6 +733,17 @@ def test_the_end_of_the_channel_ends_it(server, file):
         worker.wait("NET_STARTED")
         worker.channel.close()
         assert worker.process.wait(PATIENCE) == 0
+        assert worker.process.stderr.read() == b""
+
+
+def test_a_manager_that_is_gone_is_no_error(server, file):
+    # NET-41: what would be told after its end is not
+    with Worker() as worker:
+        for i in range(50):
+            worker.start("nonsense:", file)
+        worker.channel.close()
+        assert worker.process.wait(PATIENCE) == 0
+        assert worker.process.stderr.read() == b""
 
 
 def test_it_ends_when_nobody_asks_for_anything(server, file):

@@ -59,7 +59,6 @@ class Scene:
             pytest.skip(f'no {built}')
         self.program = shutil.copy(built, world.base / 'inject')
         os.chmod(self.program, 0o755)
-        self.leftovers = []
         self.ordinary_processes = []
         self.vault = world.vault(world.alice)
         self.start_transfer()
@@ -114,6 +113,11 @@ class Scene:
         for attempt in attempts:
             assert self.ask(control, *attempt) == 'ok', f'{attempt} proves nothing'
             assert self.ask(pid, *attempt) in REFUSED, attempt
+
+    def public_names(self):
+        """Attempts to create where everybody may."""
+        name = f'{self.world.base.name}-new'
+        return [('create', f'/tmp/{name}'), ('create', f'/dev/shm/{name}')]
 
     def file_of(self, uid, mode):
         """A file of that user in a directory that everybody may enter and write."""
@@ -174,6 +178,7 @@ def test_all_but_the_broker_have_a_system_call_filter(scene):
 # SEC-18
 def test_worker_of_root_has_no_capability(scene):
     world = scene.world
+    scene.job.suspend()     # one background job at a time
     vault = world.vault(0)
     url = world.put(MIB, stall_after=1000)
     job = world.start(url, vault / 'file', uid=0)
@@ -197,9 +202,9 @@ def test_worker_of_root_has_no_capability(scene):
 def test_network_worker_cannot_create_or_write_a_path(scene):
     world = scene.world
     own = scene.file_of(world.bob, 0o600)
-    attempts = [('create', f'/tmp/{world.base.name}'), ('create', f'/dev/shm/{world.base.name}'),
-                ('create', own.parent / 'new'), ('open-write', own), ('open-write', '/dev/null'),
-                ('create', scene.file_of(world.alice, 0o644).parent / 'new')]
+    attempts = [*scene.public_names(), ('create', own.parent / 'new'), ('open-write', own),
+                ('create', scene.file_of(world.alice, 0o644).parent / 'new'),
+                ('open-write', '/dev/null')]
     scene.assert_only_the_sandbox_refuses(scene.net, attempts, world.bob)
     assert scene.ask(scene.net, 'create', scene.vault / 'new') == 'EACCES'
     scene.finish()
@@ -292,7 +297,7 @@ def test_manager_opens_no_file_of_a_user(scene):
     world = scene.world
     public = scene.file_of(world.alice, 0o666)
     attempts = [('open-read', public), ('open-write', public), ('create', public.parent / 'new'),
-                ('create', f'/tmp/{world.base.name}'), ('create', f'/dev/shm/{world.base.name}')]
+                *scene.public_names()]
     scene.assert_only_the_sandbox_refuses(scene.bitsd, attempts, scene.playground.manager_uid)
     assert scene.ask(scene.bitsd, 'open-read', scene.file_of(world.alice, 0o600)) == 'EACCES'
     scene.finish()

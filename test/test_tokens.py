@@ -161,7 +161,7 @@ def test_without_flags_the_owner_goes_on_from_the_kept_bytes(world):
 
 # TOK-47
 def test_change_of_flags_takes_effect_at_once_and_keeps_the_bytes(world):
-    url = world.put(2 * MIB, stall_after=MIB)
+    url = world.put(3 * MIB, stall_after=MIB)
     vault = world.vault()
     job = world.manager().create()
     set_token(world, job, world.bob)
@@ -183,7 +183,7 @@ def test_change_of_flags_takes_effect_at_once_and_keeps_the_bytes(world):
 
 # TOK-47
 def test_change_of_the_token_takes_effect_at_once(world):
-    url = world.put(2 * MIB, stall_after=MIB)
+    url = world.put(3 * MIB, stall_after=MIB)
     job = world.manager().create()
     set_token(world, job, world.bob)
     job.set_helper_flags(bus.NETWORK)

@@ -193,9 +193,9 @@ def test_cut_transfer_goes_on_with_the_same_version(world, validator):
     job.resume()
     job.wait('transferred')
     first, second = world.server.seen(world.path_of(url))
-    resource = world.resource(url)
-    expected = resource.etag_of(1) if validator == 'etag' else resource.date_of(1)
-    assert second.headers['if-range'] == expected
+    if validator == 'etag':      # a date is no strong validator: the answer's is compared instead
+        assert second.headers['if-range'] == world.resource(url).etag_of(1)
+    assert second.status == 206
     assert second.headers['range'] == f'bytes={first.sent}-'
     finish(job, (target, world.bytes(url)))
 
@@ -450,7 +450,8 @@ def test_higher_priority_goes_first(world):
     high = world.start(urgent, vault / 'high', Priority='high')
     high.wait('transferred')       # although the low one has not moved and would not end
     low.wait('transferred')
-    finish(low, (vault / 'low', world.bytes(slow)))
+    assert high.complete() == 0
+    finish(low, (vault / 'low', world.bytes(slow)), (vault / 'high', world.bytes(urgent)))
 
 
 # JOB-50

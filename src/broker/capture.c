@@ -51,7 +51,7 @@ static bool process_lives(int pidfd)
         return poll(&p, 1, 0) == 0;
 }
 
-/* Outside any session is an answer too. */
+/* TOK-18. Outside any session is an answer too. */
 static int capture_session(int socket, pid_t pid, Identity *identity)
 {
         _cleanup_close_ int pidfd = -EBADF;

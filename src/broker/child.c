@@ -106,8 +106,8 @@ static int account_groups(const struct passwd *account, Identity *ret)
         }
 }
 
-/* The owner as the account database knows him at this moment, or as his number and the group of
-   his first presentation, without any other group. */
+/* SEC-51: the owner as the account database knows him at this moment, or as his number and the
+   group of his first presentation, without any other group. */
 static int owner_identity(const WorkerPlan *plan, Identity *ret)
 {
         struct passwd account;
@@ -144,7 +144,7 @@ static bool became(const Identity *identity)
         return identity->uid == 0 || setresuid(0, 0, 0) < 0;
 }
 
-/* SEC-42, SEC-43 */
+/* TOK-17, SEC-42, SEC-43 */
 static int become(const Identity *identity)
 {
         if (identity->uid == (uid_t)-1 || identity->gid == (gid_t)-1)
@@ -178,8 +178,8 @@ static int take_identity(const WorkerPlan *plan)
         return plan->switch_identity && !became(identity) ? -EPERM : 0;
 }
 
-/* What a worker may know of the broker's environment. HTTP_PROXY is missing on purpose: web servers
-   let strangers set it. */
+/* SEC-49: what a worker may know of the broker's environment. HTTP_PROXY is missing on purpose:
+   web servers let strangers set it. */
 static char **clean_environment(void)
 {
         static const char *const inherited[] = {

@@ -32,7 +32,7 @@ static int adopt(int fd, int type, int *slot)
         return 0;
 }
 
-/* Sockets that the service manager passed; others are closed. */
+/* SEC-53: sockets that the service manager passed; others are closed. */
 static int adopt_passed(Sockets *sockets)
 {
         char **names = NULL;

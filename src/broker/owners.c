@@ -128,7 +128,7 @@ static int load(Owners *owners)
         return r;
 }
 
-/* The ledger says for whom root's broker works: it must be the broker's alone. */
+/* SEC-50: the ledger says for whom root's broker works: it must be the broker's alone. */
 static int open_directory(const char *state_directory, int *ret)
 {
         _cleanup_close_ int state = -EBADF, directory = -EBADF;
@@ -227,7 +227,7 @@ int owners_present(Owners *owners, uid_t uid, gid_t gid)
                 return 0;
         if (owners->count >= OWNERS_MAX)
                 return -ENOSPC;
-        if (gid == 0 && uid != 0)
+        if (gid == 0 && uid != 0) /* SEC-51 */
                 gid = GID_NOGROUP;
         r = record(owners, uid, gid);
         if (r < 0)

@@ -86,6 +86,7 @@ static void on_failed(void *userdata, uint64_t tag, int error)
 
 static const SpawnListener spawn_listener = { on_started, on_failed };
 
+/* SEC-54: without the right to switch, only ourselves. */
 static int start(Requests *q, const Message *m, SpawnRequest *request)
 {
         int r;
@@ -99,7 +100,15 @@ static int start(Requests *q, const Message *m, SpawnRequest *request)
         return r < 0 ? refuse(q, m->serial, REFUSED_START_FAILED, r) : 0;
 }
 
-/* SEC-45: an owner is known to the broker by itself, never by the manager's word. */
+/* SEC-45: an owner is known to the broker by itself, never by the manager's word. SEC-48: the
+   manager's own user is none: it could trace such a worker, which has more rights than it. */
+static bool may_be_owner(const Requests *q, uid_t uid)
+{
+        if (uid == q->config.manager_uid && uid != q->config.own_uid)
+                return false;
+        return owner_known(q->config.owners, uid);
+}
+
 static int handle_start_owner(Requests *q, Message *m)
 {
         BrokerStartOwner ask;
@@ -109,7 +118,7 @@ static int handle_start_owner(Requests *q, Message *m)
                 return -EBADMSG;
         request = (SpawnRequest){ .kind = (WorkerKind)ask.kind, .uid = ask.uid };
         if (q->config.spawner.switch_identity) {
-                if (!owner_known(q->config.owners, ask.uid))
+                if (!may_be_owner(q, ask.uid))
                         return refuse(q, m->serial, REFUSED_UNKNOWN_OWNER, 0);
                 request.has_fallback_gid =
                         owners_recorded(q->config.owners, ask.uid, &request.fallback_gid);

@@ -135,6 +135,7 @@ static int worker_kill(Worker *worker)
         return sd_event_source_send_child_signal(worker->child, SIGKILL, NULL, 0);
 }
 
+/* SEC-55 */
 static int on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata)
 {
         Worker *worker = userdata;
@@ -251,6 +252,7 @@ static unsigned workers_of(const Spawner *spawner, uid_t uid)
         return n;
 }
 
+/* SEC-52 */
 int spawner_start(Spawner *spawner, const SpawnRequest *request)
 {
         _cleanup_(worker_freep) Worker *worker = NULL;

@@ -46,6 +46,7 @@ static int send_answer(int client, char answer, int token)
         return sendmsg(client, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
+/* SEC-48 */
 static bool may_have_token(const TokenSocket *s, uid_t uid)
 {
         if (uid == s->config.own_uid)

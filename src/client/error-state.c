@@ -122,7 +122,9 @@ int error_state_from_bus(int error, const sd_bus_error *bus_error)
 {
         if (error >= 0)
                 error = -EIO;
-        if (!bus_error || !sd_bus_error_is_set(bus_error))
+        /* sd-bus gives its own failures the name of an errno. */
+        if (!bus_error || !sd_bus_error_is_set(bus_error) ||
+            strncmp(bus_error->name, "System.Error.", strlen("System.Error.")) == 0)
                 return error_state_from_errno(error);
         if (strncmp(bus_error->name, ERROR_PREFIX, strlen(ERROR_PREFIX)) == 0)
                 return error_state_from_service(error, bus_error);

@@ -1,7 +1,8 @@
 /*
- * libcurl asks for three things: watch this socket, call me after so many milliseconds, and hear who
- * has finished. "After 0 ms" is by far the most frequent wish (each new transfer, each redirect), so
- * it is a deferred event source and costs no system call; the timer is for real delays.
+ * libcurl asks for three things: watch this socket, call me after so many milliseconds, and hear
+ * who has finished. "After 0 ms" is by far the most frequent wish (each new transfer, each
+ * redirect), so it is a deferred event source and costs no system call; the timer is for real
+ * delays.
  *
  * Ended transfers are collected after each call into libcurl and told from there: libcurl forbids
  * to remove a handle inside its own callbacks, so no user of this file ever runs in one of those

@@ -181,7 +181,7 @@ AnswerStep answer_line(Answer *a, const char *line, size_t size)
         return ANSWER_MORE;
 }
 
-/* The body is the version that is partly here (DESIGN: strong ETag, else Last-Modified + length). */
+/* The body is of the version that is partly here: strong ETag, else Last-Modified and length. */
 static bool same_version(const Answer *a, const Wanted *w)
 {
         uint64_t total = answer_total(a);

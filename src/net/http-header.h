@@ -69,8 +69,8 @@ AnswerStep answer_line(Answer *a, const char *line, size_t size);
 
 /* Only for a complete answer. */
 Verdict answer_judge(const Answer *a, const Wanted *wanted);
-/* Where the body begins in the file, where it has to end (SIZE_UNKNOWN: where it ends), and how long
-   the file is (SIZE_UNKNOWN). After VERDICT_TAKE. */
+/* Where the body begins in the file, where it has to end, and how long the file is; the last two
+   may be SIZE_UNKNOWN. */
 uint64_t answer_offset(const Answer *a);
 uint64_t answer_end(const Answer *a);
 uint64_t answer_total(const Answer *a);

@@ -35,7 +35,7 @@ static const char *path_from_environment(const char *name)
         return string_empty(path) ? NULL : path;
 }
 
-/* Each transfer holds a file and maybe a connection; the soft limit is for programs with select(). */
+/* Each transfer holds a file and maybe a connection. The soft limit is for users of select(). */
 static void raise_descriptor_limit(void)
 {
         struct rlimit limit;

@@ -1,9 +1,9 @@
 /*
- * The first failure of a transfer is the one that is told: what libcurl reports after a callback has
- * refused to go on is only the echo of that refusal.
+ * The first failure of a transfer is the one that is told: what libcurl reports after a callback
+ * has refused to go on is only the echo of that refusal.
  *
- * Sentences are plain ASCII, whatever a server put into its answers: they end up in terminals and in
- * D-Bus strings. They name host and path but neither user, password nor query.
+ * Sentences are plain ASCII, whatever a server put into its answers: they end up in terminals and
+ * in D-Bus strings. They name host and path but neither user, password nor query.
  */
 #include "net/net-error.h"
 

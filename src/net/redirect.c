@@ -1,7 +1,7 @@
 /*
  * Redirects are followed by hand: libcurl's own following cannot say "not from https to http unless
- * permitted" hop by hop, and every hop starts as a new request here, so that nothing that belonged to
- * the first host (credentials in its URL, for one) reaches the next.
+ * permitted" hop by hop, and every hop starts as a new request here, so that nothing that belonged
+ * to the first host (credentials in its URL, for one) reaches the next.
  */
 #include "net/redirect.h"
 

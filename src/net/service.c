@@ -1,8 +1,8 @@
 /*
- * A task is a transfer with its number and its place in the queue of those that have moved. Progress
- * is told by one timer for all of them: the first bytes after a pause arm it, it tells what every task
- * has by then and stays off until bytes come again. So nothing wakes up for a transfer that waits,
- * and a task is told of at most once per PROGRESS_USEC.
+ * A task is a transfer with its number and its place in the queue of those that have moved.
+ * Progress is told by one timer for all of them: the first bytes after a pause arm it, it tells
+ * what every task has by then and stays off until bytes come again. So nothing wakes up for a
+ * transfer that waits, and a task is told of at most once per PROGRESS_USEC.
  */
 #include "net/service.h"
 
@@ -53,12 +53,18 @@ static int compare_tasks(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-/* Everything told goes through here; a channel that takes no more is the end of the worker. */
+static bool peer_is_gone(int error)
+{
+        return error == -EPIPE || error == -ECONNRESET;
+}
+
+/* Everything told goes through here; a channel that takes no more is the end of the worker. Of a
+   peer that is gone on_channel_end() hears soon. */
 static void send_draft(Service *s)
 {
         int r = channel_send(s->channel);
 
-        if (r < 0) {
+        if (r < 0 && !peer_is_gone(r)) {
                 log_errno(LOG_ERR, r, "Could not send to the manager");
                 sd_event_exit(s->event, r);
         }
@@ -258,9 +264,11 @@ static void on_channel_end(void *userdata, int reason)
 {
         Service *s = userdata;
 
-        if (reason < 0 && reason != -ECONNRESET && reason != -EPIPE)
+        if (peer_is_gone(reason))
+                reason = 0;
+        if (reason < 0)
                 log_errno(LOG_ERR, reason, "The channel to the manager ended");
-        sd_event_exit(s->event, reason == -ECONNRESET || reason == -EPIPE ? 0 : reason);
+        sd_event_exit(s->event, reason);
 }
 
 static const ChannelListener channel_listener = { on_message, on_channel_end };

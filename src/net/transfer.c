@@ -418,7 +418,8 @@ void transfer_stop(Transfer *t)
 
 static void follow_redirect(Transfer *t)
 {
-        char *url = NULL;
+        unsigned status = t->answer.status;
+        char *url = NULL, host[256];
 
         switch (redirect_decide(t->url, t->answer.location, t->flags, t->hops + 1, &url)) {
         case REDIRECT_FOLLOW:
@@ -429,7 +430,10 @@ static void follow_redirect(Transfer *t)
                 request(t);
                 return;
         case REDIRECT_DISALLOWED:
-                net_failure_status(&t->failure, t->answer.status, t->url);
+                url_host(t->url, host, sizeof(host));
+                net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_HTTP(status),
+                                "%s answered %u, a redirect that the job does not permit", host,
+                                status);
                 break;
         case REDIRECT_TOO_MANY:
                 invalid(t, "it was redirected too often");

@@ -48,7 +48,7 @@ def names():
 def test_service_is_what_the_file_says(world, interface):
     manager = world.manager()
     if interface == 'Manager':
-        [text] = manager.bus.call(bus.ROOT, bus.INTROSPECTABLE, 'Introspect')
+        text = manager.bus.call(bus.ROOT, bus.INTROSPECTABLE, 'Introspect')
     else:
         text = manager.create().introspect()
     running = described(ElementTree.fromstring(text), interface)
@@ -63,7 +63,7 @@ def test_handle_serves_the_same(world, interface):
     manager = world.manager()
     job = manager.create()
     with bus.Connection.to_handle(job.query_interface(f'{bus.NAME}.{interface}')) as handle:
-        [text] = handle.call(job.path, bus.INTROSPECTABLE, 'Introspect')
+        text = handle.call(job.path, bus.INTROSPECTABLE, 'Introspect')
     running = described(ElementTree.fromstring(text), interface)
     assert running == from_file(interface)
 

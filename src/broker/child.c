@@ -144,7 +144,7 @@ static bool became(const Identity *identity)
         return identity->uid == 0 || setresuid(0, 0, 0) < 0;
 }
 
-/* TOK-17, SEC-42, SEC-43 */
+/* TOK-17, TOK-42, SEC-42, SEC-43 */
 static int become(const Identity *identity)
 {
         if (identity->uid == (uid_t)-1 || identity->gid == (gid_t)-1)

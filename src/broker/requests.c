@@ -266,7 +266,7 @@ static bool manager_is_gone(const Requests *q)
         return !q->channel || (poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
-/* SEC-41: by the kernel's word, whatever the mode of the socket's file. */
+/* SEC-41, BUS-16: by the kernel's word, whatever the mode of the socket's file. */
 static bool is_the_manager(const Requests *q, int fd)
 {
         struct ucred peer;

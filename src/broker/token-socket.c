@@ -64,7 +64,7 @@ static void present(const TokenSocket *s, uid_t uid, gid_t gid)
                 log_info("uid %u is now known as an owner", (unsigned)uid);
 }
 
-/* TOK-10, TOK-11, TOK-13 */
+/* TOK-10, TOK-11, TOK-13, TOK-55, BUS-15 */
 static int mint_for(TokenSocket *s, int client, uid_t *ret_uid, int *ret_token)
 {
         Identity identity = { .uid = (uid_t)-1, .gid = (gid_t)-1 };

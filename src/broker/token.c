@@ -56,7 +56,7 @@ static unsigned user_limit(uid_t uid)
         return identity_is_administrator(uid) ? TOKENS_ROOT : TOKENS_PER_USER;
 }
 
-/* TOK-16: one more for this user. 0 or -errno. */
+/* TOK-16, LIM-24: one more for this user. 0 or -errno. */
 static int user_charge(Tokens *tokens, uid_t uid)
 {
         User **found = tfind(&uid, &tokens->users, compare_users);
@@ -185,7 +185,7 @@ int tokens_mint(Tokens *tokens, Identity *identity, int *ret_fd)
         return 0;
 }
 
-/* TOK-12 */
+/* TOK-12, TOK-54 */
 int tokens_find(Tokens *tokens, int fd, TokenInfo *ret)
 {
         uint64_t cookie;

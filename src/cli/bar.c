@@ -17,6 +17,7 @@
 #define BAR_MIN          10
 #define BAR_MAX          60
 
+/* CLI-07 */
 void rate_update(Rate *rate, uint64_t bytes, uint64_t now_usec)
 {
         double elapsed, now, weight;
@@ -102,6 +103,7 @@ static uint64_t time_left(const BarView *view)
         return seconds > 3e9 ? UINT64_MAX : (uint64_t)(seconds + 0.5);
 }
 
+/* CLI-06 */
 char *bar_layout(const BarView *view, size_t width)
 {
         char done[FORMAT_SIZE], total[FORMAT_SIZE], number[FORMAT_SIZE], bar[BAR_MAX + 1] = "";

@@ -72,6 +72,7 @@ const char *format_time(uint64_t usec, char buffer[static FORMAT_SIZE])
         return buffer;
 }
 
+/* CLI-04 */
 const char *format_code(uint32_t code, char buffer[static FORMAT_SIZE])
 {
         snprintf(buffer, FORMAT_SIZE, "0x%08X", code);
@@ -94,6 +95,7 @@ void format_short_id(const char *id, char ret_short[static SHORT_ID_SIZE])
         snprintf(ret_short, SHORT_ID_SIZE, "%.8s", id ? id : "");
 }
 
+/* CLI-31 */
 char *format_safe(const char *text)
 {
         size_t left = strlen(text), n;
@@ -219,6 +221,7 @@ bool parse_type(const char *text, bits_job_type *ret_type)
         return false;
 }
 
+/* CLI-24 */
 bool parse_token_flags(const char *text, uint32_t *ret_flags)
 {
         uint32_t flags = 0;

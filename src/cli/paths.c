@@ -21,6 +21,7 @@ static int hex(char c)
                                             : -1;
 }
 
+/* CLI-05 */
 char *url_file_name(const char *url)
 {
         const char *path = strstr(url, "://"), *end, *begin;

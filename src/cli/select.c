@@ -33,6 +33,7 @@ static size_t bare_id(const char *wanted, char *ret_id, size_t size)
         return n;
 }
 
+/* CLI-01 */
 size_t select_match(const SelectEntry *entries, size_t n, const char *wanted, size_t *ret_indices)
 {
         char id[ID_LENGTH + 1];

@@ -39,6 +39,7 @@ static int user_groups(const char *name, User *user)
         }
 }
 
+/* CLI-12 */
 int user_parse(const char *text, User *ret_user)
 {
         struct passwd *entry = getpwnam(text);

@@ -105,6 +105,7 @@ static int error_state_from_errno(int error)
                                strerror(-error));
 }
 
+/* LIB-02 */
 static int error_state_from_service(int error, const sd_bus_error *bus_error)
 {
         BitsCode code = error_from_bus_name(bus_error->name + strlen(ERROR_PREFIX));
@@ -118,6 +119,7 @@ static int error_state_from_service(int error, const sd_bus_error *bus_error)
                                text ? text : "the OpenBITS service (bitsd) reports a failure");
 }
 
+/* LIB-03 */
 int error_state_from_bus(int error, const sd_bus_error *bus_error)
 {
         if (error >= 0)
@@ -158,6 +160,7 @@ int error_state_bad_reply(int error)
                 "not understand: are both of the same version?");
 }
 
+/* LIB-04 */
 int error_state_null(const char *what)
 {
         return error_state_set(-EINVAL, BITS_E_INVALID_ARGUMENT, "%s may not be NULL", what);

@@ -120,7 +120,7 @@ static bool status_is_transient(unsigned status)
         return status < 400 || status >= 500;
 }
 
-/* JOB-06 */
+/* JOB-06, JOB-60, JOB-61 */
 bool error_is_transient(BitsCode code)
 {
         const ErrorEntry *entry = find(code);
@@ -131,7 +131,7 @@ bool error_is_transient(BitsCode code)
         return entry && entry->kind == ERROR_TRANSIENT;
 }
 
-/* JOB-07 */
+/* JOB-07, JOB-71, JOB-74 */
 BitsCode code_from_errno(int error)
 {
         assert(error > 0);

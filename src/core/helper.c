@@ -13,7 +13,7 @@ enum {
 };
 
 /* clang-format off */
-/* TOK-01 … TOK-05 */
+/* TOK-01 … TOK-05; TOK-40, TOK-41, TOK-57 by the whole service */
 static const uint8_t actors[][TOKEN_FLAGS_ALL + 1] = {
         /*                               0  LOCAL_FILE  NETWORK  both */
         [PURPOSE_CHECK_LOCAL_FILE]   = { O, H,          O,       H },
@@ -60,6 +60,6 @@ Actor identity_for(uint32_t flags, bool has_token, Purpose purpose)
         assert(purpose >= 0 && purpose < PURPOSE_MAX);
         assert((flags & ~(uint32_t)TOKEN_FLAGS_ALL) == 0);
         actor = (Actor)actors[purpose][flags];
-        /* TOK-06 */
+        /* TOK-06, TOK-45 */
         return actor == ACTOR_HELPER && !has_token ? ACTOR_MISSING : actor;
 }

@@ -103,7 +103,8 @@ void job_free(Job *job)
         free(job);
 }
 
-/* ".<name>.bits-<12 digits>", the name cut so that the whole is one legal component. */
+/* ".<name>.bits-<12 digits>", the name cut so that the whole is one legal component. JOB-21
+   The digits keep two jobs with one destination apart. JOB-58 */
 static char *make_temporary_name(const char *local_name, const uint8_t random[6])
 {
         enum { SUFFIX = 6 + 12, FRAME = 1 + SUFFIX };
@@ -188,7 +189,7 @@ BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime)
         if (next == STATE_TRANSFERRED)
                 job->transfer_completed = now_realtime;
         if (next == STATE_ERROR || next == STATE_TRANSIENT_ERROR)
-                job->error_count++;
+                job->error_count++; /* JOB-63 */
         else if (next == STATE_TRANSFERRING || next == STATE_TRANSFERRED) {
                 fault_done(&job->fault);
                 job->fault_file = NO_FILE;
@@ -294,7 +295,7 @@ bool file_can_resume(const File *file)
 
 uint64_t job_bytes_total(const Job *job)
 {
-        return job->n_unknown > 0 ? JOB_SIZE_UNKNOWN : job->bytes_total;
+        return job->n_unknown > 0 ? JOB_SIZE_UNKNOWN : job->bytes_total; /* JOB-36 */
 }
 
 Actor job_actor(const Job *job, Purpose purpose)

@@ -7,6 +7,8 @@
  */
 #include "core/policy.h"
 
+#include "basic/utf8.h"
+
 #include "core/identity.h"
 
 #include <ctype.h>
@@ -20,7 +22,7 @@ enum {
 
 /* ---- rights ---- */
 
-/* JOB-10 */
+/* JOB-10, SEC-68 */
 unsigned policy_rights(uid_t caller, uid_t owner)
 {
         if (caller == owner)
@@ -30,7 +32,7 @@ unsigned policy_rights(uid_t caller, uid_t owner)
         return 0;
 }
 
-/* TOK-07: the two conditions for a caller without administrator rights. */
+/* TOK-07, TOK-48, TOK-49, TOK-60: the two conditions for a caller without administrator rights. */
 static BitsCode check_helper(uid_t opener, bool opener_owned, bool token_is_administrator)
 {
         if (identity_is_administrator(opener))
@@ -43,7 +45,7 @@ BitsCode policy_set_helper_token(uid_t opener, bool opener_owned, uid_t token_ui
         return check_helper(opener, opener_owned, identity_is_administrator(token_uid));
 }
 
-/* TOK-08 */
+/* TOK-08, TOK-61 */
 BitsCode policy_set_helper_flags(uid_t opener, bool opener_owned, bool has_token, uid_t token_uid)
 {
         return check_helper(opener, opener_owned,
@@ -68,7 +70,6 @@ static const struct {
         [LIMIT_FILES_PER_JOB] = { 200, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_FILES_IN_JOB },
         [LIMIT_HANDLES_PER_USER] = { 4096, 4096, 65536, BITS_E_TOO_MANY_OPEN_FILES },
         [LIMIT_CONNECTIONS_PER_USER] = { 256, 256, 4096, BITS_E_TOO_MANY_OPEN_FILES },
-        [LIMIT_TOKENS_PER_USER] = { 64, 64, 1024, BITS_E_TOO_MANY_OPEN_FILES },
         [LIMIT_DISPLAY_NAME_CHARACTERS] = { 256, 256, 256, BG_E_STRING_TOO_LONG },
         [LIMIT_DESCRIPTION_CHARACTERS] = { 1024, 1024, 1024, BG_E_STRING_TOO_LONG },
         [LIMIT_REMOTE_NAME_CHARACTERS] = { 2200, 2200, 2200, BITS_E_INVALID_ARGUMENT },
@@ -171,7 +172,7 @@ static const char *wrong_url(const char *url)
                                   : "the URL is not absolute: it starts with http:// or https://";
 }
 
-/* LIM-06 */
+/* LIM-06, BUS-03 */
 BitsCode policy_check_remote_name(const char *url, const char **ret_why)
 {
         return answer(BITS_E_INVALID_ARGUMENT, wrong_url(url), ret_why);
@@ -220,53 +221,10 @@ static const char *wrong_path(const char *path)
         return path[strlen(path) - 1] == '/' ? "the path ends with /: it has to name a file" : NULL;
 }
 
-/* LIM-07 */
+/* LIM-07, BUS-01. Everything else is a name, however odd. BUS-12 */
 BitsCode policy_check_local_name(const char *path, const char **ret_why)
 {
         return answer(BITS_E_INVALID_ARGUMENT, wrong_path(path), ret_why);
-}
-
-/* Bytes of the well-formed UTF-8 sequence at s (Unicode table 3-7), 0 if there is none. */
-static size_t utf8_sequence(const unsigned char *s)
-{
-        unsigned char low = 0x80, high = 0xBF;
-        size_t n;
-
-        if (s[0] < 0x80)
-                return 1;
-        if (s[0] < 0xC2 || s[0] > 0xF4)
-                return 0;
-        n = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-        if (s[0] == 0xE0)
-                low = 0xA0;
-        else if (s[0] == 0xED)
-                high = 0x9F;
-        else if (s[0] == 0xF0)
-                low = 0x90;
-        else if (s[0] == 0xF4)
-                high = 0x8F;
-        if (s[1] < low || s[1] > high)
-                return 0;
-        for (size_t i = 2; i < n; i++)
-                if (s[i] < 0x80 || s[i] > 0xBF)
-                        return 0;
-        return n;
-}
-
-/* Code points of a text; false if it is not UTF-8. */
-static bool utf8_length(const char *text, size_t *ret)
-{
-        size_t count = 0;
-
-        for (const unsigned char *s = (const unsigned char *)text; *s; count++) {
-                size_t n = utf8_sequence(s);
-
-                if (n == 0)
-                        return false;
-                s += n;
-        }
-        *ret = count;
-        return true;
 }
 
 static BitsCode check_text(const char *text, Limit limit, const char *too_long,
@@ -281,7 +239,7 @@ static BitsCode check_text(const char *text, Limit limit, const char *too_long,
         return answer(limits[limit].code, n > limits[limit].people ? too_long : NULL, ret_why);
 }
 
-/* LIM-08 */
+/* LIM-08, LIM-23, BUS-02 */
 BitsCode policy_check_display_name(const char *name, const char **ret_why)
 {
         return check_text(name, LIMIT_DISPLAY_NAME_CHARACTERS,

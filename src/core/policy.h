@@ -34,7 +34,6 @@ typedef enum Limit {
         LIMIT_FILES_PER_JOB,
         LIMIT_HANDLES_PER_USER,
         LIMIT_CONNECTIONS_PER_USER, /* peer-to-peer handle connections */
-        LIMIT_TOKENS_PER_USER,      /* minted and alive, at the broker */
         LIMIT_DISPLAY_NAME_CHARACTERS,
         LIMIT_DESCRIPTION_CHARACTERS,
         LIMIT_REMOTE_NAME_CHARACTERS,

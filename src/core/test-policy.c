@@ -80,7 +80,7 @@ static void who_may_clear_and_read(void **state)
         assert_int_equal(policy_use_helper(ROOT, false), 0);
 }
 
-/* LIM-01 … LIM-05 */
+/* LIM-01 … LIM-04 */
 static void limits_of_people_services_and_root(void **state)
 {
         static const struct {
@@ -92,7 +92,6 @@ static void limits_of_people_services_and_root(void **state)
                 { LIMIT_FILES_PER_JOB, 200, UINT32_MAX, UINT32_MAX },
                 { LIMIT_HANDLES_PER_USER, 4096, 4096, 65536 },
                 { LIMIT_CONNECTIONS_PER_USER, 256, 256, 4096 },
-                { LIMIT_TOKENS_PER_USER, 64, 64, 1024 },
                 { LIMIT_DISPLAY_NAME_CHARACTERS, 256, 256, 256 },
                 { LIMIT_DESCRIPTION_CHARACTERS, 1024, 1024, 1024 },
                 { LIMIT_REMOTE_NAME_CHARACTERS, 2200, 2200, 2200 },

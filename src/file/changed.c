@@ -22,6 +22,7 @@ static int sync_one(const ChangedDirectory *d)
         return syncfs(d->fd) < 0 ? -errno : 0;
 }
 
+/* DUR-06: what no longer fits is synced now, and its failure told at the end. */
 static void sync_oldest(Changed *changed)
 {
         int r = sync_one(&changed->items[0]);
@@ -40,6 +41,7 @@ void changed_done(Changed *changed)
         *changed = (Changed){ 0 };
 }
 
+/* DUR-07 */
 static int open_for_sync(int directory, bool *ret_whole)
 {
         int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -73,6 +75,7 @@ int changed_add(Changed *changed, int directory)
         return 0;
 }
 
+/* DUR-08 */
 int changed_sync(Changed *changed)
 {
         int error;

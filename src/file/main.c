@@ -167,7 +167,8 @@ static bool peer_is_gone(int r)
         return r == 0 || r == -EPIPE || r == -ECONNRESET;
 }
 
-/* 0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed. */
+/* 0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed.
+   FIL-34 */
 static int serve(Worker *w)
 {
         struct pollfd p = { w->channel, POLLIN, 0 };

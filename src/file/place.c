@@ -59,7 +59,7 @@ static int split(const char *local_name, char ret_directory[static PATH_MAX], co
         return 0;
 }
 
-/* FIL-02, FIL-03: links are followed on the way, magic ones are not. */
+/* FIL-02, FIL-03, BUS-04: links are followed on the way, magic ones are not. */
 static int target_open(const char *local_name, Target *ret)
 {
         struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -88,6 +88,7 @@ static int temporary_name_check(const char *temporary_name, const char *final_na
         return strlen(temporary_name) > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
+/* BUS-05: anew for each request; what the name leads to now is for the kernel to permit. */
 static int request_open(const PlaceRequest *q, Target *ret)
 {
         _cleanup_target_ Target target = { -EBADF };
@@ -144,7 +145,7 @@ static int sticky_check(int directory, uid_t file_owner)
         return st.st_mode & S_ISVTX && st.st_uid != uid && file_owner != uid ? -EACCES : 0;
 }
 
-/* What rename() will say at the end is worth knowing before hours of transfer. */
+/* What rename() will say at the end is worth knowing before hours of transfer. BUS-06 */
 static int replaceable_check(const Target *target)
 {
         struct statx st;
@@ -171,7 +172,7 @@ int place_check(const char *local_name)
         r = target_open(local_name, &target); /* FIL-05 */
         if (r < 0)
                 return r;
-        /* FIL-06. The effective identity counts: it is the one that will create and rename. */
+        /* FIL-06, FIL-35. The effective identity counts: it is the one that will create and rename. */
         if (faccessat(target.directory, "", W_OK | X_OK, AT_EACCESS | AT_EMPTY_PATH) < 0)
                 return -errno;
         return replaceable_check(&target);
@@ -198,6 +199,7 @@ static int open_recorded(int directory, const PlaceRequest *q, PlaceOpened *ret)
         return 1;
 }
 
+/* FIL-15: the umask decides, as for any file of this user. */
 static int create(int directory, const char *name)
 {
         int fd =
@@ -295,7 +297,7 @@ static int rename_and_verify(const Target *target, const PlaceRequest *q, nlink_
 {
         int directory = target->directory;
 
-        /* FIL-18: replaces in one step what has the name. */
+        /* FIL-18, JOB-44, JOB-45: replaces in one step what has the name. FIL-36 */
         if (renameat2(directory, q->temporary_name, directory, target->name, 0) < 0)
                 return -errno;
         /* FIL-19: somebody with rights in the directory may have swapped the files since the look. */
@@ -326,7 +328,7 @@ int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modific
         r = hold_recorded(target.directory, request, &fd, &links);
         if (r < 0)
                 return r;
-        if (r == 0) /* FIL-16, FIL-17: renamed before a crash, or lost */
+        if (r == 0) /* FIL-16, FIL-17, DUR-05: renamed before a crash, or lost */
                 return holds_recorded(target.directory, target.name, request) ? 0 : -ESTALE;
         set_modification_time(fd, modification_time); /* FIL-20 */
         return rename_and_verify(&target, request, links);

@@ -47,6 +47,7 @@ void add_files_free(AddFiles *add)
         free(add);
 }
 
+/* LIM-22 */
 static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_error *error)
 {
         (void)add;
@@ -89,7 +90,7 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
         return r;
 }
 
-/* The job may have changed while the checks ran. */
+/* The job may have changed while the checks ran. DUR-16, DUR-17 */
 static BitsCode append_all(AddFiles *add, Job *job)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -124,6 +125,7 @@ static void finish(AddFiles *add)
         add_files_free(add);
 }
 
+/* JOB-73 */
 static void on_checked(void *userdata, FileAnswer *answer)
 {
         Check *check = userdata;

@@ -20,7 +20,7 @@ static uint64_t now_realtime(void)
         return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* The job with that id, if the caller may see it. *ret_rights is what he may do. */
+/* The job with that id, if the caller may see it; else it does not exist. BUS-10, SEC-62 */
 static int find_job(BusContext *context, sd_bus_message *m, const char *id, Client **ret_client,
                     Job **ret, sd_bus_error *error)
 {
@@ -46,6 +46,7 @@ typedef struct CreateOptions {
         JobPriority priority;
 } CreateOptions;
 
+/* BUS-07: what is not known is refused, never guessed. */
 static int read_option(sd_bus_message *m, const char *key, CreateOptions *options,
                        sd_bus_error *error)
 {
@@ -86,6 +87,7 @@ static int read_options(sd_bus_message *m, CreateOptions *options, sd_bus_error 
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+/* LIM-20, LIM-21 */
 static int check_quota(BusContext *context, uid_t uid, sd_bus_error *error)
 {
         if (job_table_count_of(context->jobs, uid) >= policy_limit(LIMIT_JOBS_PER_USER, uid))
@@ -213,6 +215,7 @@ typedef struct ListFilter {
         JobState state; /* INVALID: any */
 } ListFilter;
 
+/* BUS-07 */
 static int read_filter(sd_bus_message *m, ListFilter *filter, sd_bus_error *error)
 {
         const char *key, *value;
@@ -268,6 +271,7 @@ static int on_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r >= 0)
                 r = handles_client(context->handles, m, &client);
+        /* SEC-61 */
         if (r >= 0 && filter.all_users && !identity_is_administrator(client->uid))
                 r = bus_fail(error, BITS_E_ACCESS_DENIED,
                              "only an administrator may list the jobs of all users");
@@ -278,6 +282,7 @@ static int on_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 goto finish;
         TAILQ_FOREACH (job, job_table_list(context->jobs), table_entries) {
+                /* SEC-60 */
                 if (!filter.all_users && job->owner != client->uid)
                         continue;
                 if (filter.state != STATE_INVALID && job->state != filter.state)
@@ -338,6 +343,7 @@ static int on_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *error
         return set_subscribed(m, userdata, false);
 }
 
+/* JOB-59 */
 static int get_constant(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {

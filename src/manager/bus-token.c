@@ -26,6 +26,7 @@ static void set_token_free(SetToken *set)
 }
 DEFINE_CLEANUP(SetToken, set_token_free);
 
+/* TOK-56 */
 static int require_live(const Job *job, sd_bus_error *error)
 {
         if (job_state_is_final(job->state) || job->pending != PENDING_NONE)
@@ -34,6 +35,7 @@ static int require_live(const Job *job, sd_bus_error *error)
         return 0;
 }
 
+/* TOK-47: at once, also for what is on its way. */
 static void replace_token(BusContext *context, Job *job, Token *token)
 {
         token_free(job->token);
@@ -55,7 +57,7 @@ static Token *make_token(SetToken *set, const BrokerToken *described)
         token->session = strdup(described->session);
         if (!token->session)
                 return NULL;
-        token->fd = TAKE_FD(set->fd);
+        token->fd = TAKE_FD(set->fd); /* TOK-53: a copy of our own */
         return TAKE_PTR(token);
 }
 
@@ -66,6 +68,7 @@ static void on_described(void *userdata, BrokerAnswer *answer)
         BitsCode code;
         Token *token;
 
+        /* TOK-52 */
         if (answer->refused) {
                 bus_reply_failure(set->call, BITS_E_INVALID_HANDLE,
                                   "the descriptor is no live token of the broker; connect to the "
@@ -76,6 +79,7 @@ static void on_described(void *userdata, BrokerAnswer *answer)
                 bus_reply_failure(set->call, BG_E_INVALID_STATE, NULL);
                 return;
         }
+        /* TOK-50: whoever calls now, the handle says who opened it. */
         code = policy_set_helper_token(set->opener, set->opener_owned, (uid_t)answer->token.uid);
         if (code != 0) {
                 bus_reply_failure(set->call, code,
@@ -134,6 +138,7 @@ static int require_helper(const Handle *handle, sd_bus_error *error)
         return r;
 }
 
+/* TOK-44: the flags stay. TOK-59: without flags nothing is missing then. */
 static int on_clear_helper_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -164,6 +169,7 @@ static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
                 r = require_live(job, error);
         if (r < 0)
                 return r;
+        /* TOK-51 */
         if ((flags & ~(uint32_t)TOKEN_FLAGS_ALL) != 0)
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT,
                                 "0x%x has unknown bits: 0x1 is local files, 0x2 network", flags);
@@ -186,6 +192,7 @@ static int on_get_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
         return r < 0 ? r : sd_bus_reply_method_return(m, "u", handle->job->token_flags);
 }
 
+/* TOK-43 */
 static int on_get_helper_token_sid(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;

@@ -1,6 +1,7 @@
 #include "manager/bus.h"
 
 #include "basic/log.h"
+#include "basic/utf8.h"
 #include "manager/news.h"
 
 #include <stdarg.h>
@@ -42,9 +43,10 @@ int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *
         if (r < 0)
                 return r;
         *ret_found = handle;
-        return handle ? 1 : 0;
+        return handle ? 1 : 0; /* SEC-62, SEC-63: as if there were no such object */
 }
 
+/* HND-01, HND-05: the interfaces of this one job, and nothing else. */
 int bus_serve_job(sd_bus *peer, const char *path, Handle *handle)
 {
         int r = bus_job_serve(peer, path, handle);
@@ -69,10 +71,13 @@ int bus_fail(sd_bus_error *error, BitsCode code, const char *format, ...)
         if (vasprintf(&text, format, args) < 0)
                 text = NULL;
         va_end(args);
+        if (text)
+                utf8_scrub(text); /* names of callers are quoted, perhaps cut */
         snprintf(name, sizeof(name), "%s%s", BUS_ERROR_PREFIX, error_bus_name(code, buffer));
         return sd_bus_error_set(error, name, text ? text : error_text_of(code));
 }
 
+/* DUR-15 … DUR-19 */
 int bus_reply_committed(BusContext *context, sd_bus_message *call)
 {
         sd_bus_message *reply = NULL;
@@ -91,6 +96,18 @@ void bus_reply_failure(sd_bus_message *call, BitsCode code, const char *detail)
         (void)bus_fail(&error, code, "%s", string_empty(detail) ? error_text_of(code) : detail);
         (void)sd_bus_reply_method_error(call, &error);
         sd_bus_error_free(&error);
+}
+
+int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error)
+{
+        int r;
+
+        bus_job_changed(context, job);
+        r = turn_commit(context->turn);
+        if (r < 0)
+                return sd_bus_error_setf(error, BUS_ERROR_PREFIX "DiskFull", TURN_FAILURE_TEXT,
+                                         strerror(-r));
+        return 0;
 }
 
 void bus_job_changed(BusContext *context, Job *job)

@@ -69,3 +69,6 @@ void bus_reply_failure(sd_bus_message *call, BitsCode code, const char *detail);
 
 /* The job was changed by a call: mark it, tell those who hold it. */
 void bus_job_changed(BusContext *context, Job *job);
+/* The same for a property's setter: sd-bus answers as soon as that returns, so the commit is now. 0, or
+   the error set. */
+int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error);

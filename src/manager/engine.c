@@ -10,6 +10,7 @@
 
 enum {
         FILES_AT_ONCE = 64,     /* of one job, opening, fetching or syncing */
+        TRANSFERS_MAX = 512,    /* of all jobs; beyond it each running job has one */
         BACKGROUND_AT_ONCE = 1, /* jobs (reference 02 section 6) */
 };
 
@@ -29,7 +30,7 @@ struct EngineJob {
         void *stopped_userdata;
 
         unsigned n_transfers;
-        size_t cursor; /* files before it need no look */
+        size_t cursor; /* every file before it is transferred or on its way */
 
         sd_event_source *retry;
         uint64_t retry_at;      /* µs, CLOCK_BOOTTIME */
@@ -46,6 +47,7 @@ struct Engine {
         void *userdata;
 
         Schedule schedule;
+        unsigned n_transfers;
         sd_event_source *dispatch; /* at the end of this iteration */
         sd_event_source *slice;
 };
@@ -68,6 +70,7 @@ static void kick(Engine *engine)
         (void)sd_event_source_set_enabled(engine->dispatch, SD_EVENT_ONESHOT);
 }
 
+/* JOB-25: no change of state without news of it. */
 static void changed(Engine *engine, Job *job, StoreUrgency urgency)
 {
         store_mark_job(engine->store, job, urgency);
@@ -208,7 +211,7 @@ static BitsCode transition(Engine *engine, Job *job, JobEvent event, StoreUrgenc
 
 /* ---- failing and trying again ---- */
 
-/* The delay is a minimum: doubled with each failure, up to an hour, and spread a little. */
+/* The delay is a minimum: doubled with each failure, up to an hour, and spread a little. BUS-08 */
 static uint64_t retry_delay(const EngineJob *ej)
 {
         uint64_t least = ej->job->minimum_retry_delay * USEC_PER_SEC;
@@ -227,6 +230,7 @@ static uint64_t no_progress_deadline(const EngineJob *ej)
         return ej->first_failure + ej->job->no_progress_timeout * USEC_PER_SEC;
 }
 
+/* JOB-66 */
 static bool out_of_patience(const EngineJob *ej, uint64_t now)
 {
         return ej->job->no_progress_timeout == 0 ||
@@ -251,6 +255,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* JOB-62 */
 static void arm_retry(EngineJob *ej)
 {
         uint64_t now = now_usec(CLOCK_BOOTTIME);
@@ -265,6 +270,7 @@ static void arm_retry(EngineJob *ej)
         (void)sd_event_source_set_enabled(ej->retry, SD_EVENT_ONESHOT);
 }
 
+/* JOB-60, JOB-61: the job keeps context, code, sentence and file. JOB-67: only the end is told. */
 static void fail(Engine *engine, Job *job, const File *file, bool transient, ErrorContext context,
                  BitsCode code, const char *detail)
 {
@@ -314,6 +320,7 @@ static void fail_token_required(Engine *engine, Job *job)
 
 static void fill(EngineJob *ej);
 
+/* JOB-24: each file is told before the job. DUR-22: and the job after its commit. */
 static void finish_if_done(Engine *engine, Job *job)
 {
         if (job->n_transferred < job->n_files || !job_state_is_runnable(job->state))
@@ -361,6 +368,7 @@ static void on_end(void *userdata, Transfer *transfer, const TransferReport *rep
         EngineJob *ej = job->engine;
 
         ej->n_transfers--;
+        engine->n_transfers--;
         if (report->end == TRANSFER_DONE)
                 file_done(engine, file);
         else
@@ -394,31 +402,37 @@ static bool start_file(EngineJob *ej, File *file)
         Transfer *transfer;
 
         ej->n_transfers++;
+        engine->n_transfers++;
         if (transfer_new(file, ej->local, ej->net, engine->store, engine->turn, &listener, engine,
                          &transfer) >= 0)
                 return true;
         ej->n_transfers--;
+        engine->n_transfers--;
         return false;
 }
 
-/* Keeps as many files on their way as a job may have. */
+static bool may_start_another(const EngineJob *ej)
+{
+        return ej->n_transfers == 0 || (ej->n_transfers < FILES_AT_ONCE &&
+                                        ej->engine->n_transfers < TRANSFERS_MAX);
+}
+
+/* Keeps as many files on their way as a job may have. JOB-43 */
 static void fill(EngineJob *ej)
 {
         Job *job = ej->job;
 
-        for (size_t i = ej->cursor; i < job->n_files && ej->n_transfers < FILES_AT_ONCE; i++) {
-                File *file = job->files[i];
+        while (ej->cursor < job->n_files && may_start_another(ej)) {
+                File *file = job->files[ej->cursor++];
 
-                if (file->transferred || file->transfer) {
-                        if (i == ej->cursor && file->transferred)
-                                ej->cursor++;
+                if (file->transferred || file->transfer)
                         continue;
-                }
                 if (!start_file(ej, file) || !ej->running)
                         return;
         }
 }
 
+/* TOK-45, TOK-46: whoever is meant now; the kept bytes belong to the file, not to him. */
 static bool acquire_workers(EngineJob *ej)
 {
         WorkerIdentity local, net;
@@ -468,6 +482,7 @@ static void arm_slice(Engine *engine)
         (void)sd_event_source_set_enabled(engine->slice, SD_EVENT_ONESHOT);
 }
 
+/* JOB-48, JOB-49, JOB-50: schedule.h decides. */
 static int on_dispatch(sd_event_source *source, void *userdata)
 {
         Engine *engine = userdata;
@@ -533,6 +548,7 @@ void engine_free(Engine *engine)
         free(engine);
 }
 
+/* JOB-52, JOB-53, DUR-18, DUR-28: what was under way when the daemon ended is queued again. */
 int engine_adopt(Engine *engine, Job *job)
 {
         EngineJob *ej = calloc(1, sizeof(*ej));
@@ -568,6 +584,7 @@ void engine_release(Engine *engine, Job *job)
         job->engine = NULL;
 }
 
+/* JOB-47, JOB-69 */
 BitsCode engine_resume(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
@@ -600,6 +617,7 @@ void engine_files_added(Engine *engine, Job *job)
         changed(engine, job, STORE_PROMISED);
 }
 
+/* JOB-51 */
 void engine_priority_changed(Engine *engine, Job *job)
 {
         if (!job->schedule.member)
@@ -624,7 +642,7 @@ void engine_identity_changed(Engine *engine, Job *job)
                 fail_token_required(engine, job);
                 return;
         }
-        /* Each ends with its bytes kept; fill() then starts it again on the new workers. */
+        /* TOK-47: each ends with its bytes kept; fill() then starts it again on the new workers. */
         ej->running = false;
         stop_transfers(ej);
         ej->running = true;
@@ -651,6 +669,7 @@ void engine_unhold(Engine *engine, Job *job)
         follow_state(engine, job);
 }
 
+/* JOB-77 */
 char *engine_wait_reason(const Engine *engine, const Job *job)
 {
         const EngineJob *ej = job->engine;

@@ -140,7 +140,7 @@ static void finally(Finish *finish)
                 on_left(finish, 0);
 }
 
-/* The job stays: what was renamed is renamed, the rest can be tried again. */
+/* The job stays: what was renamed is renamed, the rest can be tried again. JOB-72 */
 static void give_up(Finish *finish)
 {
         Finisher *finisher = finish->finisher;
@@ -154,6 +154,7 @@ static void give_up(Finish *finish)
         finally(finish);
 }
 
+/* DUR-21: the callers hear of it after the commit. */
 static void leave(Finish *finish)
 {
         Finisher *finisher = finish->finisher;
@@ -185,7 +186,7 @@ static void fail(Finish *finish, const File *file, BitsCode code, const char *wh
 }
 
 /* A worker process remembers the directories it has changed until it has synced them. When it dies
-   in between, all is done again: every step may be repeated. */
+   in between, all is done again: every step may be repeated. DUR-26, DUR-27 */
 static void note_process(Finish *finish)
 {
         uint64_t process = worker_process(finish->worker);
@@ -260,6 +261,7 @@ static void on_directories_synced(void *userdata, FileAnswer *answer)
         advance(finish);
 }
 
+/* JOB-20, JOB-22, JOB-44 */
 static int begin_rename(Finish *finish, File *file, Work *work)
 {
         return worker_commit(finish->worker,
@@ -271,6 +273,7 @@ static int begin_rename(Finish *finish, File *file, Work *work)
                              on_renamed, work);
 }
 
+/* JOB-22, JOB-27, JOB-28 */
 static int begin_discard(Finish *finish, File *file, Work *work)
 {
         return worker_discard(finish->worker,
@@ -281,6 +284,7 @@ static int begin_discard(Finish *finish, File *file, Work *work)
                               on_discarded, work);
 }
 
+/* JOB-46, JOB-76: finished files get their names, the others go. */
 static bool concerns(const Finish *finish, const File *file)
 {
         bool rename = finish->kind == PENDING_COMPLETE && file->transferred;
@@ -500,6 +504,7 @@ void finisher_abandon(Job *job)
         job->finish = NULL;
 }
 
+/* DUR-26, DUR-27 */
 void finisher_go_on(Finisher *finisher, Job *job)
 {
         if (start(finisher, job, job->pending, NULL, NULL) != 0)

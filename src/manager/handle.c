@@ -113,6 +113,7 @@ static void free_handles_of(const struct JobList *list)
         }
 }
 
+/* HND-12 */
 void handles_free(Handles *handles)
 {
         Client *client;
@@ -132,7 +133,7 @@ void handles_free(Handles *handles)
 
 /* ---- connections of the bus ---- */
 
-/* The connection left the bus: what it held ends with it. */
+/* The connection left the bus: what it held ends with it. BUS-13 */
 static int on_left(sd_bus_track *track, void *userdata)
 {
         (void)track;
@@ -246,6 +247,7 @@ int handle_of_client(Client *client, Job *job, Handle **ret)
         return 0;
 }
 
+/* HND-09, HND-14: the last copy is closed. HND-13: or somebody talked nonsense on it. */
 static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -259,6 +261,7 @@ static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+/* HND-04: sd-bus adds introspection. HND-15: attached last, so that nothing comes too early. */
 static int start_peer(Handle *handle, int fd)
 {
         Handles *handles = handle->handles;
@@ -294,6 +297,7 @@ static int start_peer(Handle *handle, int fd)
         return r;
 }
 
+/* HND-08: it belongs to no connection of the bus. HND-10: it is charged to its opener. */
 int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool opener_owned,
                 int *ret_fd)
 {
@@ -320,6 +324,7 @@ int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool 
         return 0;
 }
 
+/* HND-06, HND-07: the handle is the right; who calls on it is never asked. */
 int handle_require(const Handle *handle, unsigned right, sd_bus_error *error)
 {
         if ((handle->rights & right) == right)

@@ -69,6 +69,7 @@ int job_table_add(JobTable *table, Job *job)
         return 0;
 }
 
+/* HND-11: gone from the list, still there for those who hold it. */
 void job_table_retire(JobTable *table, Job *job)
 {
         assert(job_state_is_final(job->state));

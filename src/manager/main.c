@@ -114,7 +114,7 @@ static int make_directory(const char *path)
                         return -errno;
                 *slash = '/';
         }
-        return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
+        return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0; /* SEC-69 */
 }
 
 static void raise_descriptor_limit(void)

@@ -182,7 +182,7 @@ void manager_free(Manager *manager)
         if (!manager)
                 return;
         p = &manager->parts;
-        turn_free(p->turn); /* the last commit, before anything is taken apart */
+        turn_free(p->turn); /* DUR-29: the last commit, before anything is taken apart */
         handles_free(p->handles);
         release_all(p);
         news_free(p->news);

@@ -57,6 +57,7 @@ static int tell(News *news, Handle *handle, const char *path, const char *member
         return r;
 }
 
+/* HND-02; SEC-65, SEC-67: to these and to nobody else. */
 static void tell_holders(News *news, Job *job, const char *member, const char *types, ...)
 {
         char path[BUS_JOB_PATH_MAX];
@@ -155,6 +156,7 @@ void news_file_transferred(News *news, Job *job, const File *file)
         tell_holders(news, job, "FileTransferred", "u", file->index);
 }
 
+/* SEC-65, SEC-66 */
 static void tell_subscribers(News *news, Job *job, const char *member)
 {
         BusContext *context = news->context;

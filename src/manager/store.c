@@ -467,6 +467,7 @@ static int run(Store *store, sqlite3_stmt *s)
         return r;
 }
 
+/* JOB-55, JOB-70. TOK-58: flags are stored, a token never is. */
 static int write_job(Store *store, Job *job)
 {
         sqlite3_stmt *s = store->statements[job->row == 0 ? JOB_INSERT : JOB_UPDATE];
@@ -603,6 +604,7 @@ static uint64_t last_row(Store *store, const char *sql)
         return row;
 }
 
+/* DUR-17: all that is marked, or nothing. */
 int store_commit(Store *store)
 {
         uint64_t last_job, last_file;

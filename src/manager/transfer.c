@@ -94,6 +94,7 @@ static void fail_local(Transfer *t, int error, const char *what)
 static void sync_last(Transfer *t);
 static void stop_fetching(Transfer *t);
 
+/* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so. DUR-25 */
 static void on_synced(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
@@ -143,7 +144,7 @@ static void sync_last(Transfer *t)
                 end_unserved(t, WORK_NOT_STARTED, true);
 }
 
-/* Ends with t->report after what arrived is safe; at once when nothing new is there. */
+/* Ends with t->report after what arrived is safe; at once when nothing new is there. JOB-26, DUR-10 */
 static void end_synced(Transfer *t)
 {
         bool nothing = t->file->written == t->file->kept && t->report.end != TRANSFER_DONE &&
@@ -166,6 +167,7 @@ static void sync_in_passing(Transfer *t)
 
 /* ---- fetching ---- */
 
+/* JOB-32, DUR-12. JOB-33: this file alone. */
 static void start_over(Transfer *t)
 {
         file_reset(t->file);
@@ -204,6 +206,7 @@ static void on_started(void *userdata, const NetStarted *started)
         t->listener->on_connected(t->userdata, t);
 }
 
+/* JOB-23: never backwards. */
 static void on_progress(void *userdata, uint64_t written)
 {
         Transfer *t = userdata;
@@ -248,7 +251,7 @@ static void on_done(void *userdata, const NetDone *done)
                 file_set_written(file, done->written);
         switch ((NetOutcome)done->outcome) {
         case NET_COMPLETE:
-                file_set_total(file, done->written);
+                file_set_total(file, done->written); /* JOB-23, JOB-35, JOB-42 */
                 file->modification_time = done->modification_time;
                 t->report = (TransferReport){ .end = TRANSFER_DONE };
                 break;
@@ -321,6 +324,7 @@ static void on_forgotten(void *userdata, uint64_t id)
         fetch(userdata);
 }
 
+/* JOB-78: a file that is not the recorded one begins at nothing. */
 static void on_opened(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
@@ -359,7 +363,7 @@ static void open_temporary(Transfer *t)
         File *file = t->file;
 
         t->phase = PHASE_OPENING;
-        if (file->written > 0 && !file_can_resume(file))
+        if (file->written > 0 && !file_can_resume(file)) /* JOB-34 */
                 file_reset(file);
         if (file->kept == 0)
                 file->device = file->inode = 0; /* a new one costs nothing and is surely empty */

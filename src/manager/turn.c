@@ -33,6 +33,7 @@ static void waiting_free(Waiting *w)
         free(w);
 }
 
+/* BUS-14: sd-bus queues what a peer does not take; nobody waits for it. */
 static void deliver(Waiting *w)
 {
         int r = 0;
@@ -49,11 +50,8 @@ static void deliver(Waiting *w)
 static void deliver_failure(Waiting *w, int error)
 {
         if (w->call)
-                (void)sd_bus_reply_method_errorf(
-                        w->call, "org.openbits.BITS1.Error.DiskFull",
-                        "The change could not be stored (%s). Free space for the job store and "
-                        "call again.",
-                        strerror(-error));
+                (void)sd_bus_reply_method_errorf(w->call, "org.openbits.BITS1.Error.DiskFull",
+                                                 TURN_FAILURE_TEXT, strerror(-error));
 }
 
 /* Callbacks may queue more: they see the next turn. */
@@ -87,7 +85,8 @@ static void fail_replies(Turn *turn, int error)
         STAILQ_CONCAT(&turn->waiting, &kept);
 }
 
-static void end_turn(Turn *turn)
+/* DUR-15 … DUR-19, DUR-21: nothing that promises leaves before this. */
+int turn_commit(Turn *turn)
 {
         int r = store_commit(turn->store);
 
@@ -96,15 +95,16 @@ static void end_turn(Turn *turn)
                 fail_replies(turn, r);
                 (void)sd_event_source_set_time_relative(turn->lazy, RETRY_USEC);
                 (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_ONESHOT);
-                return;
+                return r;
         }
         deliver_all(turn);
+        return 0;
 }
 
 static int on_now(sd_event_source *source, void *userdata)
 {
         (void)source;
-        end_turn(userdata);
+        (void)turn_commit(userdata);
         return 0;
 }
 
@@ -112,7 +112,7 @@ static int on_lazy(sd_event_source *source, uint64_t usec, void *userdata)
 {
         (void)source;
         (void)usec;
-        end_turn(userdata);
+        (void)turn_commit(userdata);
         return 0;
 }
 
@@ -149,7 +149,7 @@ void turn_free(Turn *turn)
         if (!turn)
                 return;
         if (turn->lazy)
-                end_turn(turn);
+                (void)turn_commit(turn);
         sd_event_source_disable_unref(turn->now);
         sd_event_source_disable_unref(turn->lazy);
         while ((w = STAILQ_FIRST(&turn->waiting))) {

@@ -32,6 +32,14 @@ DEFINE_CLEANUP(Turn, turn_free);
 /* Something was marked in the store: see that it is committed, soon or within a second. */
 void turn_schedule(Turn *turn);
 
+/* Commits now and sends what waits: for an answer that cannot wait for the end of the turn. 0 or
+   -errno. */
+int turn_commit(Turn *turn);
+
+/* What a caller is told when the commit failed; takes strerror(). */
+#define TURN_FAILURE_TEXT \
+        "The change could not be stored (%s). Free space for the job store and call again."
+
 /* Sends the reply to `call` after the commit; when the commit fails, an error instead. Takes its own
    references. */
 int turn_reply(Turn *turn, sd_bus_message *call, sd_bus_message *reply);

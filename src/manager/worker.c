@@ -13,6 +13,7 @@ enum {
         DEATHS_MAX = 10,          /* in a row, without one answer */
         DEATHS_AT_ONCE = 3,       /* replaced without delay */
         RESTART_USEC = 50 * 1000, /* doubled for each death beyond those */
+        RESEND_USEC = 10 * 1000,  /* after a send that found no room */
 };
 
 /* A file operation under way: the bytes of the message, to be sent again to the next process. */
@@ -51,7 +52,7 @@ struct Worker {
         bool ready;
         bool broken; /* it broke the protocol: no second chance for what it worked on */
         unsigned deaths;
-        sd_event_source *restart;
+        sd_event_source *restart; /* the next process, or what the channel did not take */
         sd_event_source *idle;
 
         uint32_t last_serial;
@@ -72,6 +73,7 @@ struct WorkerPool {
 
 static void worker_free(Worker *worker);
 static void need_process(Worker *worker);
+static void send_everything(Worker *worker);
 static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
                       const U32List *errors);
 
@@ -130,9 +132,14 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
 
 static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
 {
+        Worker *worker = userdata;
+
         (void)source;
         (void)usec;
-        need_process(userdata);
+        if (worker->ready)
+                send_everything(worker);
+        else
+                need_process(worker);
         return 0;
 }
 
@@ -165,7 +172,9 @@ static Worker *worker_new(WorkerPool *pool, WorkerKind kind, const WorkerIdentit
         TAILQ_INIT(&worker->clients);
         if (identity->helper)
                 worker->identity.token = fcntl(identity->token, F_DUPFD_CLOEXEC, 3);
-        if (add_timer(worker, &worker->idle, on_idle) < 0 ||
+        /* A seat without its token could ask for nothing, and would wait for ever. */
+        if ((identity->helper && worker->identity.token < 0) ||
+            add_timer(worker, &worker->idle, on_idle) < 0 ||
             add_timer(worker, &worker->restart, on_restart) < 0 ||
             !tsearch(worker, &pool->workers, compare_workers)) {
                 worker_free(worker);
@@ -184,22 +193,32 @@ static void end_process(Worker *worker)
         worker->pid = 0;
 }
 
+static void free_syncs(struct SyncList *syncs)
+{
+        SyncItem *item;
+
+        while ((item = TAILQ_FIRST(syncs))) {
+                TAILQ_REMOVE(syncs, item, entries);
+                free(item);
+        }
+}
+
 static void worker_free(Worker *worker)
 {
         FileRequest *request;
-        SyncItem *item;
 
         (void)tdelete(worker, &worker->pool->workers, compare_workers);
         end_process(worker);
         while ((request = TAILQ_FIRST(&worker->requests))) {
                 TAILQ_REMOVE(&worker->requests, request, entries);
+                if (!request->callback) {
+                        free_syncs(request->userdata);
+                        free(request->userdata);
+                }
                 free(request->bytes);
                 free(request);
         }
-        while ((item = TAILQ_FIRST(&worker->syncs))) {
-                TAILQ_REMOVE(&worker->syncs, item, entries);
-                free(item);
-        }
+        free_syncs(&worker->syncs);
         while (worker->clients_by_id)
                 (void)tdelete(*(NetClient **)worker->clients_by_id, &worker->clients_by_id,
                               compare_clients);
@@ -263,15 +282,16 @@ static void detach(NetClient *client)
         (void)tdelete(client, &worker->clients_by_id, compare_clients);
         TAILQ_REMOVE(&worker->clients, client, entries);
         client->worker = NULL;
-        client->started = false;
+        client->started = client->lost = false;
 }
 
-/* Everything that waits for this seat fails. Callbacks may make new requests: those are not
-   touched. */
+/* Everything that waits for this seat fails. Callbacks may make new requests and attach new clients:
+   those are not touched. They may also detach others, so the list is looked at anew each time; a
+   client from before is known by its number. */
 static void fail_all(Worker *worker, WorkResult result)
 {
         TAILQ_HEAD(, FileRequest) requests = TAILQ_HEAD_INITIALIZER(requests);
-        TAILQ_HEAD(, NetClient) clients = TAILQ_HEAD_INITIALIZER(clients);
+        uint64_t last_id = worker->pool->last_client_id;
         FileRequest *request;
         NetClient *client;
 
@@ -282,26 +302,46 @@ static void fail_all(Worker *worker, WorkResult result)
                 TAILQ_REMOVE(&requests, request, entries);
                 fail_request(worker, request, result);
         }
-        TAILQ_CONCAT(&clients, &worker->clients, entries);
-        while ((client = TAILQ_FIRST(&clients))) {
-                TAILQ_REMOVE(&clients, client, entries);
-                TAILQ_INSERT_TAIL(&worker->clients, client, entries);
+        while ((client = TAILQ_FIRST(&worker->clients)) && client->id <= last_id) {
                 detach(client);
                 client->listener->on_failed(client->userdata, result);
         }
         worker_release(worker);
 }
 
+static NetClient *first_lost(Worker *worker)
+{
+        NetClient *client;
+
+        TAILQ_FOREACH (client, &worker->clients, entries)
+                if (client->lost)
+                        return client;
+        return NULL;
+}
+
+/* One client's news may end others: the list is looked at anew each time. */
 static void lose_clients(Worker *worker)
 {
-        NetClient *client, *next;
+        NetClient *client;
 
-        for (client = TAILQ_FIRST(&worker->clients); client; client = next) {
-                next = TAILQ_NEXT(client, entries);
-                if (!client->started)
-                        continue;
-                client->started = false;
+        while ((client = first_lost(worker))) {
+                client->lost = false;
                 client->listener->on_lost(client->userdata);
+        }
+}
+
+/* From here on nothing is under way, whatever a callback asks. */
+static void forget_process(Worker *worker)
+{
+        FileRequest *request;
+        NetClient *client;
+
+        end_process(worker);
+        TAILQ_FOREACH (request, &worker->requests, entries)
+                request->sent = false;
+        TAILQ_FOREACH (client, &worker->clients, entries) {
+                client->lost = client->started;
+                client->started = false;
         }
 }
 
@@ -309,16 +349,13 @@ static void lose_clients(Worker *worker)
    sense. */
 static void process_ended(Worker *worker)
 {
-        bool broken = worker->broken, answered = worker->deaths == 0;
-        FileRequest *request;
+        bool broken = worker->broken, began = worker->ready;
 
-        end_process(worker);
+        forget_process(worker);
         worker->broken = false;
-        TAILQ_FOREACH (request, &worker->requests, entries)
-                request->sent = false;
         worker->deaths++;
         if (broken || worker->deaths >= DEATHS_MAX) {
-                fail_all(worker, broken || answered ? WORK_ABORTED : WORK_NOT_STARTED);
+                fail_all(worker, broken || began ? WORK_ABORTED : WORK_NOT_STARTED);
                 return;
         }
         if (worker->deaths > DEATHS_AT_ONCE)
@@ -331,7 +368,21 @@ static void process_ended(Worker *worker)
 
 /* ---- talking to a process ---- */
 
-static void send_request(Worker *worker, FileRequest *request)
+/* Sends the draft. True: it is on its way, or the end of the channel is. False: there is no room now;
+   the timer sends what is left. */
+static bool send_draft(Worker *worker)
+{
+        int r = channel_send(worker->channel);
+
+        if (r >= 0 || r == -EPIPE || r == -ECONNRESET)
+                return true;
+        log_errno(LOG_DEBUG, r, "%s[%d] does not take more now", worker_kind_name(worker->kind),
+                  (int)worker->pid);
+        arm(worker->restart, RESEND_USEC);
+        return false;
+}
+
+static bool send_request(Worker *worker, FileRequest *request)
 {
         Message *m = channel_draft(worker->channel);
 
@@ -340,15 +391,30 @@ static void send_request(Worker *worker, FileRequest *request)
         m->size = request->size;
         for (unsigned i = 0; i < request->fds.count; i++)
                 message_put_fd(m, request->fds.items[i]);
-        request->sent = true;
-        (void)channel_send(worker->channel);
+        request->sent = send_draft(worker);
+        return request->sent;
 }
 
-static void start_client(Worker *worker, NetClient *client)
+/* 0, also when it has to wait for room; -EMSGSIZE when it can never be sent. */
+static int start_client(Worker *worker, NetClient *client)
 {
-        client->started = true;
-        client->listener->write_start(client->userdata, channel_draft(worker->channel));
-        (void)channel_send(worker->channel);
+        Message *m = channel_draft(worker->channel);
+
+        client->listener->write_start(client->userdata, m);
+        if (m->bad)
+                return -EMSGSIZE;
+        client->started = send_draft(worker);
+        return 0;
+}
+
+static NetClient *first_not_started(Worker *worker)
+{
+        NetClient *client;
+
+        TAILQ_FOREACH (client, &worker->clients, entries)
+                if (!client->started)
+                        return client;
+        return NULL;
 }
 
 static void send_everything(Worker *worker)
@@ -357,11 +423,15 @@ static void send_everything(Worker *worker)
         NetClient *client;
 
         TAILQ_FOREACH (request, &worker->requests, entries)
-                if (!request->sent)
-                        send_request(worker, request);
-        TAILQ_FOREACH (client, &worker->clients, entries)
-                if (!client->started)
-                        start_client(worker, client);
+                if (!request->sent && !send_request(worker, request))
+                        return;
+        while ((client = first_not_started(worker))) {
+                if (start_client(worker, client) < 0) {
+                        detach(client);
+                        client->listener->on_failed(client->userdata, WORK_ABORTED);
+                } else if (!client->started)
+                        return;
+        }
 }
 
 static int on_hello(Worker *worker, Message *m)
@@ -517,6 +587,7 @@ static void on_end(void *userdata, int reason)
 {
         Worker *worker = userdata;
 
+        /* ENG-28 */
         if (reason == -EBADMSG) {
                 log_error("%s[%d] of uid %u broke the protocol: ended",
                           worker_kind_name(worker->kind), (int)worker->pid,
@@ -643,7 +714,7 @@ static int submit(Worker *worker, Message *m, const FdList *fds, FileCallback ca
         if (!request)
                 return -ENOMEM;
         if (worker->ready)
-                send_request(worker, request);
+                (void)send_request(worker, request);
         else
                 need_process(worker);
         return 0;
@@ -741,16 +812,18 @@ int worker_net_attach(Worker *worker, NetClient *client)
         assert(!client->worker);
         client->id = ++worker->pool->last_client_id;
         client->worker = worker;
-        client->started = false;
+        client->started = client->lost = false;
         if (!tsearch(client, &worker->clients_by_id, compare_clients)) {
                 client->worker = NULL;
                 return -ENOMEM;
         }
         TAILQ_INSERT_TAIL(&worker->clients, client, entries);
-        if (worker->ready)
-                start_client(worker, client);
-        else
+        if (!worker->ready)
                 need_process(worker);
+        else if (start_client(worker, client) < 0) {
+                detach(client);
+                return -EMSGSIZE;
+        }
         return 0;
 }
 

@@ -90,7 +90,8 @@ struct NetClient {
         void *userdata;
         uint64_t id; /* given by worker_net_attach() */
         Worker *worker;
-        bool started;
+        bool started; /* a process has its NET_START */
+        bool lost;    /* that process died, on_lost is due */
         TAILQ_ENTRY(NetClient) entries;
 };
 

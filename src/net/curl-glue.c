@@ -15,7 +15,7 @@
 
 enum {
         POOL_MAX = 64,
-        HOST_CONNECTIONS_MAX = 8,
+        HOST_CONNECTIONS_MAX = 8, /* NET-44 */
         CONNECTIONS_MAX = 64,
 };
 

@@ -82,7 +82,7 @@ bool content_range_parse(const char *value, ContentRange *ret)
 }
 
 /* Copies a value that is short enough and plain ASCII: it travels over D-Bus, into a database and
-   back into a request. */
+   back into a request. NET-09 */
 static void keep_value(char kept[HEADER_VALUE_MAX + 1], const char *value)
 {
         size_t n = strlen(value);
@@ -141,6 +141,7 @@ static void read_status(Answer *a, const char *text)
                 a->malformed = true;
 }
 
+/* NET-10, NET-34 */
 static AnswerStep end_of_header(Answer *a)
 {
         if (a->malformed || a->status == 0)
@@ -181,7 +182,8 @@ AnswerStep answer_line(Answer *a, const char *line, size_t size)
         return ANSWER_MORE;
 }
 
-/* The body is of the version that is partly here: strong ETag, else Last-Modified and length. */
+/* The body is of the version that is partly here: strong ETag, else Last-Modified and length.
+   JOB-31, DUR-11 */
 static bool same_version(const Answer *a, const Wanted *w)
 {
         uint64_t total = answer_total(a);
@@ -194,7 +196,7 @@ static bool same_version(const Answer *a, const Wanted *w)
                w->total != SIZE_UNKNOWN && total == w->total;
 }
 
-/* NET-03, NET-04: an answer to "from `offset` on". */
+/* NET-03, NET-04, JOB-38, JOB-39, DUR-13: an answer to "from `offset` on". */
 static Verdict judge_partial(const Answer *a, const Wanted *w)
 {
         switch (a->status) {
@@ -212,6 +214,7 @@ static Verdict judge_partial(const Answer *a, const Wanted *w)
         return VERDICT_STATUS;
 }
 
+/* NET-01 */
 Verdict answer_judge(const Answer *a, const Wanted *wanted)
 {
         switch (a->status) {
@@ -234,6 +237,7 @@ uint64_t answer_offset(const Answer *a)
         return a->status == 206 ? a->range.first : 0;
 }
 
+/* NET-08, JOB-35 */
 uint64_t answer_end(const Answer *a)
 {
         if (a->status == 206)
@@ -248,6 +252,7 @@ uint64_t answer_total(const Answer *a)
         return a->chunked ? SIZE_UNKNOWN : a->content_length;
 }
 
+/* NET-07 */
 bool answer_resumable(const Answer *a)
 {
         if (a->refuses_ranges)

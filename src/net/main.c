@@ -3,7 +3,7 @@
  * what strangers send, so it holds nothing that a stranger could want: it enters the sandbox first,
  * proves that it is closed, and only then says hello on the channel that it inherited.
  *
- * Environment: the usual proxy variables (libcurl reads them), SSL_CERT_FILE and SSL_CERT_DIR. For
+ * Environment: the usual proxy variables (libcurl reads them: NET-38), SSL_CERT_FILE, SSL_CERT_DIR. For
  * tests only: OPENBITS_NET_STALL_SECONDS and OPENBITS_NET_IDLE_SECONDS shorten two waits.
  */
 #include "basic/log.h"
@@ -46,6 +46,7 @@ static void raise_descriptor_limit(void)
         (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* NET-45 */
 static int enter_sandbox(const TransferSettings *settings, uint32_t *ret_layers)
 {
         const char *readable[] = { settings->ca_file ? settings->ca_file : "",

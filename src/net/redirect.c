@@ -55,7 +55,7 @@ bool url_is_https(const char *url)
         return strncasecmp(url, "https:", 6) == 0;
 }
 
-/* NET-20, NET-21, NET-22 */
+/* NET-20 … NET-23, JOB-29, JOB-30 */
 Redirect redirect_decide(const char *base, const char *location, uint32_t flags, unsigned hops,
                          char **ret_url)
 {
@@ -106,6 +106,7 @@ void url_host(const char *url, char *ret, size_t size)
                 copy_plain(ret, size, host);
 }
 
+/* NET-36: without user, password, query and fragment. */
 void url_for_people(const char *url, char *ret, size_t size)
 {
         _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();

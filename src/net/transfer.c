@@ -242,6 +242,7 @@ static bool begin_body(Transfer *t)
         return true;
 }
 
+/* NET-34, JOB-40 */
 static bool invalid(Transfer *t, const char *why)
 {
         char shown[300];
@@ -331,6 +332,7 @@ static int ask_for_range(Transfer *t)
         return r < 0 ? r : append_header(&t->headers, line);
 }
 
+/* NET-22, NET-37 */
 static void set_security(Transfer *t)
 {
         curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -349,14 +351,16 @@ static void set_connection(Transfer *t)
         curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
         curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
         curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L); /* NET-35 */
         curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, t->settings->stall_seconds);
         curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+        /* NET-39 */
         curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         /* Rather wait for the connection that may be shared than open a second one. */
         curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, url_is_https(t->url) ? 1L : 0L);
 }
 
+/* NET-05 */
 static int prepare(Transfer *t)
 {
         t->easy = curl_glue_borrow(t->glue);
@@ -448,7 +452,7 @@ static void follow_redirect(Transfer *t)
         end(t, NET_FAILED);
 }
 
-/* The connection ended well; is the file whole? */
+/* The connection ended well; is the file whole? NET-33, JOB-37 */
 static void end_of_body(Transfer *t)
 {
         uint64_t total = answer_total(&t->answer);
@@ -466,6 +470,7 @@ static void end_of_body(Transfer *t)
         end(t, NET_COMPLETE);
 }
 
+/* JOB-41: what arrived before is written and stays. */
 static void fail_by_curl(Transfer *t, CURLcode result)
 {
         long connect_status = 0;

@@ -190,14 +190,14 @@ Message *channel_draft(Channel *channel)
         return &channel->out;
 }
 
-/* Keeps a copy of the draft, with duplicates of its descriptors. */
+/* Keeps a copy of the draft, with duplicates of its descriptors. ENG-08 */
 static int enqueue(Channel *channel)
 {
         Message *m = &channel->out;
         Queued *q;
 
         if (channel->queue_bytes + m->size > QUEUE_BYTES_MAX)
-                return -ENOBUFS;
+                return -ENOBUFS; /* LIM-09 */
         q = calloc(1, sizeof(*q) + m->size);
         if (!q)
                 return -ENOMEM;

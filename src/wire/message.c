@@ -153,6 +153,7 @@ bool message_get_fd(Message *m, int *ret)
         return true;
 }
 
+/* SEC-01, SEC-04: nothing may be left over. */
 bool message_end(Message *m)
 {
         if (m->position != m->size || m->next_fd != m->n_fds)
@@ -211,7 +212,8 @@ int message_send(Message *m, int socket)
         }
 }
 
-/* Descriptors are collected even from a datagram that turns out malformed, so that they are closed. */
+/* Descriptors are collected even from a datagram that turns out malformed, so that they are closed.
+   SEC-02 */
 static void collect_fds(Message *m, struct msghdr *mh)
 {
         for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {

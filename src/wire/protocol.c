@@ -2,7 +2,7 @@
 
 #include "basic/fd.h"
 
-/* Writers: every field in table order. */
+/* Writers: every field in table order. SEC-03 */
 #define PUT_U32(name)  message_put_u32(m, x->name);
 #define PUT_U64(name)  message_put_u64(m, x->name);
 #define PUT_STR(name)  message_put_string(m, x->name);

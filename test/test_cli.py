@@ -1,0 +1,469 @@
+"""The command `bits`, run as users run it: in a pipe, on a terminal, wrongly.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from conftest import temporary_files
+
+GUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}')
+
+
+@pytest.fixture
+def bits(world):
+    """Runs `bits ARGUMENTS` as alice unless told otherwise; asserts the exit status."""
+    mode = [] if world.root else ['--user']
+
+    def run(*arguments, status=0, uid=None, **options):
+        if world.root:
+            options['uid'] = world.alice if uid is None else uid
+        options.setdefault('cwd', world.base)
+        result = world.playground.run(['bits', *mode, *map(str, arguments)], **options)
+        assert result.returncode == status, (result.stdout, result.stderr)
+        return result
+    return run
+
+
+def jobs(bits, *arguments):
+    return json.loads(bits('list', '--json', *arguments).stdout)['jobs']
+
+
+class Terminal:
+    """`bits` on a pseudo-terminal."""
+
+    def __init__(self, world, *arguments, columns=100, cwd=None):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+        self.output = b''
+        mode = [] if world.root else ['--user']
+        options = {'uid': world.alice} if world.root else {}
+        self.process = world.playground.popen(
+            ['bits', *mode, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
+            env={'TERM': 'xterm'}, cwd=cwd or world.base, start_new_session=True, **options)
+        os.close(slave)
+
+    def read_until(self, pattern, timeout=30):
+        """Reads on until the pattern is there; at the end of the program if it is None."""
+        deadline = time.monotonic() + timeout
+        while pattern is None or not re.search(pattern, self.output):
+            assert time.monotonic() < deadline, self.output
+            if not select.select([self.master], [], [], 0.2)[0]:
+                continue
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:     # the other end is closed
+                data = b''
+            if not data:
+                assert pattern is None, self.output
+                break
+            self.output += data
+        return self.output.decode()
+
+    def end(self):
+        self.read_until(None)
+        os.close(self.master)
+        return self.process.wait(30)
+
+
+# ---- get ----
+
+def test_get_in_a_pipe(world, bits):
+    """CLI-02: fetches, names, says where; CLI-03: two plain lines, no bar."""
+    url, target = world.put(300_000), world.vault() / 'file'
+    lines = bits('get', url, target).stdout.splitlines()
+    assert target.read_bytes() == world.bytes(url)
+    assert len(lines) == 2
+    assert lines[0].startswith('start job ') and lines[1].startswith(f'done: {target} (')
+    assert '\r' not in ''.join(lines) and '\033' not in ''.join(lines)
+    assert jobs(bits) == []
+    assert temporary_files(target.parent) == []
+
+
+def test_get_chooses_the_name(world, bits):
+    """CLI-05: the end of the address, in the current directory or in the one that was named."""
+    url, vault = world.put(1000), world.vault()
+    name = url.rsplit('/', 1)[1]
+    bits('get', url, cwd=vault)
+    assert (vault / name).read_bytes() == world.bytes(url)
+    (vault / name).unlink()
+    bits('get', url + '?x=1/2', vault, status=1)    # another resource: 404, but the same name
+    assert jobs(bits)[0]['display-name'] == name
+    result = bits('get', url.rsplit('/', 2)[0] + '/', status=1)
+    assert 'does not end in a file name' in result.stderr
+
+
+def test_get_replaces_a_link_not_its_target(world, bits):
+    """CLI-05: the last component is not resolved."""
+    url, vault = world.put(1000), world.vault()
+    (vault / 'target').write_text('keep')
+    (vault / 'link').symlink_to('target')
+    bits('get', url, vault / 'link')
+    assert (vault / 'target').read_text() == 'keep'
+    assert not (vault / 'link').is_symlink()
+    assert (vault / 'link').read_bytes() == world.bytes(url)
+
+
+def test_get_json(world, bits):
+    """CLI-04"""
+    url, target = world.put(1000), world.vault() / 'file'
+    job, = json.loads(bits('get', '--json', url, target).stdout)['jobs']
+    assert GUID.fullmatch(job.pop('id'))
+    assert job == {'state': 'acknowledged', 'remote-name': url, 'local-name': str(target),
+                   'bytes': 1000}
+
+
+def test_bar_on_a_terminal(world, bits):
+    """CLI-06: percentage, bytes, rate and time left on one line that fits."""
+    url, target = world.put(4_000_000, rate=1_000_000), world.vault() / 'file'
+    terminal = Terminal(world, 'get', url, target, columns=90)
+    terminal.read_until(rb'[1-9]\d?%.*MiB/3\.8 MiB.*/s.*ETA 0:')
+    assert terminal.end() == 0
+    output = terminal.output.decode()
+    for line in re.split(r'[\r\n]+', output):
+        assert len(re.sub(r'\033\[K', '', line)) <= 90 or line.startswith('done: '), line
+    assert f'done: {target}' in output
+    assert target.read_bytes() == world.bytes(url)
+
+
+def test_narrow_terminal(world, bits):
+    """CLI-06"""
+    url, target = world.put(2_000_000, rate=1_000_000), world.vault() / 'file'
+    terminal = Terminal(world, 'get', url, target, columns=24)
+    assert terminal.end() == 0
+    bars = [re.sub(r'\033\[K', '', part) for part in terminal.output.decode().split('\r')
+            if '%' in part]
+    assert bars and all(len(bar.split('\n')[0]) <= 24 for bar in bars)
+
+
+def test_ctrl_c_detaches(world, bits):
+    """CLI-10: the job goes on, and the command said how to return."""
+    url, target = world.put(3_000_000, stall_after=1_000_000), world.vault() / 'file'
+    terminal = Terminal(world, 'get', url, target)
+    world.server.wait_stalled(world.path_of(url))
+    terminal.read_until(rb'\d%')
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    said = terminal.output.decode()
+    short = re.search(r'job ([0-9a-f]{8}) goes on in the background', said).group(1)
+    for verb in ('wait', 'complete', 'cancel'):
+        assert f'bits {verb} {short}' in said
+    assert [job['id'][:8] for job in jobs(bits)] == [short]
+
+    world.server.release(world.path_of(url))
+    bits('wait', short)
+    bits('complete', short)
+    assert target.read_bytes() == world.bytes(url)
+
+
+def test_get_again_continues_the_same_job(world, bits):
+    """CLI-09"""
+    url, target = world.put(3_000_000, stall_after=1_000_000), world.vault() / 'file'
+    first = bits('get', '--detach', url, target).stdout.strip()
+    world.server.wait_stalled(world.path_of(url))
+    world.server.release(world.path_of(url))
+    result = bits('get', url, target)
+    assert f'continuing job {first[:8]}' in result.stdout
+    assert target.read_bytes() == world.bytes(url)
+    assert jobs(bits) == []
+
+
+def test_get_of_another_file_is_another_job(world, bits):
+    """CLI-09: the same address under another name is another job."""
+    url, vault = world.put(1_000_000, stall_after=1000), world.vault()
+    first = bits('get', '--detach', url, vault / 'a').stdout
+    second = bits('get', '--detach', url, vault / 'b').stdout
+    assert first != second and len(jobs(bits)) == 2
+
+
+def test_get_detached(world, bits):
+    """CLI-11: returns at once, with the id and the chosen name and priority."""
+    url, target = world.put(1_000_000, stall_after=1000), world.vault() / 'file'
+    ident = bits('get', '--detach', '--name', 'my job', '--priority', 'low', url,
+                 target).stdout.strip()
+    job, = jobs(bits)
+    assert (job['id'], job['display-name'], job['priority']) == (ident, 'my job', 'low')
+
+
+def test_get_default_priority(world, bits):
+    """CLI-02: somebody waits for it, so it is a foreground job named like its file."""
+    url, target = world.put(1_000_000, stall_after=1000), world.vault() / 'file'
+    bits('get', '--detach', url, target)
+    job, = jobs(bits)
+    assert (job['display-name'], job['priority']) == ('file', 'foreground')
+
+
+def test_get_of_a_missing_file(world, bits):
+    """CLI-13: code, number, sentence, file and what to do; the job remains."""
+    url, target = world.put(1000, status=404), world.vault() / 'file'
+    said = bits('get', url, target, status=1).stderr
+    assert 'BG_E_HTTP_ERROR_404 (0x80190194)' in said
+    assert url in said and str(target) in said
+    job, = jobs(bits)
+    assert job['state'] == 'error' and job['error'] == '0x80190194'
+    assert f"'bits resume {job['id'][:8]}'" in said and f"'bits cancel {job['id'][:8]}'" in said
+    assert not target.exists()
+
+
+def test_get_tells_a_transient_error_once(world, bits):
+    """CLI-08: says it, keeps waiting, and goes on when told to."""
+    url, target = world.put(100_000, status=503, times=1), world.vault() / 'file'
+    terminal = Terminal(world, 'get', url, target)
+    terminal.read_until(rb'0x801901F7')
+    job, = jobs(bits)
+    assert job['state'] == 'transient-error'
+    bits('set', job['id'], 'description=wakes the command up')
+    bits('resume', job['id'])
+    assert terminal.end() == 0
+    assert terminal.output.count(b'0x801901F7') == 1
+    assert target.read_bytes() == world.bytes(url)
+
+
+def test_get_outlives_the_service(world, bits):
+    """CLI-14: bitsd is killed in the middle; the command goes on watching the same job."""
+    url, target = world.put(3_000_000, stall_after=1_000_000), world.vault() / 'file'
+    terminal = Terminal(world, 'get', url, target)
+    world.server.wait_stalled(world.path_of(url))
+    world.restart('bitsd')
+    world.server.release(world.path_of(url))
+    assert terminal.end() == 0, terminal.output
+    assert target.read_bytes() == world.bytes(url)
+
+
+def test_get_into_a_missing_or_closed_directory(world, bits):
+    """CLI-13: no job stays behind when it could not even begin."""
+    url, vault = world.put(1000), world.vault()
+    assert 'mkdir' in bits('get', url, vault / 'missing' / 'file', status=1).stderr
+    if world.root:
+        other = world.vault(uid=world.bob)
+        assert 'E_ACCESSDENIED' in bits('get', url, other / 'file', status=1).stderr
+    assert jobs(bits) == []
+
+
+# ---- identities ----
+
+def test_network_as(root_world, bits):
+    """CLI-12: root's file, bob's connection; flags and helper are shown in words."""
+    world = root_world
+    url, target = world.put(200_000, stall_after=100_000), world.vault(uid=0) / 'file'
+    ident = bits('get', '--detach', '--network-as', world.bob, url, target, uid=0).stdout.strip()
+    world.server.wait_stalled(world.path_of(url))
+    shown = bits('show', ident, uid=0).stdout
+    assert re.search(rf'^network as +helper, .*uid {world.bob}', shown, re.M), shown
+    assert re.search(r'^local files as +owner, root', shown, re.M), shown
+    world.server.release(world.path_of(url))
+    bits('wait', ident, uid=0)
+    bits('complete', ident, uid=0)
+    assert target.read_bytes() == world.bytes(url)
+    assert target.stat().st_uid == 0
+
+
+def test_local_as(root_world, bits):
+    """CLI-12: the file is made with the rights of the named user, in a directory of his own."""
+    world = root_world
+    url, target = world.put(1000), world.vault(uid=world.bob) / 'file'
+    bits('get', '--local-as', world.bob, url, target, uid=0)
+    assert target.read_bytes() == world.bytes(url)
+    assert target.stat().st_uid == world.bob
+
+
+def test_only_one_helper(root_world, bits):
+    """CLI-12: --local-as and --network-as must name the same user."""
+    world = root_world
+    said = bits('get', '--local-as', world.bob, '--network-as', world.carol, 'http://h/x',
+                uid=0, status=2).stderr
+    assert 'same user' in said and 'usage: bits get' in said
+
+
+def test_only_root_becomes_somebody(root_world, bits):
+    """CLI-12"""
+    world = root_world
+    said = bits('get', '--network-as', world.bob, world.put(10), world.vault() / 'f',
+                status=1).stderr
+    assert 'only root' in said
+    assert jobs(bits) == []
+
+
+def test_token_verbs(world, bits):
+    """CLI-24: set, flags, show, clear."""
+    ident = bits('create').stdout.strip()
+    bits('token', 'set', ident)
+    bits('token', 'flags', ident, 'local-file,network')
+    token, = json.loads(bits('token', 'show', ident, '--json').stdout)['tokens']
+    assert token == {'id': ident, 'helper-flags': 'local-file,network',
+                     'helper-sid': f'S-1-22-1-{world.alice}'}
+    bits('token', 'clear', ident)
+    token, = json.loads(bits('token', 'show', ident, '--json').stdout)['tokens']
+    assert token['helper-sid'] is None and token['helper-flags'] == 'local-file,network'
+    bits('token', 'flags', ident, 'none')
+    assert 'flags   none' in bits('token', 'show', ident).stdout
+
+
+# ---- the other verbs ----
+
+def test_a_job_by_hand(world, bits):
+    """CLI-15 … CLI-19: create, add, resume, wait, complete."""
+    url, target = world.put(100_000), world.vault() / 'file'
+    ident = bits('create', 'by hand').stdout.strip()
+    assert GUID.fullmatch(ident)
+    assert bits('add', 'by hand', url, target).stdout == ''
+    assert bits('resume', ident[:6]).stdout == ''
+    assert bits('wait', ident).stdout == ''
+    assert not target.exists()
+    assert bits('complete', ident).stdout == ''
+    assert target.read_bytes() == world.bytes(url)
+    assert 'no job' in bits('show', ident, status=1).stderr
+
+
+def test_add_from_a_list(world, bits):
+    """CLI-16: one call, all files or none; comments and empty lines are skipped."""
+    vault = world.vault()
+    urls = [world.put(1000) for _ in range(5)]
+    text = '# a list\n\n' + ''.join(f'{url}\t {vault}/file {i}\n' for i, url in enumerate(urls))
+    bits('create', 'list')
+    bits('add', 'list', '--from', '-', input=text)
+    files = json.loads(bits('show', 'list', '--json').stdout)['jobs'][0]['files']
+    assert [file['remote-name'] for file in files] == urls
+    assert [file['local-name'] for file in files] == [f'{vault}/file {i}' for i in range(5)]
+
+    bits('create', 'broken')
+    said = bits('add', 'broken', '--from', '-', input=f'{urls[0]} {vault}/x\nftp://h/y {vault}/y\n',
+                status=1).stderr
+    assert 'E_INVALIDARG' in said
+    assert json.loads(bits('show', 'broken', '--json').stdout)['jobs'][0]['files'] == []
+    assert 'line 1' in bits('add', 'broken', '--from', '-', input='http://only\n', status=1).stderr
+
+
+def test_wait_results(world, bits):
+    """CLI-18: 0 when all are there, 1 after an error, 124 when the time is over."""
+    vault = world.vault()
+    good, bad = world.put(1000), world.put(1000, status=404)
+    stuck = world.put(1000_000, stall_after=10)
+    one, two, three = [bits('get', '--detach', url, vault / str(i)).stdout.strip()
+                       for i, url in enumerate([good, bad, stuck])]
+    bits('wait', one)
+    assert '0x80190194' in bits('wait', one, two, status=1).stderr
+    bits('wait', '--timeout', '1', three, status=124)
+    bits('suspend', three)
+    assert 'suspended' in bits('wait', three, status=1).stderr
+
+
+def test_cancel_deletes(world, bits):
+    """CLI-20"""
+    url, vault = world.put(1_000_000, stall_after=500_000), world.vault()
+    ident = bits('get', '--detach', url, vault / 'file').stdout.strip()
+    world.server.wait_stalled(world.path_of(url))
+    bits('cancel', ident)
+    assert jobs(bits) == []
+    assert list(vault.iterdir()) == []
+
+
+def test_set(world, bits):
+    """CLI-23: BITS's names in kebab case; nothing is changed when a word is not understood."""
+    ident = bits('create').stdout.strip()
+    bits('set', ident, 'display-name=a=b', 'description=text', 'priority=high',
+         'minimum-retry-delay=2', 'no-progress-timeout=0')
+    job = json.loads(bits('show', ident, '--json').stdout)['jobs'][0]
+    assert (job['display-name'], job['description'], job['priority']) == ('a=b', 'text', 'high')
+    assert (job['minimum-retry-delay'], job['no-progress-timeout']) == (5, 0)
+    for wrong in ('priority=urgent', 'colour=red', 'nothing', 'minimum-retry-delay=-1',
+                  'no-progress-timeout=4294967296'):
+        bits('set', ident, 'display-name=changed', wrong, status=2)
+    assert jobs(bits)[0]['display-name'] == 'a=b'
+    assert '0x80200021' in bits('set', ident, 'display-name=' + 'x' * 300, status=1).stderr
+
+
+def test_list(world, bits):
+    """CLI-21: says "no jobs"; a table for people, everything for programs."""
+    assert bits('list').stdout == 'no jobs\n'
+    assert jobs(bits) == []
+    ident = bits('create', 'a job').stdout.strip()
+    head, line = bits('list').stdout.splitlines()
+    assert head.split() == ['ID', 'NAME', 'STATE', 'PRIORITY', 'PROGRESS', 'FILES', 'ERROR']
+    assert line.split() == [ident[:8], 'a', 'job', 'suspended', 'normal', '-', '0/0']
+    job, = jobs(bits)
+    assert job['owner-uid'] == world.alice and job['error'] is None
+
+
+def test_all_users(root_world, bits):
+    """CLI-21: for administrators; CLI-01: who may also name those jobs."""
+    world = root_world
+    ident = bits('create', 'alices').stdout.strip()
+    assert bits('list', uid=world.bob).stdout == 'no jobs\n'
+    assert "no job" in bits('show', ident, uid=world.bob, status=1).stderr
+    assert 'E_ACCESSDENIED' in bits('list', '--all-users', uid=world.bob, status=1).stderr
+    assert str(world.alice) in bits('list', '--all-users', uid=0).stdout
+    bits('cancel', 'alices', uid=0)
+
+
+def test_names_of_jobs(world, bits):
+    """CLI-01: id, beginning of it, display name; ambiguity is told."""
+    first, second = (bits('create', 'twin').stdout.strip() for _ in range(2))
+    said = bits('show', 'twin', status=1).stderr
+    assert "'twin' names 2 jobs" in said and first[:8] in said and second[:8] in said
+    assert first in bits('show', '{' + first.upper() + '}').stdout
+    assert "no job 'nobody'" in bits('show', 'nobody', status=1).stderr
+    assert 'no job' in bits('show', '01234567-89ab-cdef-0123-456789abcdef', status=1).stderr
+
+
+def test_empty_job(world, bits):
+    """CLI-30: what failed, why, and what to do next."""
+    ident = bits('create').stdout.strip()
+    said = bits('resume', ident, status=1).stderr
+    assert 'cannot resume job' in said and 'BG_E_EMPTY 0x80200003' in said and 'bits add' in said
+
+
+def test_a_name_cannot_steer_the_terminal(world, bits):
+    """CLI-31"""
+    ident = bits('create', 'a\033[2J\033]0;b\007').stdout.strip()
+    for arguments in (['list'], ['show', ident]):
+        output = bits(*arguments).stdout
+        assert '\033' not in output and '\007' not in output
+
+
+@pytest.mark.parametrize('arguments', [
+    [], ['nonsense'], ['--nonsense'], ['get'], ['get', 'a', 'b', 'c'], ['get', '--priority', 'x', 'u'],
+    ['create', 'a', 'b'], ['create', '--type', 'x'], ['add'], ['add', 'j'], ['add', 'j', 'u'],
+    ['add', 'j', 'u', 'f', '--from', 'l'], ['resume'], ['wait'], ['wait', '--timeout', 'x', 'j'],
+    ['list', 'x'], ['show'], ['show', 'a', 'b'], ['set'], ['set', 'j'], ['token'], ['token', 'x'],
+    ['token', 'set'], ['token', 'flags', 'j'], ['token', 'flags', 'j', 'all'],
+    ['token', 'clear', 'j', '--as', 'root'], ['help', 'x']])
+def test_wrong_calls(world, bits, arguments):
+    """CLI-32: status 2 and the usage line of the verb."""
+    result = bits(*arguments, status=2)
+    assert result.stdout == '' and 'usage: bits' in result.stderr
+
+
+def test_help(world, bits):
+    """CLI-33"""
+    version = bits('--version').stdout
+    assert re.fullmatch(r'bits \(OpenBITS\) \d+\.\d+\.\d+\n', version)
+    text = bits('--help').stdout
+    assert bits('help').stdout == text
+    verbs = re.findall(r'^  ([a-z]+) ', text, re.M)
+    assert len(verbs) == 12
+    for verb in verbs:
+        assert bits(verb, '--help').stdout.startswith(f'usage: bits {verb} ')
+
+
+def test_no_service():
+    """CLI-34: no bus at all."""
+    import playground_lib
+    build = playground_lib.default_build()
+    result = subprocess.run([f'{build}/src/cli/bits', 'list'], text=True, capture_output=True,
+                            env={'DBUS_SYSTEM_BUS_ADDRESS': 'unix:path=/nonexistent/bus'})
+    assert result.returncode == 1
+    assert 'cannot reach the OpenBITS service (bitsd)' in result.stderr
+    assert 'systemctl start' in result.stderr

@@ -1,6 +1,6 @@
 /*
  * vault-sync URL FILE USER: fetches a file into a directory that only this program's user may write,
- * while the download is made by another user.
+ * while the download is made by another user. LIB-15
  *
  * It shows the one thing that OpenBITS has and others do not, a job with two identities. The program
  * runs as root (say, a backup service). The job belongs to root, so root's identity makes the file.

@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+/* LIB-08: what is declared with it is exported, nothing else. */
 #define BITS_EXPORT __attribute__((visibility("default")))
 
 typedef struct bits_manager bits_manager;
@@ -59,10 +60,7 @@ BITS_EXPORT const char *bits_job_state_name(bits_job_state state);
 BITS_EXPORT const char *bits_job_priority_name(bits_job_priority priority);
 
 /* Usage flags of the helper token (BG_TOKEN_…). */
-enum {
-        BITS_TOKEN_LOCAL_FILE = 0x1,
-        BITS_TOKEN_NETWORK = 0x2
-};
+enum { BITS_TOKEN_LOCAL_FILE = 0x1, BITS_TOKEN_NETWORK = 0x2 };
 
 /* A size that is not known yet. */
 #define BITS_SIZE_UNKNOWN UINT64_MAX

@@ -166,6 +166,7 @@ static int give_helper(const Get *get)
         return EXIT_OK;
 }
 
+/* CLI-02 */
 static int prepare_new(bits_manager *manager, Get *get)
 {
         int r;
@@ -209,6 +210,7 @@ static int prepare(bits_manager *manager, Get *get)
         return r;
 }
 
+/* CLI-10 */
 static void say_detached(const Get *get)
 {
         report_note("job %s goes on in the background; 'bits wait %s' waits for it, 'bits complete "
@@ -257,6 +259,7 @@ static int finish(Get *get, Progress *progress)
 }
 
 /* Looks at the job once. -1: it goes on; else the exit status. */
+/* CLI-13 */
 static int look(Get *get, Progress *progress)
 {
         bits_job_state state;
@@ -325,6 +328,7 @@ static int follow(Get *get, Watch *watch)
         }
 }
 
+/* CLI-11 */
 static int run(Get *get)
 {
         bits_manager *manager;

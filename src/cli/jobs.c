@@ -61,6 +61,7 @@ static int create_job(const Create *create)
         return print_id(bits_job_id(job));
 }
 
+/* CLI-15 */
 int verb_create(int argc, char **argv)
 {
         enum { TYPE = OPTION_OWN, DESCRIPTION, PRIORITY };
@@ -192,6 +193,7 @@ static int add_pairs(const char *name, const Pairs *pairs)
         return EXIT_OK;
 }
 
+/* CLI-16 */
 int verb_add(int argc, char **argv)
 {
         enum { FROM = OPTION_OWN };
@@ -267,6 +269,7 @@ static int call_each(int argc, char **argv, JobCall call)
         return result;
 }
 
+/* CLI-17 */
 int verb_resume(int argc, char **argv)
 {
         return call_each(argc, argv, call_resume);
@@ -277,11 +280,13 @@ int verb_suspend(int argc, char **argv)
         return call_each(argc, argv, call_suspend);
 }
 
+/* CLI-20 */
 int verb_cancel(int argc, char **argv)
 {
         return call_each(argc, argv, bits_job_cancel);
 }
 
+/* CLI-19 */
 int verb_complete(int argc, char **argv)
 {
         return call_each(argc, argv, bits_job_complete);
@@ -348,6 +353,7 @@ static int setting_apply(bits_job *job, const Setting *setting)
         return -EINVAL;
 }
 
+/* CLI-23 */
 int verb_set(int argc, char **argv)
 {
         _cleanup_(bits_manager_closep) bits_manager *manager = NULL;

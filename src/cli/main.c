@@ -66,6 +66,7 @@ static void print_help(FILE *to)
                     "bits\n");
 }
 
+/* CLI-32 */
 int usage_error(const char *format, ...)
 {
         va_list ap;
@@ -111,6 +112,7 @@ int next_option(int argc, char **argv, const char *short_options, const struct o
         }
 }
 
+/* CLI-34 */
 int open_service(bits_manager **ret_manager)
 {
         int r;
@@ -119,6 +121,7 @@ int open_service(bits_manager **ret_manager)
         return r < 0 ? report_failure(NULL) : EXIT_OK;
 }
 
+/* CLI-33 */
 static int run_help(const char *verb)
 {
         for (size_t i = 0; verb && i < ELEMENTS(verbs); i++)

@@ -118,6 +118,7 @@ static void say_reason(Progress *progress, bits_job *job)
         progress->reason = TAKE(reason);
 }
 
+/* CLI-03: no bar where nobody looks. */
 void progress_update(Progress *progress, bits_job *job, bits_job_state state,
                      const bits_progress *now)
 {

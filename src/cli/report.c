@@ -34,6 +34,7 @@ static const struct {
         { 0x80190193, "the server refuses this file to this user" },
 };
 
+/* CLI-30 */
 const char *advice_for(uint32_t code, const char *short_id, char *buffer, size_t size)
 {
         const char *id = short_id ? short_id : "JOB", *advice = NULL;

@@ -103,6 +103,7 @@ static int print_list(const bits_job_list *list, bool all_users)
         return table_print(table);
 }
 
+/* CLI-21 */
 int verb_list(int argc, char **argv)
 {
         enum { ALL_USERS = OPTION_OWN };

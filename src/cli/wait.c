@@ -147,6 +147,7 @@ static int run(char **names, size_t n, Waited *jobs, uint64_t deadline)
         return r;
 }
 
+/* CLI-18 */
 int verb_wait(int argc, char **argv)
 {
         enum { TIMEOUT = OPTION_OWN };

@@ -134,6 +134,7 @@ static int try_reopen(Watch *watch, const char *id, bits_job **ret_job)
         return r;
 }
 
+/* CLI-14 */
 int watch_reopen(Watch *watch, bits_job **job)
 {
         _cleanup_free_ char *id = strdup(bits_job_id(*job));

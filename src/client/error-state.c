@@ -14,6 +14,7 @@
 
 #define ERROR_PREFIX "org.openbits.BITS1.Error."
 
+/* LIB-06 */
 static _Thread_local struct {
         BitsCode code;
         char message[2048];

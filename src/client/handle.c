@@ -75,6 +75,7 @@ static int handle_connect(Handle *handle, int fd)
         return sd_bus_start(handle->bus);
 }
 
+/* LIB-05, LIB-14 */
 int handle_new(struct bits_manager *manager, int fd, const char *path, handle_news on_news,
                void *userdata, Handle **ret_handle)
 {

@@ -280,6 +280,7 @@ static int wait_for_news(bits_job *job, bits_manager *manager, uint64_t deadline
         return 1;
 }
 
+/* LIB-12 */
 int bits_job_wait(bits_job *job, uint64_t timeout_usec, bits_job_state *ret_state)
 {
         uint64_t deadline = deadline_after(timeout_usec);

@@ -87,6 +87,7 @@ int bits_manager_open_user(bits_manager **ret_manager)
         return manager_open(true, ret_manager);
 }
 
+/* LIB-07 */
 void bits_manager_close(bits_manager *manager)
 {
         Handle *handle;
@@ -169,6 +170,7 @@ static int manager_open_job(bits_manager *manager, const char *id, bits_job **re
         return job_new(manager, id, fd, ret_job);
 }
 
+/* LIB-01 */
 int bits_manager_create_job(bits_manager *manager, const char *display_name, bits_job_type type,
                             bits_job **ret_job)
 {
@@ -238,6 +240,7 @@ static void manager_watch(bits_manager *manager)
                 handle_watch(handle);
 }
 
+/* LIB-13 */
 int bits_manager_fd(bits_manager *manager)
 {
         if (!manager)

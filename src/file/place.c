@@ -172,7 +172,7 @@ int place_check(const char *local_name)
         r = target_open(local_name, &target); /* FIL-05 */
         if (r < 0)
                 return r;
-        /* FIL-06, FIL-35. The effective identity counts: it is the one that will create and rename. */
+        /* The effective identity counts, which will create and rename. FIL-06, FIL-35 */
         if (faccessat(target.directory, "", W_OK | X_OK, AT_EACCESS | AT_EMPTY_PATH) < 0)
                 return -errno;
         return replaceable_check(&target);

@@ -9,7 +9,7 @@ enum {
         SYNC_BYTES =
                 256 * 1024 * 1024,   /* unsynced bytes of a running transfer, at most about this */
         SYNC_USEC = 5 * 1000 * 1000, /* and for at most about that long */
-        LOSSES_MAX = 10,             /* workers that died on it in a row without a byte */
+        LOSSES_MAX = 10,             /* workers that died on it in a row without lasting progress */
         VERSIONS_MAX = 5,            /* changes of version before it is called a failure */
 };
 
@@ -64,6 +64,15 @@ static void end(Transfer *t)
         t->listener->on_end(t->userdata, t, &t->report);
 }
 
+/* Ends with t->report; while a sync uses the descriptor, as soon as that is over. */
+static void end_soon(Transfer *t)
+{
+        if (t->syncing)
+                t->phase = PHASE_SYNCING;
+        else
+                end(t);
+}
+
 static void end_unserved(Transfer *t, WorkResult result, bool local)
 {
         t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result, .local = local };
@@ -94,7 +103,8 @@ static void fail_local(Transfer *t, int error, const char *what)
 static void sync_last(Transfer *t);
 static void stop_fetching(Transfer *t);
 
-/* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so. DUR-25 */
+/* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so.
+   DUR-20, DUR-25 */
 static void on_synced(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
@@ -144,7 +154,8 @@ static void sync_last(Transfer *t)
                 end_unserved(t, WORK_NOT_STARTED, true);
 }
 
-/* Ends with t->report after what arrived is safe; at once when nothing new is there. JOB-26, DUR-10 */
+/* Ends with t->report after what arrived is safe; at once when nothing new is there. JOB-26,
+   DUR-10 */
 static void end_synced(Transfer *t)
 {
         bool nothing = t->file->written == t->file->kept && t->report.end != TRANSFER_DONE &&
@@ -213,7 +224,9 @@ static void on_progress(void *userdata, uint64_t written)
 
         if (written <= t->file->written)
                 return;
-        t->losses = 0;
+        /* What has to be begun again was no progress. */
+        if (file_can_resume(t->file))
+                t->losses = 0;
         file_set_written(t->file, written);
         sync_in_passing(t);
         t->listener->on_progress(t->userdata, t);
@@ -227,14 +240,14 @@ static void on_version_changed(Transfer *t)
         } else if (++t->versions > VERSIONS_MAX) {
                 set_failure(t, CONTEXT_REMOTE_FILE, BG_E_REMOTE_FILE_CHANGED,
                             "the remote file changes faster than it can be fetched");
-                end(t);
+                end_soon(t);
         } else if (!t->syncing)
                 start_over(t);
         else {
                 /* The descriptor is in use: stop here, the next start finds the new version. */
                 file_reset(t->file);
                 t->report = (TransferReport){ .end = TRANSFER_STOPPED };
-                t->phase = PHASE_SYNCING;
+                end_soon(t);
         }
 }
 
@@ -279,7 +292,8 @@ static void on_lost(void *userdata)
                 end_synced(t);
         } else if (++t->losses >= LOSSES_MAX) {
                 worker_net_detach(&t->client);
-                end_unserved(t, WORK_ABORTED, false);
+                t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = WORK_ABORTED };
+                end_soon(t);
         } else if (t->file->written > 0 && !file_can_resume(t->file)) {
                 worker_net_detach(&t->client);
                 if (t->syncing)
@@ -293,12 +307,8 @@ static void on_failed(void *userdata, WorkResult result)
 {
         Transfer *t = userdata;
 
-        if (t->syncing) {
-                /* wait for the descriptor, then say so */
-                t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result };
-                t->phase = PHASE_SYNCING;
-        } else
-                end_unserved(t, result, false);
+        t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result };
+        end_soon(t);
 }
 
 static void fetch(Transfer *t)

@@ -251,7 +251,7 @@ Worker *worker_acquire_again(Worker *worker)
 
 /* An owner's worker waits a while for more work; a helper's ends at once, so that nothing of the
    helper stays when the job has let go of the token. The seat itself is freed from the loop, as
-   its last user may be one of its own callbacks. */
+   its last user may be one of its own callbacks. ENG-37 */
 void worker_release(Worker *worker)
 {
         if (!worker)
@@ -346,7 +346,7 @@ static void forget_process(Worker *worker)
 }
 
 /* The process is gone. What it had not answered is repeated to the next one, unless that makes no
-   sense. */
+   sense. JOB-53, ENG-20, ENG-21, ENG-30, ENG-32, ENG-34, ENG-35 */
 static void process_ended(Worker *worker)
 {
         bool broken = worker->broken, began = worker->ready;
@@ -417,6 +417,7 @@ static NetClient *first_not_started(Worker *worker)
         return NULL;
 }
 
+/* ENG-36: what finds no room now goes when there is some. */
 static void send_everything(Worker *worker)
 {
         FileRequest *request;
@@ -587,7 +588,7 @@ static void on_end(void *userdata, int reason)
 {
         Worker *worker = userdata;
 
-        /* ENG-28 */
+        /* ENG-28, ENG-31 */
         if (reason == -EBADMSG) {
                 log_error("%s[%d] of uid %u broke the protocol: ended",
                           worker_kind_name(worker->kind), (int)worker->pid,
@@ -602,6 +603,7 @@ static void on_end(void *userdata, int reason)
 
 /* ---- starting a process ---- */
 
+/* ENG-33 */
 static WorkResult result_of(Refusal reason)
 {
         switch (reason) {
@@ -769,7 +771,7 @@ static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *an
         flush_syncs(worker);
 }
 
-/* One batch at a time: while it is on its way to the disk, the next one gathers. */
+/* One batch at a time: while it is on its way to the disk, the next one gathers. DUR-30 */
 static void flush_syncs(Worker *worker)
 {
         struct SyncList *batch;

@@ -3,8 +3,9 @@
  * what strangers send, so it holds nothing that a stranger could want: it enters the sandbox first,
  * proves that it is closed, and only then says hello on the channel that it inherited.
  *
- * Environment: the usual proxy variables (libcurl reads them: NET-38), SSL_CERT_FILE, SSL_CERT_DIR. For
- * tests only: OPENBITS_NET_STALL_SECONDS and OPENBITS_NET_IDLE_SECONDS shorten two waits.
+ * Environment: the usual proxy variables (libcurl reads them, NET-38), SSL_CERT_FILE and
+ * SSL_CERT_DIR. For tests only: OPENBITS_NET_STALL_SECONDS and OPENBITS_NET_IDLE_SECONDS shorten
+ * two waits.
  */
 #include "basic/log.h"
 #include "net/service.h"

@@ -8,7 +8,9 @@ _bits_jobs() {
 }
 
 _bits() {
-        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= sub= word i words=
+        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+        local verbs='get create add resume suspend complete cancel wait list show set token'
+        local verb= sub= word i words=
         COMPREPLY=()
 
         for ((i = 1; i < COMP_CWORD; i++)); do
@@ -38,8 +40,8 @@ _bits() {
                 esac
         else
                 case $verb in
-                '') words='get create add resume suspend complete cancel wait list show set token help' ;;
-                help) words='get create add resume suspend complete cancel wait list show set token' ;;
+                '') words="$verbs help" ;;
+                help) words=$verbs ;;
                 resume | suspend | complete | cancel | wait | show) words=$(_bits_jobs) ;;
                 get) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 add)
@@ -48,12 +50,14 @@ _bits() {
                 set)
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else
-                                words='display-name= description= priority= minimum-retry-delay= no-progress-timeout='
+                                words='display-name= description= priority= minimum-retry-delay='
+                                words+=' no-progress-timeout='
                                 compopt -o nospace 2>/dev/null
                         fi ;;
                 token)
                         if [[ -z $sub ]]; then words='set clear flags show'
-                        elif [[ ${COMP_WORDS[COMP_CWORD-2]} == flags ]]; then words='none local-file network local-file,network'
+                        elif [[ ${COMP_WORDS[COMP_CWORD-2]} == flags ]]; then
+                                words='none local-file network local-file,network'
                         else words=$(_bits_jobs); fi ;;
                 esac
         fi

@@ -1,11 +1,11 @@
 /*
- * vault-sync URL FILE USER: fetches a file into a directory that only this program's user may write,
- * while the download is made by another user. LIB-15
+ * vault-sync URL FILE USER: fetches a file into a directory that only this program's user may
+ * write, while the download is made by another user. LIB-15
  *
- * It shows the one thing that OpenBITS has and others do not, a job with two identities. The program
- * runs as root (say, a backup service). The job belongs to root, so root's identity makes the file.
- * The connection is made by a process of USER: his Kerberos tickets, his firewall rules, his
- * rights on the network, and none of root's.
+ * It shows the one thing that OpenBITS has and others do not, a job with two identities. The
+ * program runs as root (say, a backup service). The job belongs to root, so root's identity makes
+ * the file. The connection is made by a process of USER: his Kerberos tickets, his firewall rules,
+ * his rights on the network, and none of root's.
  *
  * The order matters. The rights on the job's helper are decided when its interface is asked for, as
  * root. Only then does the thread become USER, for the length of one call, in which the kernel
@@ -60,8 +60,8 @@ static void impersonate(const char *name)
         if (n_own_groups < 0)
                 fail("cannot read the own groups");
 
-        /* The user id last: without root's the others could not be changed. Real and saved ids stay,
-           so that there is a way back. */
+        /* The user id last: without root's the others could not be changed. Real and saved ids
+           stay, so that there is a way back. */
         if (setgroups((size_t)n, groups) < 0 || setresgid((gid_t)-1, user->pw_gid, (gid_t)-1) < 0 ||
             setresuid((uid_t)-1, user->pw_uid, (uid_t)-1) < 0)
                 fail("cannot impersonate");

@@ -60,7 +60,10 @@ BITS_EXPORT const char *bits_job_state_name(bits_job_state state);
 BITS_EXPORT const char *bits_job_priority_name(bits_job_priority priority);
 
 /* Usage flags of the helper token (BG_TOKEN_…). */
-enum { BITS_TOKEN_LOCAL_FILE = 0x1, BITS_TOKEN_NETWORK = 0x2 };
+enum {
+        BITS_TOKEN_LOCAL_FILE = 0x1,
+        BITS_TOKEN_NETWORK = 0x2,
+};
 
 /* A size that is not known yet. */
 #define BITS_SIZE_UNKNOWN UINT64_MAX
@@ -146,8 +149,8 @@ BITS_EXPORT void bits_job_free(bits_job *job);
 /* GUID text, lower case, without braces; lives as long as the object. */
 BITS_EXPORT const char *bits_job_id(const bits_job *job);
 
-/* remote_name: absolute http:// or https:// URL, at most 2,200 characters. local_name: absolute path
-   in an existing directory that the identity responsible for local files may write.
+/* remote_name: absolute http:// or https:// URL, at most 2,200 characters. local_name: absolute
+   path in an existing directory that the identity responsible for local files may write.
    E_INVALIDARG, E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. (IBackgroundCopyJob::AddFile) */
 BITS_EXPORT int bits_job_add_file(bits_job *job, const char *remote_name, const char *local_name);
 

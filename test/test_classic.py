@@ -20,7 +20,7 @@ def classic(*arguments, **options):
                           stdin=subprocess.DEVNULL, capture_output=True, **options)
 
 
-# OPS-16
+# OPS-16. LIB-09: nobody but the owner's first `bits create` shows him to the broker.
 @pytest.mark.parametrize('user', [
     pytest.param(None, marks=pytest.mark.skipif(not SWITCHES, reason='needs root: two identities')),
     'an ordinary user'])

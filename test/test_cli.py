@@ -314,7 +314,7 @@ def test_token_verbs(world, bits):
 # ---- the other verbs ----
 
 def test_a_job_by_hand(world, bits):
-    """CLI-15 … CLI-19: create, add, resume, wait, complete."""
+    """CLI-15, CLI-16, CLI-17, CLI-18, CLI-19: create, add, resume, wait, complete."""
     url, target = world.put(100_000), world.vault() / 'file'
     ident = bits('create', 'by hand').stdout.strip()
     assert GUID.fullmatch(ident)
@@ -434,7 +434,8 @@ def test_a_name_cannot_steer_the_terminal(world, bits):
 
 
 @pytest.mark.parametrize('arguments', [
-    [], ['nonsense'], ['--nonsense'], ['get'], ['get', 'a', 'b', 'c'], ['get', '--priority', 'x', 'u'],
+    [], ['nonsense'], ['--nonsense'], ['get'], ['get', 'a', 'b', 'c'],
+    ['get', '--priority', 'x', 'u'],
     ['create', 'a', 'b'], ['create', '--type', 'x'], ['add'], ['add', 'j'], ['add', 'j', 'u'],
     ['add', 'j', 'u', 'f', '--from', 'l'], ['resume'], ['wait'], ['wait', '--timeout', 'x', 'j'],
     ['list', 'x'], ['show'], ['show', 'a', 'b'], ['set'], ['set', 'j'], ['token'], ['token', 'x'],

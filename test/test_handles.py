@@ -176,7 +176,7 @@ def test_thousand_handles_one_after_another(root_world):
     assert job.get('State') == 'suspended'
 
 
-# HND-10, LIM
+# HND-10
 def test_handles_of_one_user_are_bounded_and_come_back(world):
     job = world.manager().create()
     fds = []

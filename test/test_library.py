@@ -114,6 +114,21 @@ def test_from_create_to_complete(world, bits, opened):
     bits.lib.bits_job_free(job)
 
 
+def test_the_first_job_presents_its_owner(root_world, bits):
+    """LIB-09: an account that the broker never saw needs no preparation."""
+    world = root_world
+    assert world.carol not in world.playground.presented
+    url, target = world.put(1000), world.vault(uid=world.carol) / 'file'
+    with bus.impersonate(world.carol):
+        manager = bits.new('manager_open')
+        job = bits.new('manager_create_job', manager, b'first', 0)
+    bits('job_add_file', job, url.encode(), str(target).encode())
+    bits('job_resume', job)
+    assert bits.wait(job, 10) == TRANSFERRED
+    bits.lib.bits_job_free(job)
+    bits.lib.bits_manager_close(manager)
+
+
 def test_errors_have_numbers_and_words(world, bits, opened):
     """LIB-02"""
     with pytest.raises(Failure) as caught:
@@ -311,7 +326,8 @@ def test_the_header_is_c_and_cpp(tmp_path):
     """LIB-08: self-contained, also for C++."""
     for compiler, suffix in (('cc', 'c'), ('c++', 'cc')):
         file = tmp_path / f'x.{suffix}'
-        file.write_text('#include <openbits.h>\nint main(void) { return bits_error_code() != 0; }\n')
+        file.write_text('#include <openbits.h>\n'
+                        'int main(void) { return bits_error_code() != 0; }\n')
         subprocess.run([compiler, '-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only',
                         f'-I{SOURCE}/include', file], check=True)
 

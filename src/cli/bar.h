@@ -26,6 +26,6 @@ typedef struct BarView {
         double rate;
 } BarView;
 
-/* A line of at most `width` columns without a newline; what does not fit is left out, the name is cut
-   first. The caller frees it; NULL without memory. */
+/* A line of at most `width` columns without a newline; what does not fit is left out, the name
+   is cut first. The caller frees it; NULL without memory. */
 char *bar_layout(const BarView *view, size_t width);

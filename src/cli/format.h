@@ -33,7 +33,8 @@ size_t format_columns(const char *text);
 
 /* What was going on: "while reaching the server", … */
 const char *format_context(uint32_t context);
-/* "owner alice (uid 1000)" without the first word; the number alone for a nameless user. Free it. */
+/* "owner alice (uid 1000)" without the first word; the number alone for a nameless user. Free
+   it. */
 char *format_user(uint32_t uid);
 /* The uid of "S-1-22-1-1000". False for another kind of SID. */
 bool parse_user_sid(const char *sid, uint32_t *ret_uid);

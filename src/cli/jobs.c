@@ -1,6 +1,7 @@
 /*
- * The verbs that make, fill and move jobs: create, add, resume, suspend, cancel, complete, set. They
- * are silent when they succeed, except for what was asked for (an id) and for remarks of the service.
+ * The verbs that make, fill and move jobs: create, add, resume, suspend, cancel, complete, set.
+ * They are silent when they succeed, except for what was asked for (an id) and for remarks of the
+ * service.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

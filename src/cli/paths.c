@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The service wants absolute paths without detours. The directory is resolved here, where the user's
- * current directory is; the last component is not, because it is replaced, not followed.
+ * The service wants absolute paths without detours. The directory is resolved here, where the
+ * user's current directory is; the last component is not, because it is replaced, not followed.
  */
 #include "cli/paths.h"
 

@@ -9,7 +9,7 @@
    cannot be a file name ("", ".", "..", with "/" or control characters in it). Free it. Pure. */
 char *url_file_name(const char *url);
 
-/* The absolute path for `file` (NULL: the URL's file name in the current directory; a directory: the
-   URL's file name in it). Links in directories are resolved, the last component stays as it is. 0, or
-   an exit status after saying why not. The caller frees the result. */
+/* The absolute path for `file` (NULL: the URL's file name in the current directory; a directory:
+   the URL's file name in it). Links in directories are resolved, the last component stays as it
+   is. 0, or an exit status after saying why not. The caller frees the result. */
 int local_path(const char *url, const char *file, char **ret_path);

@@ -33,5 +33,6 @@ void progress_update(Progress *progress, bits_job *job, bits_job_state state,
 void progress_clear(Progress *progress);
 /* The last line. */
 void progress_done(const Progress *progress, const char *path);
-/* When the bar has to be drawn again if nothing happens (µs, CLOCK_MONOTONIC; UINT64_MAX: never). */
+/* When the bar has to be drawn again if nothing happens (µs, CLOCK_MONOTONIC; UINT64_MAX:
+   never). */
 uint64_t progress_tick(const Progress *progress);

@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * libsmartcols knows flat tables only. A list inside an object is a table of its own, printed into a
- * string, whose array becomes a cell of type "number" of the outer one: that type is printed as it
- * is. Each column remembers its own index, since those that are not shown are left out.
+ * libsmartcols knows flat tables only. A list inside an object is a table of its own, printed into
+ * a string, whose array becomes a cell of type "number" of the outer one: that type is printed as
+ * it is. Each column remembers its own index, since those that are not shown are left out.
  */
 #include "cli/table.h"
 

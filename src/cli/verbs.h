@@ -31,7 +31,8 @@ enum {
    then return usage_error(NULL). `short_options` must have "h". */
 int next_option(int argc, char **argv, const char *short_options, const struct option *options);
 
-/* "bits: …" and the verb's usage line, to standard error. Always EXIT_USAGE. NULL: only the line. */
+/* "bits: …" and the verb's usage line, to standard error. Always EXIT_USAGE. NULL: only the
+   line. */
 int usage_error(const char *format, ...) _printf_(1, 2);
 
 /* Connects to the service that --user asks for. 0, or an exit status after saying why not. */

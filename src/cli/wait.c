@@ -19,7 +19,8 @@ typedef struct Waited {
         int result; /* -1: still underway */
 } Waited;
 
-/* The exit status that a state means, -1 while the job is underway; says why when it is a failure. */
+/* The exit status that a state means, -1 while the job is underway; says why when it is a
+   failure. */
 static int judge(bits_job *job, bits_job_state state)
 {
         char shorter[SHORT_ID_SIZE];

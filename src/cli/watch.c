@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A job lives in the service, not in this process: when the service goes away, the job does not, and
- * the command takes it up again as soon as somebody answers. That is the only place that asks in
- * intervals, since nobody is there who could call.
+ * A job lives in the service, not in this process: when the service goes away, the job does not,
+ * and the command takes it up again as soon as somebody answers. That is the only place that asks
+ * in intervals, since nobody is there who could call.
  */
 #include "cli/watch.h"
 

@@ -32,9 +32,9 @@ typedef enum WatchResult {
 /* Until something happened, at most until `until_usec` (CLOCK_MONOTONIC, UINT64_MAX: no limit). */
 WatchResult watch_wait(Watch *watch, uint64_t until_usec);
 
-/* Frees *job and opens the same job again, for as long as half a minute if the service is not there.
-   0 and a new *job; an exit status after saying why not (*job is NULL then); EXIT_INTERRUPTED with
-   watch->signal set. */
+/* Frees *job and opens the same job again, for as long as half a minute if the service is not
+   there. 0 and a new *job; an exit status after saying why not (*job is NULL then);
+   EXIT_INTERRUPTED with watch->signal set. */
 int watch_reopen(Watch *watch, bits_job **job);
 
 uint64_t now_usec(void);

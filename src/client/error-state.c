@@ -1,7 +1,7 @@
 /*
  * One record per thread, overwritten by the next failure and never by a success, as errno is. The
- * sentence of the service is kept word for word: it knows the case. Errors that the bus makes itself
- * (nobody owns the name, the policy refuses, no answer) get sentences that say what to do.
+ * sentence of the service is kept word for word: it knows the case. Errors that the bus makes
+ * itself (nobody owns the name, the policy refuses, no answer) get sentences that say what to do.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

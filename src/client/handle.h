@@ -32,7 +32,8 @@ typedef struct Handle {
         void *userdata;
 } Handle;
 
-/* Takes fd over, also on failure. 0 or negative with the thread's error set. on_news may be NULL. */
+/* Takes fd over, also on failure. 0 or negative with the thread's error set. on_news may be
+   NULL. */
 int handle_new(struct bits_manager *manager, int fd, const char *path, handle_news on_news,
                void *userdata, Handle **ret_handle);
 void handle_free(Handle *handle);
@@ -58,5 +59,6 @@ int handle_set(Handle *handle, const char *property, const char *type, ...);
 int handle_process(Handle *handle);
 /* Enters what the connection waits for into the manager's epoll set. */
 void handle_watch(Handle *handle);
-/* Earliest time (µs, CLOCK_MONOTONIC) at which handle_process() is to be called, UINT64_MAX: none. */
+/* Earliest time (µs, CLOCK_MONOTONIC) at which handle_process() is to be called, UINT64_MAX:
+   none. */
 uint64_t handle_timeout(Handle *handle);

@@ -60,7 +60,7 @@ BitsCode policy_use_helper(uid_t opener, bool opener_owned)
 
 /* ---- limits ---- */
 
-/* LIM-01 … LIM-05. `people` for everybody, `service` for uids below UID_MIN, `root` for root. */
+/* LIM-01 … LIM-04. `people` for everybody, `service` for uids below UID_MIN, `root` for root. */
 static const struct {
         uint32_t people, service, root;
         BitsCode code;

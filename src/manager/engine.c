@@ -1,6 +1,7 @@
 #include "manager/engine.h"
 
 #include "basic/log.h"
+#include "manager/late.h"
 #include "manager/transfer.h"
 
 #include <inttypes.h>
@@ -48,7 +49,7 @@ struct Engine {
 
         Schedule schedule;
         unsigned n_transfers;
-        sd_event_source *dispatch; /* at the end of this iteration */
+        Late dispatch; /* at the end of this iteration */
         sd_event_source *slice;
 };
 
@@ -67,7 +68,7 @@ static Job *job_of(ScheduleEntry *entry)
 
 static void kick(Engine *engine)
 {
-        (void)sd_event_source_set_enabled(engine->dispatch, SD_EVENT_ONESHOT);
+        late_want(&engine->dispatch);
 }
 
 /* JOB-25: no change of state without news of it. */
@@ -413,8 +414,8 @@ static bool start_file(EngineJob *ej, File *file)
 
 static bool may_start_another(const EngineJob *ej)
 {
-        return ej->n_transfers == 0 || (ej->n_transfers < FILES_AT_ONCE &&
-                                        ej->engine->n_transfers < TRANSFERS_MAX);
+        return ej->n_transfers == 0 ||
+               (ej->n_transfers < FILES_AT_ONCE && ej->engine->n_transfers < TRANSFERS_MAX);
 }
 
 /* Keeps as many files on their way as a job may have. JOB-43 */
@@ -483,13 +484,12 @@ static void arm_slice(Engine *engine)
 }
 
 /* JOB-48, JOB-49, JOB-50: schedule.h decides. */
-static int on_dispatch(sd_event_source *source, void *userdata)
+static void on_dispatch(void *userdata)
 {
         Engine *engine = userdata;
         ScheduleEntry *entry;
         uint64_t now = now_usec(CLOCK_MONOTONIC);
 
-        (void)source;
         while ((entry = schedule_next_to_stop(&engine->schedule, now)))
                 yield_job(engine, job_of(entry));
         while ((entry = schedule_next_to_start(&engine->schedule))) {
@@ -497,13 +497,14 @@ static int on_dispatch(sd_event_source *source, void *userdata)
                 start_job(engine, job_of(entry));
         }
         arm_slice(engine);
-        return 0;
 }
 
 static int on_slice(sd_event_source *source, uint64_t usec, void *userdata)
 {
+        (void)source;
         (void)usec;
-        return on_dispatch(source, userdata);
+        on_dispatch(userdata);
+        return 0;
 }
 
 /* ---- the engine ---- */
@@ -523,11 +524,7 @@ int engine_new(sd_event *event, WorkerPool *pool, Store *store, Turn *turn,
         engine->listener = listener;
         engine->userdata = userdata;
         schedule_init(&engine->schedule, BACKGROUND_AT_ONCE, SLICE_USEC);
-        r = sd_event_add_defer(event, &engine->dispatch, on_dispatch, engine);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(engine->dispatch, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_source_set_priority(engine->dispatch, LOOP_ENGINE);
+        r = late_init(&engine->dispatch, event, LOOP_ENGINE, on_dispatch, engine);
         if (r >= 0)
                 r = sd_event_add_time(event, &engine->slice, CLOCK_MONOTONIC, 0, 0, on_slice,
                                       engine);
@@ -543,7 +540,7 @@ void engine_free(Engine *engine)
 {
         if (!engine)
                 return;
-        sd_event_source_disable_unref(engine->dispatch);
+        late_done(&engine->dispatch);
         sd_event_source_disable_unref(engine->slice);
         free(engine);
 }

@@ -7,6 +7,7 @@
 
 enum {
         AT_ONCE = 128, /* steps on their way to the worker */
+        PASSES_MAX = 10,
 };
 
 /* The steps, in this order; each is done for all files before the next. */
@@ -35,8 +36,9 @@ typedef struct Finish {
         BitsCode failure;
         char *detail;
         Worker *worker;
-        uint64_t process; /* the one that renames: it alone knows which directories to sync */
-        bool again;       /* another one answered in between */
+        uint64_t process; /* of this pass, 0: it has not answered yet */
+        bool again;       /* another one answered in between: one more pass */
+        unsigned passes;
         STAILQ_HEAD(, Caller) callers;
 } Finish;
 
@@ -185,12 +187,15 @@ static void fail(Finish *finish, const File *file, BitsCode code, const char *wh
                 finish->detail = NULL;
 }
 
-/* A worker process remembers the directories it has changed until it has synced them. When it dies
-   in between, all is done again: every step may be repeated. DUR-26, DUR-27 */
-static void note_process(Finish *finish)
+/* A worker process remembers the directories it has changed until it has synced them, and it alone
+   does. So all steps for all files, the syncing included, are the work of one process, or they are
+   done again: each may be repeated. DUR-26, DUR-27, DUR-38 */
+static void note_process(Finish *finish, const FileAnswer *answer)
 {
         uint64_t process = worker_process(finish->worker);
 
+        if (answer->result != WORK_DONE)
+                return;
         if (finish->process != 0 && finish->process != process)
                 finish->again = true;
         finish->process = process;
@@ -205,10 +210,12 @@ static void on_renamed(void *userdata, FileAnswer *answer)
 
         free(work);
         finish->under_way--;
-        note_process(finish);
+        note_process(finish, answer);
         if (answer->result != WORK_DONE)
                 fail(finish, file, engine_work_result_code(answer->result, &fatal),
                      "the worker of the local identity cannot serve");
+        else if (answer->error != 0 && file->completed)
+                log_debug("job %s: %s was taken away meanwhile", finish->job->id, file->local_name);
         else if (answer->error != 0)
                 fail(finish, file, code_from_errno(answer->error), strerror(answer->error));
         else {
@@ -236,7 +243,7 @@ static void on_discarded(void *userdata, FileAnswer *answer)
 
         free(work);
         finish->under_way--;
-        note_process(finish);
+        note_process(finish, answer);
         if (answer->result != WORK_DONE) {
                 /* A file that was never begun leaves nothing behind. */
                 if (file->inode != 0)
@@ -252,7 +259,7 @@ static void on_directories_synced(void *userdata, FileAnswer *answer)
         bool fatal;
 
         finish->under_way--;
-        note_process(finish);
+        note_process(finish, answer);
         if (finish->kind == PENDING_COMPLETE && answer->result != WORK_DONE)
                 fail(finish, NULL, engine_work_result_code(answer->result, &fatal),
                      "the worker of the local identity cannot serve");
@@ -284,13 +291,12 @@ static int begin_discard(Finish *finish, File *file, Work *work)
                               on_discarded, work);
 }
 
-/* JOB-46, JOB-76: finished files get their names, the others go. */
+/* JOB-46, JOB-76: finished files get their names, the others go. DUR-39: those that have theirs
+   already are no exception, since the store may know of a rename that the directory has lost. */
 static bool concerns(const Finish *finish, const File *file)
 {
         bool rename = finish->kind == PENDING_COMPLETE && file->transferred;
 
-        if (file->completed && !finish->again)
-                return false;
         return finish->step == STEP_RENAME ? rename : !rename;
 }
 
@@ -333,9 +339,19 @@ static bool step_through_files(Finish *finish)
 static void sync_directories(Finish *finish)
 {
         finish->step = STEP_SYNC;
-        if (finish->worker &&
-            worker_sync_directories(finish->worker, on_directories_synced, finish) >= 0)
+        if (!finish->worker)
+                return;
+        if (worker_sync_directories(finish->worker, on_directories_synced, finish) >= 0)
                 finish->under_way++;
+        else if (finish->kind == PENDING_COMPLETE)
+                fail(finish, NULL, BITS_E_OUT_OF_MEMORY, "out of memory");
+}
+
+static void begin_pass(Finish *finish)
+{
+        finish->step = finish->kind == PENDING_COMPLETE ? STEP_RENAME : STEP_DISCARD;
+        finish->process = 0;
+        finish->again = false;
 }
 
 static void next_step(Finish *finish)
@@ -349,15 +365,16 @@ static void next_step(Finish *finish)
                         sync_directories(finish);
                 break;
         case STEP_DISCARD:
-                finish->again = false;
                 sync_directories(finish);
                 break;
         case STEP_SYNC:
-                if (finish->again && finish->failure == 0) {
-                        finish->step =
-                                finish->kind == PENDING_COMPLETE ? STEP_RENAME : STEP_DISCARD;
+                if (finish->again && finish->failure == 0 && ++finish->passes < PASSES_MAX) {
+                        begin_pass(finish);
                         break;
                 }
+                if (finish->again && finish->kind == PENDING_COMPLETE)
+                        fail(finish, NULL, BITS_E_PROCESS_ABORTED,
+                             "the worker dies again and again");
                 finish->step = STEP_LEAVE;
                 if (finish->failure != 0)
                         give_up(finish);
@@ -403,7 +420,9 @@ static void on_intended(void *userdata, uint64_t id)
                 finish->kind == PENDING_COMPLETE ? PURPOSE_RENAME : PURPOSE_DELETE_TEMPORARY;
 
         (void)id;
-        finish->step = finish->kind == PENDING_COMPLETE ? STEP_RENAME : STEP_DISCARD;
+        begin_pass(finish);
+        /* Only now: transfers that wound down may have come to their end. */
+        finish->partial = finish->kind == PENDING_COMPLETE && job->n_transferred < job->n_files;
         if (job->n_files > 0 && engine_identity(job, purpose, &identity))
                 finish->worker = worker_acquire(finish->finisher->pool, WORKER_FILE, &identity);
         if (finish->worker) {
@@ -455,7 +474,6 @@ static BitsCode start(Finisher *finisher, Job *job, PendingCall kind, FinishCall
         finish->finisher = finisher;
         finish->job = job;
         finish->kind = kind;
-        finish->partial = kind == PENDING_COMPLETE && job->n_transferred < job->n_files;
         code = add_caller(finish, callback, userdata);
         if (code != 0) {
                 finish_free(finish);

@@ -41,6 +41,7 @@ static void handle_free(Handle *handle)
                 TAILQ_REMOVE(&handle->client->held, handle, client_entries);
                 tally_down(&handles->bus_handles, handle->opener);
         } else {
+                sd_event_source_disable_unref(handle->read_on);
                 sd_bus_close_unref(handle->peer);
                 tally_down(&handles->peers, handle->opener);
         }
@@ -262,6 +263,46 @@ static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 /* HND-04: sd-bus adds introspection. HND-15: attached last, so that nothing comes too early. */
+/* HND-12: what a peer sends together with the end of its authentication is in sd-bus's buffer already,
+   and no news of the socket will announce it. */
+static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+
+        (void)m;
+        (void)error;
+        return sd_event_source_set_enabled(handle->read_on, SD_EVENT_ONESHOT);
+}
+
+static int on_read_on(sd_event_source *source, void *userdata)
+{
+        Handle *handle = userdata;
+
+        (void)source;
+        while (!handle->dying && sd_bus_process(handle->peer, NULL) > 0)
+                ;
+        return 0;
+}
+
+static int watch_peer(Handle *handle)
+{
+        static const struct {
+                const char *member;
+                sd_bus_message_handler_t handler;
+        } signals[] = { { "Disconnected", on_peer_gone }, { "Connected", on_peer_connected } };
+        int r = sd_bus_set_connected_signal(handle->peer, true);
+
+        for (size_t i = 0; i < ELEMENTS(signals) && r >= 0; i++)
+                r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
+                                        "/org/freedesktop/DBus/Local",
+                                        "org.freedesktop.DBus.Local", signals[i].member,
+                                        signals[i].handler, handle);
+        if (r >= 0)
+                r = sd_event_add_defer(handle->handles->event, &handle->read_on, on_read_on,
+                                       handle);
+        return r < 0 ? r : sd_event_source_set_enabled(handle->read_on, SD_EVENT_OFF);
+}
+
 static int start_peer(Handle *handle, int fd)
 {
         Handles *handles = handle->handles;
@@ -284,11 +325,9 @@ static int start_peer(Handle *handle, int fd)
         if (r >= 0)
                 r = sd_bus_negotiate_fds(handle->peer, true);
         if (r >= 0)
-                r = sd_bus_start(handle->peer);
+                r = watch_peer(handle);
         if (r >= 0)
-                r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
-                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                        "Disconnected", on_peer_gone, handle);
+                r = sd_bus_start(handle->peer);
         bus_job_path(handle->job, path);
         if (r >= 0)
                 r = handles->serve(handle->peer, path, handle);

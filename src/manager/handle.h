@@ -28,6 +28,7 @@ struct Handle {
 
         Client *client;                     /* bus kind, else NULL */
         sd_bus *peer;                       /* socket kind, else NULL */
+        sd_event_source *read_on;
         TAILQ_ENTRY(Handle) entries;        /* of the job */
         TAILQ_ENTRY(Handle) client_entries; /* of the client, or of the dying */
         bool dying;

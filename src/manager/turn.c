@@ -1,6 +1,7 @@
 #include "manager/turn.h"
 
 #include "basic/log.h"
+#include "manager/late.h"
 
 #include <time.h>
 
@@ -21,7 +22,7 @@ typedef struct Waiting {
 struct Turn {
         Store *store;
         sd_event *event;
-        sd_event_source *now;  /* at the end of this iteration */
+        Late now;              /* at the end of this iteration */
         sd_event_source *lazy; /* within a second */
         STAILQ_HEAD(WaitingList, Waiting) waiting;
 };
@@ -101,11 +102,9 @@ int turn_commit(Turn *turn)
         return 0;
 }
 
-static int on_now(sd_event_source *source, void *userdata)
+static void on_now(void *userdata)
 {
-        (void)source;
         (void)turn_commit(userdata);
-        return 0;
 }
 
 static int on_lazy(sd_event_source *source, uint64_t usec, void *userdata)
@@ -126,11 +125,7 @@ int turn_new(sd_event *event, Store *store, Turn **ret)
         turn->store = store;
         turn->event = event;
         STAILQ_INIT(&turn->waiting);
-        r = sd_event_add_defer(event, &turn->now, on_now, turn);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(turn->now, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_source_set_priority(turn->now, LOOP_TURN);
+        r = late_init(&turn->now, event, LOOP_TURN, on_now, turn);
         if (r >= 0)
                 r = sd_event_add_time_relative(event, &turn->lazy, CLOCK_MONOTONIC, LAZY_USEC, 0,
                                                on_lazy, turn);
@@ -150,7 +145,7 @@ void turn_free(Turn *turn)
                 return;
         if (turn->lazy)
                 (void)turn_commit(turn);
-        sd_event_source_disable_unref(turn->now);
+        late_done(&turn->now);
         sd_event_source_disable_unref(turn->lazy);
         while ((w = STAILQ_FIRST(&turn->waiting))) {
                 STAILQ_REMOVE_HEAD(&turn->waiting, entries);
@@ -164,7 +159,7 @@ void turn_schedule(Turn *turn)
         int enabled = SD_EVENT_OFF;
 
         if (store_has_promises(turn->store) || !STAILQ_EMPTY(&turn->waiting)) {
-                (void)sd_event_source_set_enabled(turn->now, SD_EVENT_ONESHOT);
+                late_want(&turn->now);
                 return;
         }
         (void)sd_event_source_get_enabled(turn->lazy, &enabled);
@@ -184,7 +179,7 @@ static int keep(Turn *turn, Waiting prototype)
         sd_bus_message_ref(w->call);
         sd_bus_message_ref(w->message);
         STAILQ_INSERT_TAIL(&turn->waiting, w, entries);
-        (void)sd_event_source_set_enabled(turn->now, SD_EVENT_ONESHOT);
+        late_want(&turn->now);
         return 0;
 }
 

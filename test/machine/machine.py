@@ -70,7 +70,7 @@ exec 7<&-
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
 exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe --boot --machine=testmachine \
     --directory="$disk" --private-network --resolv-conf=off --timezone=off --link-journal=no \
-    --system-call-filter='@keyring bpf' --capability=CAP_NET_ADMIN,CAP_BPF "$@"
+    --system-call-filter=@known --capability=CAP_NET_ADMIN,CAP_BPF "$@"
 """
 
 

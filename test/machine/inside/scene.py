@@ -1,0 +1,323 @@
+"""What the scenarios share: people who sign in and out, the service's jobs, what servers wrote down.
+
+Runs in the booted test machine as root, as a service of its systemd; nothing here is of use outside
+but the table SCENARIOS, from which pytest on the host takes the names.
+
+A Session is a real one: sshd, su or a unit opens it through PAM, logind knows it, and a shell stands
+in it that runs what a scenario wants to be run there. Its end is a logout, unless the scenario asks
+logind to end it.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import pwd
+import shlex
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, '/test')     # test/bus.py, the D-Bus client
+
+DAEMONS = ('bitsd.service', 'bits-broker.service')
+SOCKETS = ('bits-broker.socket', 'bits-broker-manager.socket')
+WEB, PROXY, TLS = 'web.openbits.test', 'proxy.openbits.test', 'tls.openbits.test'
+LARGE = 4_000_000               # bytes of each .../large
+DEADLINE = 30
+
+SCENARIOS = {}                  # name: (function, what the product lacks for it or None)
+
+
+def scenario(needs=None):
+    """Registers a function as a scenario. needs: it is written, and waits for this."""
+    def register(function):
+        assert function.__name__ not in SCENARIOS
+        SCENARIOS[function.__name__] = (function, needs)
+        return function
+    return register
+
+
+def poll(condition, what, timeout=DEADLINE):
+    """The first true value of condition()."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f'{timeout} s have passed without {what}'
+        time.sleep(0.01)
+
+
+# ---- commands
+
+def sh(command, user=None, status=0, timeout=DEADLINE):
+    """Runs a shell command, as a user outside of any session if one is named; gives its output.
+    status: the one it must have, None for any."""
+    argv = ['/bin/sh', '-c', command]
+    if user:
+        argv = ['setpriv', f'--reuid={user}', f'--regid={user}', '--init-groups', '--reset-env',
+                *argv]
+    result = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                            stderr=subprocess.STDOUT, timeout=timeout, cwd='/')
+    assert status is None or result.returncode == status, \
+        f'{user or "root"}: {command}: status {result.returncode}\n{result.stdout}'
+    return result.stdout
+
+
+def systemctl(*words, status=0):
+    return sh(shlex.join(['systemctl', *words]), status=status).strip()
+
+
+def unit(name, *properties):
+    """Properties of a unit, as text; one value for one."""
+    lines = systemctl('show', name, *(f'--property={p}' for p in properties)).splitlines()
+    found = dict(line.split('=', 1) for line in lines)
+    return found[properties[0]] if len(properties) == 1 else found
+
+
+def main_pid(name):
+    """The unit's running process; 0 if there is none."""
+    found = unit(name, 'MainPID', 'ActiveState')
+    return int(found['MainPID']) if found['ActiveState'] == 'active' else 0
+
+
+def status_of(pid):
+    """/proc/PID/status as a dictionary."""
+    text = pathlib.Path(f'/proc/{pid}/status').read_text()
+    return {key: value.strip() for key, _, value in
+            (line.partition(':') for line in text.splitlines())}
+
+
+# ---- the journal
+
+def journal_position():
+    return sh('journalctl --quiet --no-pager --lines=0 --show-cursor').split('-- cursor: ')[-1].strip()
+
+
+def journal(position, *arguments):
+    """Entries since the position, as dictionaries."""
+    sh('journalctl --sync')
+    lines = sh(shlex.join(['journalctl', '--quiet', '--no-pager', '--output=json',
+                           f'--after-cursor={position}', *arguments])).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def complaints(position):
+    """Errors that our programs wrote, and what systemd says of one that was killed by SIGSYS."""
+    own = [f'_SYSTEMD_UNIT={name}' for name in DAEMONS]
+    found = [f'{entry.get("SYSLOG_IDENTIFIER")}: {entry["MESSAGE"]}'
+             for entry in journal(position, '--priority=err', *own)]
+    return found + [entry['MESSAGE'] for entry in journal(position, '_PID=1')
+                    if 'bits' in entry.get('UNIT', '') and 'status=31/SYS' in entry['MESSAGE']]
+
+
+# ---- people
+
+WAYS = {
+    'ssh': ['ssh', '{user}@127.0.0.1', 'bash'],
+    'su': ['su', '-l', '{user}', '-c', 'bash'],
+    'unit': ['systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--property=User={user}',
+             '--property=PAMName=login', '--property=WorkingDirectory=~', 'bash'],
+}
+
+
+class Session:
+    """A login session with a shell in it."""
+
+    END = 'the-command-has-ended'
+
+    def __init__(self, user, way='ssh'):
+        self.user, self.uid = user, pwd.getpwnam(user).pw_uid
+        self.shell = subprocess.Popen([word.format(user=user) for word in WAYS[way]], text=True,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT)
+        self.id = self.run('echo $XDG_SESSION_ID').strip()
+        assert self.id, f'{user} has no session by {way}'
+
+    def run(self, command, status=0):
+        """Runs a command in the session; gives its output. status: None for any."""
+        self.shell.stdin.write(f'{{ {command}\n}} </dev/null 2>&1; echo; echo {self.END} $?\n')
+        self.shell.stdin.flush()
+        output = ''
+        for line in self.shell.stdout:
+            if line.startswith(self.END):
+                code = int(line.split()[1])
+                output = output[:-1] if output.endswith('\n\n') else output.rstrip('\n')
+                assert status is None or code == status, \
+                    f'{self.user}: {command}: status {code}\n{output}'
+                return output
+            output += line
+        raise AssertionError(f'the session of {self.user} has ended: {output}')
+
+    def bits(self, *words, status=0):
+        """`bits --json` in the session; the parsed output."""
+        output = self.run(shlex.join(['bits', '--json', *map(str, words)]), status)
+        return json.loads(output) if output.strip().startswith(('{', '[')) else output
+
+    def leave_behind(self, seconds=1000):
+        """A process that outlives the logout; gives its id."""
+        return int(self.run(f'setsid sleep {seconds} >/dev/null 2>&1 & echo $!'))
+
+    def properties(self, *names):
+        return logind_session(self.id, *names)
+
+    def logout(self):
+        """The shell ends, as by exit; returns when it has."""
+        with contextlib.suppress(BrokenPipeError):
+            self.shell.stdin.close()
+        self.shell.wait(DEADLINE)
+        self.shell.stdout.close()
+
+    def terminate(self):
+        """Ended by logind, with all its processes."""
+        sh(f'loginctl terminate-session {self.id}')
+        self.logout()
+
+    def wait_gone(self):
+        poll(lambda: not logind_session(self.id, 'State'), f'the end of session {self.id}')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.logout()
+        sh(f'loginctl kill-session {self.id} --signal=KILL', status=None)
+
+
+def login(user, way='ssh'):
+    return Session(user, way)
+
+
+def logind_session(identifier, *names):
+    """Properties of a session; {} when logind knows it no more. One name: its value or None."""
+    result = subprocess.run(['loginctl', '--no-pager', 'show-session', identifier,
+                             *(f'--property={name}' for name in names)],
+                            capture_output=True, text=True)
+    found = dict(line.split('=', 1) for line in result.stdout.splitlines() if '=' in line)
+    return found.get(names[0]) if len(names) == 1 else found
+
+
+def user_state(user):
+    """logind's word: offline, lingering, online, active, closing."""
+    result = subprocess.run(['loginctl', '--no-pager', 'show-user', user, '--property=State',
+                             '--value'], capture_output=True, text=True)
+    return result.stdout.strip() or 'offline'
+
+
+def sign_off(user):
+    """Ends everything that the user has, now; for the end of a scenario."""
+    sh(f'loginctl disable-linger {user}', status=None)
+    sh(f'loginctl terminate-user {user}', status=None)
+    sh(f'pkill -KILL -u {user}', status=None)
+    poll(lambda: user_state(user) in ('offline', 'closing'), f'{user} to be signed off')
+
+
+# ---- the domain
+
+def kinit(session, cache=None, lifetime=None):
+    """A ticket for the session's user, in his default cache or the one named."""
+    words = [f'KRB5CCNAME={shlex.quote(cache)}'] if cache else []
+    words += ['kinit', *([f'-l {lifetime}'] if lifetime else []), session.user]
+    session.run(f'echo krb-{session.user} | {" ".join(words)}')
+
+
+def kdestroy(session, cache=None):
+    """Keyrings are known to the whole kernel, and outlive the machine."""
+    session.run((f'KRB5CCNAME={shlex.quote(cache)} ' if cache else '') + 'kdestroy -A', status=None)
+
+
+# ---- what servers wrote down
+
+class Log:
+    """What one server wrote down since this object was made: web, proxy-negotiate, proxy-basic,
+    proxy-digest or tls."""
+
+    def __init__(self, server):
+        self.path = pathlib.Path('/var/log/who', server)
+        self.begin = self.path.stat().st_size if self.path.exists() else 0
+
+    def requests(self):
+        """Dictionaries: user ("" for nobody), port, status, method, path."""
+        if not self.path.exists():
+            return []
+        text = self.path.read_text(errors='replace')[self.begin:]
+        found = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith('\n')]
+        for request in found:
+            request['user'] = '' if request['user'] == '-' else request['user']
+        return found
+
+    def users(self, status=200):
+        """Who was served, without repetition."""
+        return sorted({request['user'] for request in self.requests()
+                       if request['status'] == status})
+
+
+# ---- jobs
+
+def bits(*words, user=None, status=0):
+    """`bits --json` outside of any session; the parsed output."""
+    output = sh(shlex.join(['bits', '--json', *map(str, words)]), user, status)
+    return json.loads(output) if output.strip().startswith(('{', '[')) else output
+
+
+def job_of(identifier, user=None):
+    """What `bits show` says of a job."""
+    return bits('show', identifier, user=user)
+
+
+def wait_state(identifier, *states, timeout=DEADLINE):
+    return poll(lambda: (job := job_of(identifier))['state'] in states and job,
+                f'job {identifier} in {"/".join(states)}', timeout)
+
+
+def wait_bytes(identifier, count=1, timeout=DEADLINE):
+    """Waits until the job has received that many bytes."""
+    return poll(lambda: (job := job_of(identifier))['bytes-transferred'] >= count and job,
+                f'{count} bytes of job {identifier}', timeout)
+
+
+def start_job(url, target, user=None, session=None):
+    """A resumed job with one file; its id."""
+    run = session.bits if session else lambda *words: bits(*words, user=user)
+    identifier = run('create', pathlib.Path(target).name)['id']
+    run('add', identifier, url, target)
+    run('resume', identifier)
+    return identifier
+
+
+def workers(uid):
+    """Ids of the workers that run as that user."""
+    found = []
+    for path in pathlib.Path('/proc').glob('[0-9]*/status'):
+        with contextlib.suppress(OSError):
+            text = path.read_text()
+            fields = dict(line.split(':\t', 1) for line in text.splitlines() if ':\t' in line)
+            if fields['Name'] in ('bits-file', 'bits-net') and int(fields['Uid'].split()[0]) == uid:
+                found.append(int(path.parent.name))
+    return found
+
+
+def bus_connection():
+    """A connection of test/bus.py to the system bus, as the calling thread's user."""
+    import bus
+    return bus.Connection.to_bus('unix:path=/run/dbus/system_bus_socket')
+
+
+def same(path, served='/srv/web/open/large'):
+    return pathlib.Path(path).read_bytes() == pathlib.Path(served).read_bytes()
+
+
+def owner_and_mode(path):
+    found = os.stat(path)
+    return pwd.getpwuid(found.st_uid).pw_name, found.st_mode & 0o7777
+
+
+def settle():
+    """The service as after a boot: running, nothing in its queue."""
+    systemctl('reset-failed', *DAEMONS)
+    systemctl('start', *SOCKETS, *DAEMONS)
+    for entry in bits('list', '--all-users')['jobs']:
+        bits('cancel', entry['id'])

@@ -127,10 +127,10 @@ class Playground:
     None: only where there is no other way. directory: keeps state and logs there. environment:
     additions for the daemons and commands (SSL_CERT_FILE, proxies, …). bus_extra: XML for the bus
     configuration. accounts: {name: uid} that the bus takes for accounts; it refuses other users
-    without one."""
+    without one. fd_store: whether descriptors that the daemons store come back."""
 
     def __init__(self, build=None, user_mode=None, directory=None, environment=None,
-                 start_seconds=20, bus_extra="", accounts=None):
+                 start_seconds=20, bus_extra="", accounts=None, fd_store=True):
         self.build = os.path.abspath(build or default_build())
         self.user_mode = not may_switch_identity() if user_mode is None else user_mode
         if not self.user_mode and not may_switch_identity():
@@ -143,6 +143,7 @@ class Playground:
         self.start_seconds = start_seconds
         self.bus_extra = bus_extra
         self.accounts = dict(accounts or {})
+        self.fd_store = fd_store
         self.supervisor = None
         self.lifeline = None
         self.generations = {}
@@ -298,6 +299,8 @@ class Playground:
                 {"name": "manager", "type": "seqpacket", "mode": 0o600,
                  "path": os.path.join(self.runtime, "run", "manager"),
                  "uid": self.manager_uid, "gid": self.manager_uid}]
+        for daemon in (broker, manager):
+            daemon["fd_store"] = self.fd_store
         return [bus, broker, manager]
 
     def launch(self):

@@ -237,7 +237,7 @@ class Supervisor:
             return
         fields = dict(line.split("=", 1) for line in data.decode(errors="replace").splitlines()
                       if "=" in line)
-        if fields.get("FDSTORE") == "1":
+        if fields.get("FDSTORE") == "1" and service.spec.get("fd_store", True):
             name = fields.get("FDNAME", "stored")
             service.stored += [(name, os.dup(fd)) for fd in descriptors]
         if fields.get("FDSTOREREMOVE") == "1":
@@ -316,7 +316,8 @@ class Supervisor:
         if request["do"] == "status":
             self.reply(connection, {
                 "failures": self.failures, "environment": self.environment,
-                "services": {s.name: {"pid": s.pid, "ready": s.ready, "generation": s.generation}
+                "services": {s.name: {"pid": s.pid, "ready": s.ready, "generation": s.generation,
+                                      "stored": [name for name, _ in s.stored]}
                              for s in self.services.values()}})
         elif request["do"] == "kill":
             service = self.services[name]

@@ -9,7 +9,7 @@ _bits_jobs() {
 
 _bits() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-        local verbs='get create add resume suspend complete cancel wait list show set token'
+        local verbs='get create add resume suspend complete cancel wait list show set token credentials take admin'
         local verb= sub= word i words=
         COMPREPLY=()
 
@@ -23,26 +23,33 @@ _bits() {
         --priority) words='foreground high normal low' ;;
         --type) words='download upload upload-reply' ;;
         --as | --local-as | --network-as) COMPREPLY=($(compgen -u -- "$cur")); return ;;
-        --from) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --name | --description | --timeout) return ;;
+        --from | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --name | --description | --timeout | --proxy) return ;;
         esac
         if [[ -n $words ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur")); return; fi
 
         if [[ $cur == -* ]]; then
                 words='--json --user --help --version'
                 case $verb in
-                get) words+=' --name --priority --detach --local-as --network-as' ;;
+                get) words+=' --name --priority --detach --local-as --network-as --proxy --negotiate'
+                     words+=' --proxy-negotiate' ;;
                 create) words+=' --type --description --priority' ;;
                 add) words+=' --from' ;;
                 wait) words+=' --timeout' ;;
                 list) words+=' --all-users' ;;
                 token) words+=' --as' ;;
+                credentials) words+=' --implicit --password-file' ;;
+                admin) words+=' --state-directory=' ;;
                 esac
         else
                 case $verb in
                 '') words="$verbs help" ;;
                 help) words=$verbs ;;
-                resume | suspend | complete | cancel | wait | show) words=$(_bits_jobs) ;;
+                resume | suspend | complete | cancel | wait | show | take) words=$(_bits_jobs) ;;
+                admin)
+                        if [[ -z $sub ]]; then words=owners
+                        elif [[ $prev == remove ]]; then COMPREPLY=($(compgen -u -- "$cur")); return
+                        else words=remove; fi ;;
                 get) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 add)
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
@@ -51,13 +58,21 @@ _bits() {
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else
                                 words='display-name= description= priority= minimum-retry-delay='
-                                words+=' no-progress-timeout='
+                                words+=' no-progress-timeout= proxy= proxy-bypass= credential-cache='
+                                words+=' helper-credential-cache='
                                 compopt -o nospace 2>/dev/null
                         fi ;;
+                credentials)
+                        case ${COMP_WORDS[COMP_CWORD-1]} in
+                        credentials) words='set remove' ;;
+                        set | remove) words=$(_bits_jobs) ;;
+                        server | proxy) words='basic digest ntlm negotiate' ;;
+                        *) words='server proxy' ;;
+                        esac ;;
                 token)
                         if [[ -z $sub ]]; then words='set clear flags show'
                         elif [[ ${COMP_WORDS[COMP_CWORD-2]} == flags ]]; then
-                                words='none local-file network local-file,network'
+                                words='none local-file network local-file,network client-certificate'
                         else words=$(_bits_jobs); fi ;;
                 esac
         fi

@@ -63,6 +63,7 @@ BITS_EXPORT const char *bits_job_priority_name(bits_job_priority priority);
 enum {
         BITS_TOKEN_LOCAL_FILE = 0x1,
         BITS_TOKEN_NETWORK = 0x2,
+        BITS_TOKEN_CLIENT_CERTIFICATE = 0x10000 /* not in BITS: read the client certificate */
 };
 
 /* A size that is not known yet. */
@@ -86,6 +87,9 @@ BITS_EXPORT const char *bits_code_text(uint32_t code);
 BITS_EXPORT int bits_manager_open(bits_manager **ret_manager);
 BITS_EXPORT int bits_manager_open_user(bits_manager **ret_manager);
 BITS_EXPORT void bits_manager_close(bits_manager *manager);
+/* Whether calls that need an administrator's authorization may ask the user to authenticate, and
+   wait for him. At first they may not: they are refused. */
+BITS_EXPORT int bits_manager_allow_interaction(bits_manager *manager, int allow);
 
 /* For event loops: poll the descriptor for bits_manager_events() until the timeout (µs on
    CLOCK_MONOTONIC, UINT64_MAX: none), then call bits_manager_process() until it returns 0. */
@@ -200,6 +204,15 @@ BITS_EXPORT int bits_job_get_no_progress_timeout(bits_job *job, uint32_t *ret_se
 BITS_EXPORT int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds);
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
+/* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000
+   service accounts, 0x4000 root. (IBackgroundCopyJob4::GetOwnerElevationState,
+   GetOwnerIntegrityLevel) */
+BITS_EXPORT int bits_job_get_owner_elevated(bits_job *job, int *ret_elevated);
+BITS_EXPORT int bits_job_get_owner_integrity_level(bits_job *job, uint32_t *ret_level);
+/* The job belongs to the user who opened this object, without helper token, flags and secrets.
+   E_ACCESSDENIED unless he is an administrator; BG_E_NEW_OWNER_NO_FILE_ACCESS when he could not go
+   on with the files. (IBackgroundCopyJob::TakeOwnership) */
+BITS_EXPORT int bits_job_take_ownership(bits_job *job);
 
 /* Text properties; the caller frees the result. */
 BITS_EXPORT int bits_job_get_owner(bits_job *job, char **ret_sid);
@@ -209,6 +222,53 @@ BITS_EXPORT int bits_job_get_description(bits_job *job, char **ret_text);
 BITS_EXPORT int bits_job_set_description(bits_job *job, const char *text);
 /* One sentence: what the job waits for, or "" when it waits for nothing. */
 BITS_EXPORT int bits_job_get_wait_reason(bits_job *job, char **ret_text);
+
+/* ---- proxies and credentials ---- */
+
+typedef enum bits_proxy_usage {
+        BITS_PROXY_PRECONFIG, /* the service's environment */
+        BITS_PROXY_NO_PROXY,
+        BITS_PROXY_OVERRIDE,
+        BITS_PROXY_AUTODETECT /* E_NOTIMPL */
+} bits_proxy_usage;
+
+/* list and bypass: for OVERRIDE only, else NULL. List:
+   [http=|https=][http://|https://]server[:port], divided by spaces, tried in order. Bypass: hosts,
+   "*" at the far left, "<local>". E_INVALIDARG, BG_E_PROXY_LIST_TOO_LARGE,
+   BG_E_PROXY_BYPASS_LIST_TOO_LARGE; a list that is no list is an error of the job.
+   (IBackgroundCopyJob::SetProxySettings) */
+BITS_EXPORT int bits_job_set_proxy_settings(bits_job *job, bits_proxy_usage usage, const char *list,
+                                            const char *bypass);
+/* The caller frees list and bypass; NULL unless OVERRIDE. */
+BITS_EXPORT int bits_job_get_proxy_settings(bits_job *job, bits_proxy_usage *ret_usage,
+                                            char **ret_list, char **ret_bypass);
+
+typedef enum bits_auth_target { BITS_AUTH_SERVER, BITS_AUTH_PROXY } bits_auth_target;
+
+typedef enum bits_auth_scheme {
+        BITS_AUTH_BASIC,
+        BITS_AUTH_DIGEST,
+        BITS_AUTH_NTLM,
+        BITS_AUTH_NEGOTIATE,
+        BITS_AUTH_PASSPORT /* accepted, never usable */
+} bits_auth_scheme;
+
+/* One entry for each target and scheme. user and password NULL: the Kerberos tickets of whoever
+   makes the connection, owner or helper; NEGOTIATE only. Nothing is ever shown without this call,
+   and only to whoever asks. BG_E_INVALID_AUTH_TARGET, BG_E_INVALID_AUTH_SCHEME,
+   BG_E_USERNAME_TOO_LARGE (more than 300 characters), BG_E_PASSWORD_TOO_LARGE (65,536),
+   BG_E_INVALID_CREDENTIALS, E_INVALIDARG. (IBackgroundCopyJob2::SetCredentials) */
+BITS_EXPORT int bits_job_set_credentials(bits_job *job, bits_auth_target target,
+                                         bits_auth_scheme scheme, const char *user,
+                                         const char *password);
+/* 1 (S_FALSE) when there were none. */
+BITS_EXPORT int bits_job_remove_credentials(bits_job *job, bits_auth_target target,
+                                            bits_auth_scheme scheme);
+
+/* Where the owner's Kerberos tickets are: FILE:/PATH, DIR:/PATH, KEYRING:…, KCM:…; NULL or "": the
+   default for that user. The caller frees the result. */
+BITS_EXPORT int bits_job_set_credential_cache(bits_job *job, const char *name);
+BITS_EXPORT int bits_job_get_credential_cache(bits_job *job, char **ret_name);
 
 typedef struct bits_job_error {
         uint32_t context; /* BG_ERROR_CONTEXT */
@@ -260,6 +320,12 @@ BITS_EXPORT int bits_token_options_get_helper_token_flags(bits_token_options *op
 /* NULL without a token. The caller frees it. */
 BITS_EXPORT int bits_token_options_get_helper_token_sid(bits_token_options *options,
                                                         char **ret_sid);
+
+/* The helper's credential cache, as bits_job_set_credential_cache(). */
+BITS_EXPORT int bits_token_options_set_helper_credential_cache(bits_token_options *options,
+                                                               const char *name);
+BITS_EXPORT int bits_token_options_get_helper_credential_cache(bits_token_options *options,
+                                                               char **ret_name);
 
 #ifdef __cplusplus
 }

@@ -37,7 +37,7 @@ INTROSPECTABLE = 'org.freedesktop.DBus.Introspectable'
 
 DEADLINE = 60            # seconds that anything may take before a test gives up
 SIZE_UNKNOWN = 2 ** 64 - 1
-LOCAL_FILE, NETWORK = 0x1, 0x2   # helper token flags
+LOCAL_FILE, NETWORK, CLIENT_CERTIFICATE = 0x1, 0x2, 0x10000   # helper token flags
 ACTIVE = ('queued', 'connecting', 'transferring', 'transient-error')
 
 PARTIAL_COMPLETE = 0x00200017
@@ -153,13 +153,16 @@ class Connection:
     def __exit__(self, *_):
         self.close()
 
+    interactive = False      # calls may ask the user to authenticate
+
     def send(self, path, interface, member, signature='', *arguments, destination=None):
         """Sends a call without waiting; gives the serial for reply()."""
         fields = {jeepney.HeaderFields.path: path, jeepney.HeaderFields.interface: interface,
                   jeepney.HeaderFields.member: member,
                   jeepney.HeaderFields.destination: destination or self.destination,
                   jeepney.HeaderFields.signature: signature}
-        header = jeepney.Header(jeepney.Endianness.little, jeepney.MessageType.method_call, 0, 1,
+        flags = jeepney.MessageFlag.allow_interactive_authorization if self.interactive else 0
+        header = jeepney.Header(jeepney.Endianness.little, jeepney.MessageType.method_call, flags, 1,
                                 -1, -1, {key: value for key, value in fields.items() if value})
         message = jeepney.Message(header, arguments)
         self._serial += 1
@@ -353,6 +356,9 @@ class Job:
 
     def error(self):
         return JobFault(*self.call('GetError'))
+
+    def take_ownership(self):
+        self.call('TakeOwnership')
 
     def query_interface(self, interface=JOB):
         return self.call('QueryInterface', 's', interface).to_raw_fd()

@@ -129,9 +129,9 @@ def untrusted_server():
 
 # ---- the playground ----
 
-def new_playground(nginx):
-    playground = playground_lib.Playground(user_mode=not ROOT,
-                                           environment={'SSL_CERT_FILE': nginx.server.ca_file})
+def new_playground(nginx, **environment):
+    playground = playground_lib.Playground(user_mode=not ROOT, environment={
+        'SSL_CERT_FILE': nginx.server.ca_file, **environment})
     playground.presented = set()      # users whom its broker has seen
     return playground
 

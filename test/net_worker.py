@@ -24,9 +24,11 @@ TUPLES = {name: collections.namedtuple(name, [field for _, field in fields])
 
 
 def start_fields(transfer, url="http://127.0.0.1/", offset=0, total=UNKNOWN, etag="", date="",
-                 flags=0):
+                 flags=0, **more):
     return {"transfer": transfer, "url": url, "flags": flags, "offset": offset, "total": total,
-            "etag": etag, "last_modified": date}
+            "etag": etag, "last_modified": date,
+            "proxy_usage": 0, "proxy_list": "", "proxy_bypass": "", "credentials": [],
+            **more}
 
 
 class Worker:

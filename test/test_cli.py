@@ -454,7 +454,7 @@ def test_help(world, bits):
     text = bits('--help').stdout
     assert bits('help').stdout == text
     verbs = re.findall(r'^  ([a-z]+) ', text, re.M)
-    assert len(verbs) == 12
+    assert len(verbs) == 15
     for verb in verbs:
         assert bits(verb, '--help').stdout.startswith(f'usage: bits {verb} ')
 
@@ -468,3 +468,106 @@ def test_no_service():
     assert result.returncode == 1
     assert 'cannot reach the OpenBITS service (bitsd)' in result.stderr
     assert 'systemctl start' in result.stderr
+
+
+# ---- identities, administration ----
+
+# CLI-60
+def test_client_certificate_is_a_flag(root_world, bits):
+    ident = bits('create').stdout.strip()
+    for words in ('client-certificate', 'local-file,network,client-certificate'):
+        bits('token', 'flags', ident, words)
+        token, = json.loads(bits('token', 'show', ident, '--json').stdout)['tokens']
+        assert token['helper-flags'] == words
+    assert 'client certificate as' in bits('show', ident).stdout
+
+
+# CLI-65
+def test_show_names_both_identities_and_what_is_missing(root_world, bits):
+    world = root_world
+    ident = bits('create').stdout.strip()
+
+    def shown(key):
+        lines = bits('show', ident).stdout.splitlines()
+        return next((line.split(None, key.count(' ') + 1)[-1] for line in lines
+                     if line.startswith(key + ' ')), None)
+    assert 'owner' in shown('local files as') and 'bits-alice' in shown('local files as')
+    bits('token', 'set', ident, '--as', 'bits-bob', uid=0)
+    bits('token', 'flags', ident, 'network')
+    assert 'owner' in shown('local files as') and 'bits-alice' in shown('local files as')
+    assert 'helper' in shown('network as') and 'bits-bob' in shown('network as')
+    bits('add', ident, world.put(100), world.vault() / 'a')
+    bits('token', 'clear', ident)
+    assert f'bits token set {ident[:8]}' in shown('network as')
+    world.restart('bitsd')              # who it was is remembered
+    bits('resume', ident)
+    bits('wait', ident, status=1)
+    waits = shown('waits')
+    assert waits.startswith('helper token needed: run bits token set')
+    assert ident[:8] in waits and '--as bits-bob' in waits
+    told = waits.split('run ')[1].split(', then ')
+    bits(*told[0].split()[1:], uid=0)           # what it says is what helps
+    bits(*told[1].split()[1:])
+    bits('wait', ident)
+
+
+# CLI-61
+def test_take_makes_a_job_ones_own(root_world, bits):
+    world = root_world
+    ident = bits('create', 'of alice').stdout.strip()
+    assert 'E_ACCESSDENIED' in bits('take', ident, status=1).stderr
+    shown, = json.loads(bits('show', ident, '--json').stdout)['jobs']
+    assert (shown['owner-elevated'], shown['owner-integrity-level']) == (False, 0x2000)
+    bits('take', ident, uid=0)
+    shown, = json.loads(bits('show', ident, '--json', uid=0).stdout)['jobs']
+    assert (shown['owner-elevated'], shown['owner-integrity-level']) == (True, 0x4000)
+    bits('show', ident, status=1)
+    assert [entry['id'] for entry in json.loads(
+        bits('list', '--json', uid=0).stdout)['jobs']].count(ident) == 1
+    job = world.manager().create()
+    job.add(world.put(1), world.vault() / 'a')
+    error = bits('take', job.id, uid=0, status=1).stderr
+    assert 'BG_E_NEW_OWNER_NO_FILE_ACCESS' in error and 'a: ' in error
+
+
+def owners(bits, world):
+    state = f'--state-directory={world.playground.state}/openbits-broker'
+    return {entry['uid']: entry for entry in json.loads(
+        bits('admin', 'owners', state, '--json', uid=0).stdout)['owners']}
+
+
+# CLI-62, CLI-63
+def test_ledger_of_owners_is_listed_and_shortened(root_world, bits):
+    world = root_world
+    state = f'--state-directory={world.playground.state}/openbits-broker'
+    bits('create')
+    entry = owners(bits, world)[world.alice]
+    assert entry['name'] == 'bits-alice' and abs(entry['since'] / 1e6 - time.time()) < 86400
+    assert 'bits-alice' in bits('admin', 'owners', state, uid=0).stdout
+    job = world.manager(world.carol).create()
+    assert world.carol in owners(bits, world)
+    bits('admin', 'owners', state, 'remove', 'bits-carol', uid=0)
+    assert world.carol not in owners(bits, world)
+    assert 'not in the ledger' in bits('admin', 'owners', state, 'remove', world.carol, uid=0,
+                                       status=1).stderr
+    # The broker holds to it: carol's job gets no worker until she shows herself again.
+    with pytest.raises(Exception, match='NotLoggedOn'):
+        job.add(world.put(1), world.vault(world.carol) / 'a')
+    world.playground.presented.discard(world.carol)
+    world.present(world.carol)
+    job.add(world.put(1), world.vault(world.carol) / 'b')
+
+
+# CLI-62
+def test_ledger_is_for_root(root_world, bits):
+    state = f'--state-directory={root_world.playground.state}/openbits-broker'
+    assert 'root' in bits('admin', 'owners', state, status=1).stderr
+    bits('admin', status=2)
+    bits('admin', 'owners', 'forget', status=2)
+    bits('admin', 'owners', 'remove', status=2)
+
+
+# CLI-64
+def test_all_users_without_polkit_says_who_may(root_world, bits):
+    error = bits('list', '--all-users', status=1).stderr
+    assert 'administrator' in error and 'E_ACCESSDENIED' in error

@@ -534,6 +534,17 @@ def test_proxies_of_the_environment(server, file):
         assert "proxy" in done.detail and "host.invalid" in done.detail
 
 
+def test_own_proxy_settings_keep_the_environments_out(server, file):
+    # NET-64
+    with Worker(http_proxy="http://127.0.0.1:1", no_proxy="127.0.0.1") as worker:
+        server.put("/f", answer(body=CONTENT))
+        assert worker.fetch(server.url + "/f", file, proxy_usage=1)[1].outcome == COMPLETE
+        server.put("http://127.0.0.1:2/f", answer(body=CONTENT))
+        _, done = worker.fetch("http://127.0.0.1:2/f", file, proxy_usage=2,
+                               proxy_list=server.url)
+        assert done.outcome == COMPLETE
+
+
 @pytest.fixture
 def nginx(tmp_path, certificate):
     """nginx with HTTP/2 over TLS; gives (base URL, folder that it serves)."""

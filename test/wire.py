@@ -53,8 +53,14 @@ def pack_field(kind, value):
     return struct.pack('=I', len(value)) + b''.join(struct.pack('=I', v) for v in value)
 
 
+DEFAULTS = {'ccache': ''}
+
+
 def pack(name, serial=0, **values):
-    """The bytes and the descriptors of a message; every field must be given."""
+    """The bytes and the descriptors of a message; only what is in DEFAULTS may be left out."""
+    for _, field in FIELDS[name]:
+        if field in DEFAULTS:
+            values.setdefault(field, DEFAULTS[field])
     body, fds = b'', []
     for kind, field in FIELDS[name]:
         value = values.pop(field)

@@ -16,6 +16,7 @@
 #define _printf_(text, args) __attribute__((format(printf, text, args)))
 #define _unused_             __attribute__((unused))
 #define _noreturn_           __attribute__((noreturn))
+#define _fallthrough_        __attribute__((fallthrough))
 
 #define ELEMENTS(array)      (sizeof(array) / sizeof((array)[0]))
 #define MIN(a, b)            ((a) < (b) ? (a) : (b))

@@ -8,6 +8,7 @@
 #include "broker/capture.h"
 
 #include "basic/fd.h"
+#include "login/login.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -79,6 +80,7 @@ static int fill(int socket, Identity *identity)
         r = capture_groups(socket, identity);
         if (r < 0)
                 return r;
+        identity->signed_on = login_signed_on(peer.uid);
         return capture_session(socket, peer.pid, identity);
 }
 

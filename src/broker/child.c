@@ -144,7 +144,7 @@ static bool became(const Identity *identity)
         return identity->uid == 0 || setresuid(0, 0, 0) < 0;
 }
 
-/* TOK-17, TOK-42, SEC-42, SEC-43 */
+/* TOK-17, TOK-42, TOK-86, TOK-87, SEC-42, SEC-43 */
 static int become(const Identity *identity)
 {
         if (identity->uid == (uid_t)-1 || identity->gid == (gid_t)-1)
@@ -180,19 +180,19 @@ static int take_identity(const WorkerPlan *plan)
 
 /* SEC-49: what a worker may know of the broker's environment. HTTP_PROXY is missing on purpose:
    web servers let strangers set it. */
-static char **clean_environment(void)
+static char **clean_environment(const WorkerPlan *plan)
 {
         static const char *const inherited[] = {
                 "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy",    "https_proxy",    "HTTPS_PROXY",
                 "no_proxy",      "NO_PROXY",     "all_proxy",     "ALL_PROXY",      "RES_OPTIONS",
-                "LOCALDOMAIN",   "ASAN_OPTIONS", "UBSAN_OPTIONS", "JOURNAL_STREAM",
+                "LOCALDOMAIN",   "ASAN_OPTIONS", "UBSAN_OPTIONS", "JOURNAL_STREAM", "KRB5_CONFIG",
         };
         static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         static char language[] = "LANG=C.UTF-8";
         static char *environment[VARIABLES_MAX] = { path, language };
         size_t n = 2;
 
-        static_assert(ELEMENTS(inherited) + 3 <= VARIABLES_MAX, "no room for the environment");
+        static_assert(ELEMENTS(inherited) + 4 <= VARIABLES_MAX, "no room for the environment");
         for (size_t i = 0; i < ELEMENTS(inherited); i++) {
                 const char *value = getenv(inherited[i]);
 
@@ -202,6 +202,10 @@ static char **clean_environment(void)
                         break;
                 n++;
         }
+        /* TOK-33: read by the worker under its own identity, with that identity's rights. */
+        if (!string_empty(plan->ccache) &&
+            asprintf(&environment[n], "KRB5CCNAME=%s", plan->ccache) >= 0)
+                n++;
         environment[n] = NULL;
         return environment;
 }
@@ -238,7 +242,7 @@ void worker_child(const WorkerPlan *plan)
         r = prepare(plan);
         if (r >= 0) {
                 status = STATUS_FD;
-                execve(plan->program, arguments, clean_environment());
+                execve(plan->program, arguments, clean_environment(plan));
                 r = -errno;
         }
         /* The pipe may stand at either number, depending on how far we came. */

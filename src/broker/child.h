@@ -18,6 +18,7 @@ typedef struct WorkerPlan {
         bool has_fallback_gid; /* the ledger's group, for an owner without an account */
         gid_t fallback_gid;
         const Identity *token; /* becomes exactly this; NULL for an owner */
+        const char *ccache;    /* KRB5CCNAME; "" or NULL: the default */
         int channel;           /* the worker's end */
         int status;            /* write end of the status pipe, above 3 */
         struct rlimit files;   /* RLIMIT_NOFILE for the worker */

@@ -6,6 +6,7 @@
 #include "broker/listen.h"
 
 #include "basic/fd.h"
+#include "broker/keep.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,7 +33,20 @@ static int adopt(int fd, int type, int *slot)
         return 0;
 }
 
-/* SEC-53: sockets that the service manager passed; others are closed. */
+/* Of the fd store, for tokens_restore(). */
+static int keep_passed(Sockets *sockets, char **name, int fd)
+{
+        Passed *passed =
+                reallocarray(sockets->passed, sockets->n_passed + 1, sizeof(*sockets->passed));
+
+        if (!passed)
+                return -ENOMEM;
+        sockets->passed = passed;
+        passed[sockets->n_passed++] = (Passed){ TAKE_PTR(*name), fd };
+        return 0;
+}
+
+/* SEC-53: sockets that the service manager passed, and tokens; others are closed. */
 static int adopt_passed(Sockets *sockets)
 {
         char **names = NULL;
@@ -45,7 +59,8 @@ static int adopt_passed(Sockets *sockets)
                         r = adopt(fd, SOCK_STREAM, &sockets->token);
                 else if (r >= 0 && string_equal(names[i], "manager"))
                         r = adopt(fd, SOCK_SEQPACKET, &sockets->manager);
-                else
+                else if (r < 0 || strncmp(names[i], KEEP_NAME, strlen(KEEP_NAME)) != 0 ||
+                         keep_passed(sockets, &names[i], fd) < 0)
                         fd_close(fd);
                 free(names[i]);
         }
@@ -125,7 +140,7 @@ static int open_missing(const char *directory, uid_t manager_uid, Sockets *socke
 
 int sockets_open(const char *runtime_directory, uid_t manager_uid, Sockets *ret)
 {
-        Sockets sockets = { -EBADF, -EBADF, -EBADF };
+        Sockets sockets = { .lock = -EBADF, .token = -EBADF, .manager = -EBADF };
         int r;
 
         r = adopt_passed(&sockets);
@@ -139,9 +154,21 @@ int sockets_open(const char *runtime_directory, uid_t manager_uid, Sockets *ret)
         return 0;
 }
 
+void sockets_drop_passed(Sockets *sockets)
+{
+        for (size_t i = 0; i < sockets->n_passed; i++) {
+                fd_close(sockets->passed[i].fd);
+                free(sockets->passed[i].name);
+        }
+        free(sockets->passed);
+        sockets->passed = NULL;
+        sockets->n_passed = 0;
+}
+
 void sockets_close(Sockets *sockets)
 {
         sockets->lock = fd_close(sockets->lock);
         sockets->token = fd_close(sockets->token);
         sockets->manager = fd_close(sockets->manager);
+        sockets_drop_passed(sockets);
 }

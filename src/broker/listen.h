@@ -8,10 +8,17 @@
 
 #include <sys/types.h>
 
+typedef struct Passed {
+        char *name;
+        int fd;
+} Passed;
+
 typedef struct Sockets {
         int lock; /* held while we live: one broker per directory */
         int token;
         int manager;
+        Passed *passed; /* owned; what else the service manager passed, by name */
+        size_t n_passed;
 } Sockets;
 
 /* What was not passed by name ("token", "manager") is made: the directory with mode 0755, the token
@@ -19,3 +26,5 @@ typedef struct Sockets {
    broker serves the directory. */
 int sockets_open(const char *runtime_directory, uid_t manager_uid, Sockets *ret);
 void sockets_close(Sockets *sockets);
+/* Closes what was passed and nobody took. */
+void sockets_drop_passed(Sockets *sockets);

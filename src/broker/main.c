@@ -91,6 +91,27 @@ static int open_privileged(Broker *b, const Options *o)
         return 0;
 }
 
+/* TOK-67: both parts of a token bear its name, one after the other. */
+static void restore_tokens(Broker *b)
+{
+        Sockets *s = &b->sockets;
+
+        for (size_t i = 0; i + 1 < s->n_passed; i++) {
+                Passed *x = &s->passed[i], *y = &s->passed[i + 1];
+                int r;
+
+                if (!string_equal(x->name, y->name))
+                        continue;
+                r = tokens_restore(b->tokens, TAKE_FD(x->fd), TAKE_FD(y->fd));
+                if (r < 0)
+                        log_errno(LOG_WARNING, r, "a kept token is lost");
+                i++;
+        }
+        if (tokens_count(b->tokens) > 0)
+                log_info("%u tokens of a former broker live on", tokens_count(b->tokens));
+        sockets_drop_passed(s);
+}
+
 static int serve(Broker *b, const Options *o)
 {
         RequestsConfig requests = {
@@ -108,6 +129,7 @@ static int serve(Broker *b, const Options *o)
         r = tokens_new(b->event, b->tokens_max, &b->tokens);
         if (r < 0)
                 return r;
+        restore_tokens(b);
         requests.tokens = door.tokens = b->tokens;
         requests.owners = door.owners = b->owners;
         r = requests_new(b->event, b->sockets.manager, &requests, &b->requests);
@@ -168,7 +190,7 @@ static int run(Broker *b, const Options *o)
 
 int main(int argc, char *argv[])
 {
-        Broker broker = { .sockets = { -EBADF, -EBADF, -EBADF } };
+        Broker broker = { .sockets = { .lock = -EBADF, .token = -EBADF, .manager = -EBADF } };
         Options options = { 0 };
         int r;
 

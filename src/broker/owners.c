@@ -2,7 +2,9 @@
  * An entry is a file named by the user's number that holds "<uid> <gid> <seconds since 1970>\n",
  * written aside, synced and renamed, so that a name that exists is whole. The directory is opened
  * once, before the broker gives up its capabilities, and everything happens relative to it. At the
- * start the ledger is read into a tree; from then on the disk sees only users that are new.
+ * start the ledger is read into a tree; from then on the disk is written for users that are new,
+ * and looked at for a user who is asked about: an administrator may remove entries while the broker
+ * runs.
  *
  * The first entry stands. Its group matters only to users whom no account database knows: everybody
  * else's groups are looked up when a worker starts. A service that changed its effective user but
@@ -12,13 +14,13 @@
 
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "login/login.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <search.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <systemd/sd-login.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -236,30 +238,53 @@ int owners_present(Owners *owners, uid_t uid, gid_t gid)
         return r < 0 ? r : 1;
 }
 
-bool owners_recorded(const Owners *owners, uid_t uid, gid_t *ret_gid)
+/* SEC-95 */
+static bool is_on_disk(const Owners *owners, uid_t uid)
+{
+        char name[NAME_BYTES];
+
+        snprintf(name, sizeof(name), "%u", (unsigned)uid);
+        return faccessat(owners->directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+               errno != ENOENT;
+}
+
+static void forget(Owners *owners, Entry *entry)
+{
+        log_notice("uid %u was removed from the ledger", (unsigned)entry->uid);
+        (void)tdelete(entry, &owners->entries, compare_entries);
+        free(entry);
+        owners->count--;
+}
+
+bool owners_recorded(Owners *owners, uid_t uid, gid_t *ret_gid)
 {
         Entry **found = tfind(&uid, &owners->entries, compare_entries);
 
         if (!found)
                 return false;
+        if (!is_on_disk(owners, uid)) {
+                forget(owners, *found);
+                return false;
+        }
         if (ret_gid)
                 *ret_gid = (*found)->gid;
         return true;
 }
 
-static bool signed_on(uid_t uid)
-{
-        _cleanup_free_ char *state = NULL;
-
-        if (sd_uid_get_state(uid, &state) < 0)
-                return false;
-        return string_equal(state, "active") || string_equal(state, "online") ||
-               string_equal(state, "lingering");
-}
-
-bool owner_known(const Owners *owners, uid_t uid)
+/* ENG-68 */
+bool owner_may(uid_t uid, WorkerKind kind, bool recorded, bool login_manager, bool signed_on)
 {
         if (uid == (uid_t)-1)
                 return false;
-        return owners_recorded(owners, uid, NULL) || signed_on(uid);
+        if (signed_on)
+                return true;
+        return recorded && (!login_manager || login_is_service(uid) || kind == WORKER_FILE);
+}
+
+bool owner_known(Owners *owners, uid_t uid, WorkerKind kind)
+{
+        bool login_manager = login_manager_present();
+
+        return owner_may(uid, kind, owners_recorded(owners, uid, NULL), login_manager,
+                         login_manager && uid != (uid_t)-1 && login_signed_on(uid));
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "basic/macros.h"
+#include "wire/protocol.h"
 
 #include <sys/types.h>
 
@@ -24,9 +24,14 @@ DEFINE_CLEANUP(Owners, owners_free);
    which costs nothing. 1: new, 0: known, or -errno (-ENOSPC also when the ledger is full). */
 int owners_present(Owners *owners, uid_t uid, gid_t gid);
 
-/* In the ledger. *ret_gid (may be NULL) is the group of the first presentation; it counts only for
-   users without an account. */
-bool owners_recorded(const Owners *owners, uid_t uid, gid_t *ret_gid);
+/* In the ledger, on disk too: an entry that somebody removed is forgotten. *ret_gid (may be
+   NULL) is the group of the first presentation; it counts only for users without an account. */
+bool owners_recorded(Owners *owners, uid_t uid, gid_t *ret_gid);
 
-/* Signed on now, or in the ledger. */
-bool owner_known(const Owners *owners, uid_t uid);
+/* May a worker of that kind be started for him, without a token? Signed on now: yes. In the
+   ledger: yes for service accounts, and for everybody where there is no login manager to ask. A
+   person who has left keeps his files' worker, so that what was transferred can be completed or
+   removed; the network is not used in his name. */
+bool owner_known(Owners *owners, uid_t uid, WorkerKind kind);
+/* The decision alone. */
+bool owner_may(uid_t uid, WorkerKind kind, bool recorded, bool login_manager, bool signed_on);

@@ -53,7 +53,7 @@ static int refuse(Requests *q, uint32_t serial, Refusal reason, int error)
 {
         BrokerRefused refused = { .reason = reason, .error = (uint32_t)-error };
 
-        log_debug("request refused: %s", refusal_text(reason));
+        log_notice("request refused: %s", refusal_text(reason));
         broker_refused_write(channel_draft(q->channel), serial, &refused);
         return channel_send(q->channel);
 }
@@ -102,11 +102,11 @@ static int start(Requests *q, const Message *m, SpawnRequest *request)
 
 /* SEC-45: an owner is known to the broker by itself, never by the manager's word. SEC-48: the
    manager's own user is none: it could trace such a worker, which has more rights than it. */
-static bool may_be_owner(const Requests *q, uid_t uid)
+static bool may_be_owner(Requests *q, uid_t uid, WorkerKind kind)
 {
         if (uid == q->config.manager_uid && uid != q->config.own_uid)
                 return false;
-        return owner_known(q->config.owners, uid);
+        return owner_known(q->config.owners, uid, kind);
 }
 
 static int handle_start_owner(Requests *q, Message *m)
@@ -116,10 +116,15 @@ static int handle_start_owner(Requests *q, Message *m)
 
         if (broker_start_owner_read(m, &ask) < 0 || ask.kind >= WORKER_KIND_MAX)
                 return -EBADMSG;
-        request = (SpawnRequest){ .kind = (WorkerKind)ask.kind, .uid = ask.uid };
+        request = (SpawnRequest){ .kind = (WorkerKind)ask.kind,
+                                  .uid = ask.uid,
+                                  .ccache = ask.ccache };
         if (q->config.spawner.switch_identity) {
-                if (!may_be_owner(q, ask.uid))
+                if (!may_be_owner(q, ask.uid, request.kind)) {
+                        log_notice("no %s for uid %u without a token",
+                                   worker_kind_name(request.kind), (unsigned)ask.uid);
                         return refuse(q, m->serial, REFUSED_UNKNOWN_OWNER, 0);
+                }
                 request.has_fallback_gid =
                         owners_recorded(q->config.owners, ask.uid, &request.fallback_gid);
         }
@@ -143,7 +148,8 @@ static int handle_start_token(Requests *q, Message *m)
                 return refuse(q, m->serial, REFUSED_DEAD_TOKEN, 0);
         request = (SpawnRequest){ .kind = (WorkerKind)ask.kind,
                                   .uid = token.identity->uid,
-                                  .token = token.identity };
+                                  .token = token.identity,
+                                  .ccache = ask.ccache };
         return start(q, m, &request);
 }
 
@@ -159,10 +165,12 @@ static int handle_describe_token(Requests *q, Message *m)
         fd = ask.token;
         if (tokens_find(q->config.tokens, fd, &token) < 0)
                 return refuse(q, m->serial, REFUSED_DEAD_TOKEN, 0);
+        tokens_keep(q->config.tokens, token.cookie); /* asked when a job is to have it */
         answer = (BrokerToken){ .cookie = token.cookie,
                                 .uid = token.identity->uid,
                                 .gid = token.identity->gid,
-                                .session = token.identity->session };
+                                .session = token.identity->session,
+                                .signed_on = token.identity->signed_on };
         broker_token_write(channel_draft(q->channel), m->serial, &answer);
         return channel_send(q->channel);
 }
@@ -178,7 +186,7 @@ static int handle_end_worker(Requests *q, Message *m)
                 return -EBADMSG;
         r = spawner_end(q->spawner, (pid_t)ask.pid);
         if (r < 0)
-                log_errno(LOG_DEBUG, r, "worker %u is not ended", (unsigned)ask.pid);
+                log_notice("process %u is not ended: no worker of ours", (unsigned)ask.pid);
         return 0;
 }
 
@@ -202,7 +210,7 @@ static const struct Request *find_request(const Requests *q, uint16_t type)
         return NULL;
 }
 
-/* SEC-44 */
+/* SEC-44, SEC-96 */
 static int on_message(void *userdata, Message *m)
 {
         Requests *q = userdata;

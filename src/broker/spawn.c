@@ -180,6 +180,7 @@ static void worker_exec(Worker *worker, const SpawnRequest *request, int channel
                 .has_fallback_gid = request->has_fallback_gid,
                 .fallback_gid = request->fallback_gid,
                 .token = request->token,
+                .ccache = request->ccache,
                 .channel = channel,
                 .status = status,
                 .files = spawner->config.files,

@@ -38,6 +38,7 @@ typedef struct SpawnRequest {
         const Identity *token; /* become exactly this; NULL: the owner `uid` */
         bool has_fallback_gid; /* for an owner without an account */
         gid_t fallback_gid;
+        const char *ccache; /* KRB5CCNAME of the worker; "" or NULL: the default */
 } SpawnRequest;
 
 /* SIGCHLD must be blocked. `config` is copied. 0 or -errno. */

@@ -67,11 +67,32 @@ static void presentation_is_remembered(void **state)
         owners_free(owners);
 
         assert_int_equal(owners_open(path, &owners), 0);
-        assert_true(owner_known(owners, 70001));
+        assert_true(owner_known(owners, 70001, WORKER_FILE));
         assert_true(owners_recorded(owners, 70001, &gid));
         assert_int_equal(gid, 70002);
         assert_false(owners_recorded(owners, 70002, NULL));
         owners_free(owners);
+}
+
+/* ENG-68 */
+static void who_may_have_which_worker(void **state)
+{
+        enum { PERSON = 1000, SERVICE = 110, DYNAMIC = 61200 };
+
+        (void)state;
+        /* uid, kind, in the ledger, a login manager is there, signed on by its word */
+        assert_true(owner_may(PERSON, WORKER_NET, false, true, true));
+        assert_false(owner_may(PERSON, WORKER_NET, true, true, false));
+        assert_true(owner_may(PERSON, WORKER_FILE, true, true, false));
+        assert_false(owner_may(PERSON, WORKER_FILE, false, true, false));
+        assert_true(owner_may(PERSON, WORKER_NET, true, false, false));
+        assert_false(owner_may(PERSON, WORKER_NET, false, false, false));
+        assert_true(owner_may(SERVICE, WORKER_NET, true, true, false));
+        assert_true(owner_may(DYNAMIC, WORKER_NET, true, true, false));
+        assert_true(owner_may(0, WORKER_NET, true, true, false));
+        assert_false(owner_may(SERVICE, WORKER_NET, false, true, false));
+        assert_false(owner_may(0, WORKER_FILE, false, true, false));
+        assert_false(owner_may((uid_t)-1, WORKER_NET, true, false, true));
 }
 
 /* SEC-45 */
@@ -83,7 +104,7 @@ static void reserved_numbers_are_nobody(void **state)
         assert_int_equal(owners_open(path, &owners), 0);
         assert_int_equal(owners_present(owners, (uid_t)-1, 5), -EINVAL);
         assert_int_equal(owners_present(owners, 5, (gid_t)-1), -EINVAL);
-        assert_false(owner_known(owners, (uid_t)-1));
+        assert_false(owner_known(owners, (uid_t)-1, WORKER_FILE));
         owners_free(owners);
 }
 
@@ -186,16 +207,39 @@ static void unwritten_is_unknown(void **state)
         owners_free(owners);
 }
 
+/* SEC-95: an administrator removes a file; the next question sees it, and he may come again. */
+static void removed_entry_is_forgotten(void **state)
+{
+        char *path = new_state(state), name[256];
+        Owners *owners;
+        gid_t gid = 4711;
+
+        assert_int_equal(owners_open(path, &owners), 0);
+        assert_int_equal(owners_present(owners, 70001, 70002), 1);
+        assert_int_equal(owners_present(owners, 70003, 70003), 1);
+        snprintf(name, sizeof(name), "%s/owners/70001", path);
+        assert_int_equal(unlink(name), 0);
+        assert_false(owners_recorded(owners, 70001, &gid));
+        assert_int_equal(gid, 4711);
+        assert_true(owners_recorded(owners, 70003, NULL));
+        assert_int_equal(owners_present(owners, 70001, 70005), 1);
+        assert_true(owners_recorded(owners, 70001, &gid));
+        assert_int_equal(gid, 70005);
+        owners_free(owners);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(presentation_is_remembered, teardown),
                 cmocka_unit_test_teardown(reserved_numbers_are_nobody, teardown),
+                cmocka_unit_test_teardown(who_may_have_which_worker, teardown),
                 cmocka_unit_test_teardown(group_of_root_is_for_root, teardown),
                 cmocka_unit_test_teardown(damaged_entries_are_not_believed, teardown),
                 cmocka_unit_test_teardown(directory_becomes_private, teardown),
                 cmocka_unit_test_teardown(foreign_directory_is_refused, teardown),
                 cmocka_unit_test_teardown(unwritten_is_unknown, teardown),
+                cmocka_unit_test_teardown(removed_entry_is_forgotten, teardown),
         };
         char command[128];
         int failed;

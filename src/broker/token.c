@@ -13,6 +13,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "broker/broker.h"
+#include "broker/keep.h"
 
 #include <search.h>
 #include <sys/epoll.h>
@@ -28,6 +29,7 @@ typedef struct Token {
         Tokens *tokens;
         Identity identity;
         int kept;
+        bool stored; /* in the service manager's fd store */
         sd_event_source *source;
 } Token;
 
@@ -56,7 +58,7 @@ static unsigned user_limit(uid_t uid)
         return identity_is_administrator(uid) ? TOKENS_ROOT : TOKENS_PER_USER;
 }
 
-/* TOK-16, LIM-24: one more for this user. 0 or -errno. */
+/* TOK-16, TOK-85, LIM-24: one more for this user. 0 or -errno. */
 static int user_charge(Tokens *tokens, uid_t uid)
 {
         User **found = tfind(&uid, &tokens->users, compare_users);
@@ -112,11 +114,22 @@ static int on_last_copy_closed(sd_event_source *source _unused_, int fd _unused_
 
         log_debug("token %llu of uid %u has ended", (unsigned long long)token->cookie,
                   (unsigned)token->identity.uid);
+        if (token->stored)
+                keep_forget(token->cookie);
         tdelete(token, &tokens->by_cookie, compare_cookies);
         user_discharge(tokens, token->identity.uid);
         tokens->count--;
         token_free(token);
         return 0;
+}
+
+/* No event is asked for: a hang-up is always reported. */
+static int token_watch(Token *token)
+{
+        int r = sd_event_add_io(token->tokens->event, &token->source, token->kept, 0,
+                                on_last_copy_closed, token);
+
+        return r < 0 ? r : sd_event_source_set_priority(token->source, LOOP_TOKEN_ENDS);
 }
 
 /* The socket pair: one end kept and watched, the other to give away. */
@@ -135,12 +148,7 @@ static int token_connect(Token *token, int *ret_fd)
         r = fd_socket_cookie(given, &token->cookie);
         if (r < 0)
                 return r;
-        /* No event is asked for: a hang-up is always reported. */
-        r = sd_event_add_io(token->tokens->event, &token->source, token->kept, 0,
-                            on_last_copy_closed, token);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_priority(token->source, LOOP_TOKEN_ENDS);
+        r = token_watch(token);
         if (r < 0)
                 return r;
         *ret_fd = TAKE_FD(given);
@@ -198,6 +206,67 @@ int tokens_find(Tokens *tokens, int fd, TokenInfo *ret)
                 return -ENOENT;
         *ret = (TokenInfo){ .cookie = cookie, .identity = &(*found)->identity };
         return 0;
+}
+
+/* TOK-67 */
+void tokens_keep(Tokens *tokens, uint64_t cookie)
+{
+        Token **found = tfind(&cookie, &tokens->by_cookie, compare_cookies);
+        Token *token;
+        int r;
+
+        if (!found || (*found)->stored)
+                return;
+        token = *found;
+        r = keep_token(cookie, token->kept, &token->identity);
+        if (r < 0)
+                log_errno(LOG_WARNING, r, "a token of uid %u will not outlive the broker",
+                          (unsigned)token->identity.uid);
+        token->stored = r >= 0;
+}
+
+/* Charged like a new one: the bounds are those of this broker. */
+static int restore(Tokens *tokens, int kept, int record)
+{
+        _cleanup_(token_freep) Token *token = malloc(sizeof(*token));
+        int r;
+
+        if (!token)
+                return -ENOMEM;
+        *token = (Token){ .tokens = tokens, .kept = -EBADF, .stored = true };
+        r = keep_read(record, kept, &token->cookie, &token->identity);
+        if (r < 0)
+                return r;
+        r = user_charge(tokens, token->identity.uid);
+        if (r < 0)
+                return r;
+        token->kept = kept;
+        r = token_watch(token);
+        if (r >= 0 && !tsearch(token, &tokens->by_cookie, compare_cookies))
+                r = -ENOMEM;
+        if (r < 0) {
+                token->kept = -EBADF; /* the caller's, as before */
+                user_discharge(tokens, token->identity.uid);
+                return r;
+        }
+        tokens->count++;
+        log_debug("token %llu of uid %u lives on", (unsigned long long)token->cookie,
+                  (unsigned)token->identity.uid);
+        TAKE_PTR(token);
+        return 0;
+}
+
+int tokens_restore(Tokens *tokens, int a, int b)
+{
+        uint64_t cookie;
+        bool a_is_socket = fd_socket_cookie(a, &cookie) >= 0;
+        int kept = a_is_socket ? a : b, record = a_is_socket ? b : a;
+        int r = restore(tokens, kept, record);
+
+        fd_close(record);
+        if (r < 0)
+                fd_close(kept);
+        return r;
 }
 
 unsigned tokens_count(const Tokens *tokens)

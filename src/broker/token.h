@@ -35,5 +35,11 @@ int tokens_mint(Tokens *tokens, Identity *identity, int *ret_fd);
 /* The token that `fd` (borrowed, anything at all) is a copy of. 0, or -ENOENT: none of ours. */
 int tokens_find(Tokens *tokens, int fd, TokenInfo *ret);
 
+/* The token serves a job: from now on it outlives this broker, if the service manager helps. */
+void tokens_keep(Tokens *tokens, uint64_t cookie);
+/* A token of a former broker: the two descriptors that the store gave back under one name, in any
+   order; both taken. 0, or -EBADMSG: they are no token. */
+int tokens_restore(Tokens *tokens, int a, int b);
+
 /* Tokens alive. */
 unsigned tokens_count(const Tokens *tokens);

@@ -221,10 +221,27 @@ bool parse_type(const char *text, bits_job_type *ret_type)
         return false;
 }
 
-/* CLI-24 */
+static const struct {
+        const char *word;
+        uint32_t flag;
+} token_flags[] = {
+        { "local-file", BITS_TOKEN_LOCAL_FILE },
+        { "network", BITS_TOKEN_NETWORK },
+        { "client-certificate", BITS_TOKEN_CLIENT_CERTIFICATE },
+};
+
+static uint32_t token_flag(const char *word, size_t n)
+{
+        for (size_t i = 0; i < ELEMENTS(token_flags); i++)
+                if (n == strlen(token_flags[i].word) && strncmp(word, token_flags[i].word, n) == 0)
+                        return token_flags[i].flag;
+        return 0;
+}
+
+/* CLI-24, CLI-60 */
 bool parse_token_flags(const char *text, uint32_t *ret_flags)
 {
-        uint32_t flags = 0;
+        uint32_t flags = 0, flag;
         size_t n;
 
         if (string_equal(text, "none")) {
@@ -233,12 +250,10 @@ bool parse_token_flags(const char *text, uint32_t *ret_flags)
         }
         for (;; text += n + 1) {
                 n = strcspn(text, ",");
-                if (n == strlen("local-file") && strncmp(text, "local-file", n) == 0)
-                        flags |= BITS_TOKEN_LOCAL_FILE;
-                else if (n == strlen("network") && strncmp(text, "network", n) == 0)
-                        flags |= BITS_TOKEN_NETWORK;
-                else
+                flag = token_flag(text, n);
+                if (flag == 0)
                         return false;
+                flags |= flag;
                 if (text[n] == '\0')
                         break;
         }
@@ -248,8 +263,11 @@ bool parse_token_flags(const char *text, uint32_t *ret_flags)
 
 const char *token_flags_text(uint32_t flags, char buffer[static FORMAT_SIZE])
 {
-        snprintf(buffer, FORMAT_SIZE, "%s%s%s", flags & BITS_TOKEN_LOCAL_FILE ? "local-file" : "",
-                 (flags & BITS_TOKEN_LOCAL_FILE) && (flags & BITS_TOKEN_NETWORK) ? "," : "",
-                 flags & BITS_TOKEN_NETWORK ? "network" : "");
-        return *buffer ? buffer : "none";
+        size_t n = 0;
+
+        for (size_t i = 0; i < ELEMENTS(token_flags); i++)
+                if (flags & token_flags[i].flag)
+                        n += (size_t)snprintf(buffer + n, FORMAT_SIZE - n, "%s%s", n ? "," : "",
+                                              token_flags[i].word);
+        return n ? buffer : "none";
 }

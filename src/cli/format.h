@@ -6,7 +6,7 @@
 #include "cli/base.h"
 
 enum {
-        FORMAT_SIZE = 32, /* enough for any result below that goes into a buffer */
+        FORMAT_SIZE = 48, /* enough for any result below that goes into a buffer */
         SHORT_ID_SIZE = 9,
 };
 
@@ -43,7 +43,7 @@ bool parse_user_sid(const char *sid, uint32_t *ret_uid);
 bool parse_uint32(const char *text, uint32_t *ret_value);
 bool parse_priority(const char *text, bits_job_priority *ret_priority);
 bool parse_type(const char *text, bits_job_type *ret_type);
-/* "none", or words "local-file" and "network" with commas between. */
+/* "none", or words "local-file", "network", "client-certificate" with commas between. */
 bool parse_token_flags(const char *text, uint32_t *ret_flags);
 /* The reverse. */
 const char *token_flags_text(uint32_t flags, char buffer[static FORMAT_SIZE]);

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "cli/credentials.h"
 #include "cli/format.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
@@ -25,6 +26,8 @@ typedef struct Get {
         bool has_helper;
         User helper;
         uint32_t flags;
+        const char *proxy;
+        bool negotiate, proxy_negotiate;
         bits_job *job; /* owned */
         char id[64];
         char short_id[SHORT_ID_SIZE];
@@ -59,13 +62,25 @@ static int parse_helper(Get *get, const char *local_as, const char *network_as)
 
 static int parse_options(int argc, char **argv, Get *get)
 {
-        enum { NAME = OPTION_OWN, PRIORITY, DETACH, LOCAL_AS, NETWORK_AS };
+        enum {
+                NAME = OPTION_OWN,
+                PRIORITY,
+                DETACH,
+                LOCAL_AS,
+                NETWORK_AS,
+                PROXY,
+                NEGOTIATE,
+                PROXY_NEGOTIATE
+        };
         static const struct option options[] = {
                 { "name", required_argument, NULL, NAME },
                 { "priority", required_argument, NULL, PRIORITY },
                 { "detach", no_argument, NULL, DETACH },
                 { "local-as", required_argument, NULL, LOCAL_AS },
                 { "network-as", required_argument, NULL, NETWORK_AS },
+                { "proxy", required_argument, NULL, PROXY },
+                { "negotiate", no_argument, NULL, NEGOTIATE },
+                { "proxy-negotiate", no_argument, NULL, PROXY_NEGOTIATE },
                 COMMON_OPTIONS,
         };
         const char *local_as = NULL, *network_as = NULL, *slash;
@@ -91,6 +106,15 @@ static int parse_options(int argc, char **argv, Get *get)
                         break;
                 case NETWORK_AS:
                         network_as = optarg;
+                        break;
+                case PROXY:
+                        get->proxy = optarg;
+                        break;
+                case NEGOTIATE:
+                        get->negotiate = true;
+                        break;
+                case PROXY_NEGOTIATE:
+                        get->proxy_negotiate = true;
                         break;
                 default:
                         return usage_error(NULL);
@@ -166,6 +190,18 @@ static int give_helper(const Get *get)
         return EXIT_OK;
 }
 
+/* CLI-53 */
+static int set_network(const Get *get)
+{
+        if ((get->proxy && proxy_set(get->job, get->proxy) < 0) ||
+            (get->negotiate && bits_job_set_credentials(get->job, BITS_AUTH_SERVER,
+                                                        BITS_AUTH_NEGOTIATE, NULL, NULL) < 0) ||
+            (get->proxy_negotiate && bits_job_set_credentials(get->job, BITS_AUTH_PROXY,
+                                                              BITS_AUTH_NEGOTIATE, NULL, NULL) < 0))
+                return report_failure("cannot set the job's proxy or credentials");
+        return EXIT_OK;
+}
+
 /* CLI-02 */
 static int prepare_new(bits_manager *manager, Get *get)
 {
@@ -177,6 +213,8 @@ static int prepare_new(bits_manager *manager, Get *get)
                 return report_failure("cannot set the job's priority");
         /* The helper comes first: he may be the one who can reach the directory. */
         r = give_helper(get);
+        if (r == EXIT_OK)
+                r = set_network(get);
         if (r != EXIT_OK)
                 return r;
         if (bits_job_add_file(get->job, get->url, get->path) < 0)
@@ -195,6 +233,8 @@ static int prepare(bits_manager *manager, Get *get)
                 return r;
         if (get->continued) {
                 r = give_helper(get);
+                if (r == EXIT_OK)
+                        r = set_network(get);
                 if (r == EXIT_OK && bits_job_resume(get->job) < 0)
                         r = report_failure("cannot go on with job %.8s", bits_job_id(get->job));
         } else {

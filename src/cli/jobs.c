@@ -1,10 +1,11 @@
 /*
- * The verbs that make, fill and move jobs: create, add, resume, suspend, cancel, complete, set.
- * They are silent when they succeed, except for what was asked for (an id) and for remarks of the
- * service.
+ * The verbs that make, fill and move jobs: create, add, resume, suspend, cancel, complete, take,
+ * set. They are silent when they succeed, except for what was asked for (an id) and for remarks of
+ * the service.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "cli/credentials.h"
 #include "cli/format.h"
 #include "cli/paths.h"
 #include "cli/report.h"
@@ -229,6 +230,11 @@ static int call_resume(bits_job *job, uint32_t *ret_code _unused_)
         return bits_job_resume(job);
 }
 
+static int call_take(bits_job *job, uint32_t *ret_code _unused_)
+{
+        return bits_job_take_ownership(job);
+}
+
 static int call_suspend(bits_job *job, uint32_t *ret_code _unused_)
 {
         return bits_job_suspend(job);
@@ -262,6 +268,8 @@ static int call_each(int argc, char **argv, JobCall call)
         r = open_service(&manager);
         if (r != EXIT_OK)
                 return r;
+        if (call == call_take && bits_manager_allow_interaction(manager, true) < 0)
+                return report_failure(NULL);
         for (int i = optind; i < argc; i++) {
                 r = call_one(manager, argv[i], argv[0], call);
                 if (r != EXIT_OK)
@@ -281,6 +289,12 @@ int verb_suspend(int argc, char **argv)
         return call_each(argc, argv, call_suspend);
 }
 
+/* CLI-61 */
+int verb_take(int argc, char **argv)
+{
+        return call_each(argc, argv, call_take);
+}
+
 /* CLI-20 */
 int verb_cancel(int argc, char **argv)
 {
@@ -296,16 +310,32 @@ int verb_complete(int argc, char **argv)
 /* ---- set ---- */
 
 typedef struct Setting {
-        enum { SET_DISPLAY_NAME, SET_DESCRIPTION, SET_PRIORITY, SET_RETRY_DELAY, SET_TIMEOUT } key;
+        enum {
+                SET_DISPLAY_NAME,
+                SET_DESCRIPTION,
+                SET_PRIORITY,
+                SET_RETRY_DELAY,
+                SET_TIMEOUT,
+                SET_PROXY,
+                SET_PROXY_BYPASS,
+                SET_CACHE,
+                SET_HELPER_CACHE,
+        } key;
         const char *text;
         uint32_t number;
         bits_job_priority priority;
 } Setting;
 
 static const char *const setting_keys[] = {
-        [SET_DISPLAY_NAME] = "display-name",   [SET_DESCRIPTION] = "description",
-        [SET_PRIORITY] = "priority",           [SET_RETRY_DELAY] = "minimum-retry-delay",
+        [SET_DISPLAY_NAME] = "display-name",
+        [SET_DESCRIPTION] = "description",
+        [SET_PRIORITY] = "priority",
+        [SET_RETRY_DELAY] = "minimum-retry-delay",
         [SET_TIMEOUT] = "no-progress-timeout",
+        [SET_PROXY] = "proxy",
+        [SET_PROXY_BYPASS] = "proxy-bypass",
+        [SET_CACHE] = "credential-cache",
+        [SET_HELPER_CACHE] = "helper-credential-cache",
 };
 
 /* 0, or a usage error. */
@@ -323,7 +353,8 @@ static int setting_parse(const char *word, Setting *ret)
                         break;
         if (i == ELEMENTS(setting_keys))
                 return usage_error("there is no property '%.*s': display-name, description, "
-                                   "priority, minimum-retry-delay or no-progress-timeout",
+                                   "priority, minimum-retry-delay, no-progress-timeout, proxy, "
+                                   "proxy-bypass, credential-cache or helper-credential-cache",
                                    (int)(equals - word), word);
         setting.key = i;
         setting.text = equals + 1;
@@ -335,6 +366,14 @@ static int setting_parse(const char *word, Setting *ret)
                 return usage_error("'%s' is no number of seconds", setting.text);
         *ret = setting;
         return EXIT_OK;
+}
+
+static int set_helper_cache(bits_job *job, const char *name)
+{
+        _cleanup_(bits_token_options_freep) bits_token_options *options = NULL;
+        int r = bits_job_query_token_options(job, &options);
+
+        return r < 0 ? r : bits_token_options_set_helper_credential_cache(options, name);
 }
 
 static int setting_apply(bits_job *job, const Setting *setting)
@@ -350,6 +389,14 @@ static int setting_apply(bits_job *job, const Setting *setting)
                 return bits_job_set_minimum_retry_delay(job, setting->number);
         case SET_TIMEOUT:
                 return bits_job_set_no_progress_timeout(job, setting->number);
+        case SET_PROXY:
+                return proxy_set(job, setting->text);
+        case SET_PROXY_BYPASS:
+                return proxy_set_bypass(job, setting->text);
+        case SET_CACHE:
+                return bits_job_set_credential_cache(job, setting->text);
+        case SET_HELPER_CACHE:
+                return set_helper_cache(job, setting->text);
         }
         return -EINVAL;
 }

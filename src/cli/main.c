@@ -20,8 +20,8 @@ static const struct Verb {
         const char *summary;
 } verbs[] = {
         { "get", verb_get,
-          "[--name NAME] [--priority P] [--detach] [--local-as USER] [--network-as USER] URL "
-          "[FILE]",
+          "[--name NAME] [--priority P] [--detach] [--local-as USER] [--network-as USER] "
+          "[--proxy LIST] [--negotiate] [--proxy-negotiate] URL [FILE]",
           "fetch a file and show the progress; Ctrl-C leaves it to the background" },
         { "create", verb_create, "[--type TYPE] [--description TEXT] [--priority P] [NAME]",
           "make an empty, suspended job and print its id" },
@@ -35,12 +35,23 @@ static const struct Verb {
         { "list", verb_list, "[--all-users]", "list jobs" },
         { "show", verb_show, "JOB", "show all about a job" },
         { "set", verb_set, "JOB KEY=VALUE…",
-          "change display-name, description, priority, minimum-retry-delay, no-progress-timeout" },
+          "change display-name, description, priority, minimum-retry-delay, no-progress-timeout, "
+          "proxy, "
+          "proxy-bypass, credential-cache, helper-credential-cache" },
         { "token", verb_token,
           "set JOB [--as USER] | bits token clear JOB | bits token flags JOB FLAGS | bits token "
           "show "
           "JOB",
-          "a job's second identity; FLAGS: none, local-file, network, or both with a comma" },
+          "a job's second identity; FLAGS: none, or local-file, network, client-certificate with "
+          "commas between" },
+        { "credentials", verb_credentials,
+          "set JOB server|proxy SCHEME USER [--password-file FILE|-] | bits credentials set JOB "
+          "server|proxy negotiate --implicit | bits credentials remove JOB server|proxy SCHEME",
+          "names and passwords; SCHEME: basic, digest, ntlm, negotiate" },
+        { "take", verb_take, "JOB…", "make jobs of others your own (administrators)" },
+        { "admin", verb_admin,
+          "owners [--state-directory=DIR] | bits admin owners [--state-directory=DIR] remove USER…",
+          "list or remove the users for whom the broker starts workers (root)" },
 };
 
 static const struct Verb *current;
@@ -56,7 +67,7 @@ static void print_help(FILE *to)
                 "usage: bits [--user] [--json] VERB …\n\n"
                 "Downloads in the background, that outlive sign-offs, crashes and reboots.\n\n");
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
-                fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
+                fprintf(to, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
         fprintf(to, "\n"
                     "  --json    print JSON instead of text\n"
                     "  --user    use this user's own service (bitsd --user)\n"

@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 
+#include <pwd.h>
 #include <stdio.h>
 
 /* ---- list ---- */
@@ -126,7 +127,8 @@ int verb_list(int argc, char **argv)
         r = open_service(&manager);
         if (r != EXIT_OK)
                 return r;
-        if (bits_manager_list_jobs(manager, all_users, &list) < 0)
+        if (bits_manager_allow_interaction(manager, all_users) < 0 ||
+            bits_manager_list_jobs(manager, all_users, &list) < 0)
                 return report_failure(all_users ? "cannot list the jobs of all users"
                                                 : "cannot list the jobs");
         return print_list(list, all_users);
@@ -138,6 +140,8 @@ typedef struct Shown {
         const char *id;
         char *name, *description, *owner_sid, *wait_reason, *helper_sid;
         uint32_t owner_uid, retry_delay, timeout, error_count, flags;
+        int owner_elevated;
+        uint32_t owner_integrity;
         bool helper_known; /* the caller may ask for the helper */
         bits_job_type type;
         bits_job_state state;
@@ -178,6 +182,8 @@ static int read_job(bits_job *job, Shown *shown)
             bits_job_get_description(job, &shown->description) < 0 ||
             bits_job_get_owner(job, &shown->owner_sid) < 0 ||
             bits_job_get_owner_uid(job, &shown->owner_uid) < 0 ||
+            bits_job_get_owner_elevated(job, &shown->owner_elevated) < 0 ||
+            bits_job_get_owner_integrity_level(job, &shown->owner_integrity) < 0 ||
             bits_job_get_wait_reason(job, &shown->wait_reason) < 0 ||
             bits_job_get_type(job, &shown->type) < 0 ||
             bits_job_get_state(job, &shown->state) < 0 ||
@@ -222,7 +228,7 @@ static Table *files_table(const Shown *shown, bool json)
         return table;
 }
 
-/* The identity that does one half of the work, in words. */
+/* CLI-65: the identity that does one part of the work, in words. */
 static char *identity_text(const Shown *shown, uint32_t flag)
 {
         _cleanup_free_ char *user = NULL;
@@ -234,7 +240,12 @@ static char *identity_text(const Shown *shown, uint32_t flag)
                 return user && asprintf(&text, "owner, %s", user) >= 0 ? text : NULL;
         }
         if (!shown->helper_sid)
-                return strdup("helper, but the job holds no helper token: 'bits token set'");
+                return asprintf(&text,
+                                "helper, but there is no helper token: bits token set "
+                                "%.8s --as USER",
+                                shown->id) >= 0
+                               ? text
+                               : NULL;
         if (!parse_user_sid(shown->helper_sid, &uid))
                 return asprintf(&text, "helper, %s", shown->helper_sid) >= 0 ? text : NULL;
         user = format_user(uid);
@@ -246,6 +257,20 @@ static void line(const char *key, const char *text)
         _cleanup_free_ char *safe = format_safe(text ? text : "");
 
         printf("%-20s %s\n", key, safe ? safe : "");
+}
+
+/* The service knows users by number. */
+static void print_wait_reason(const char *reason)
+{
+        const char *as = strstr(reason, " --as "), *end = as ? as + strlen(" --as ") : NULL;
+        unsigned long uid = end ? strtoul(end, (char **)&end, 10) : 0;
+        const struct passwd *account = as && end[-1] != ' ' ? getpwuid((uid_t)uid) : NULL;
+        _cleanup_free_ char *text = NULL;
+
+        if (account && asprintf(&text, "%.*s --as %s%s", (int)(as - reason), reason,
+                                account->pw_name, end) >= 0)
+                reason = text;
+        line("waits", reason);
 }
 
 static void print_error_lines(const Shown *shown)
@@ -285,6 +310,7 @@ static int print_text(const Shown *shown)
         _cleanup_free_ char *owner = format_user(shown->owner_uid);
         _cleanup_free_ char *local = identity_text(shown, BITS_TOKEN_LOCAL_FILE);
         _cleanup_free_ char *network = identity_text(shown, BITS_TOKEN_NETWORK);
+        _cleanup_free_ char *certificate = identity_text(shown, BITS_TOKEN_CLIENT_CERTIFICATE);
         _cleanup_(table_freep) Table *table = NULL;
         char text[FORMAT_SIZE];
 
@@ -296,7 +322,7 @@ static int print_text(const Shown *shown)
         line("type", bits_job_type_name(shown->type));
         line("state", bits_job_state_name(shown->state));
         if (!string_empty(shown->wait_reason))
-                line("waits", shown->wait_reason);
+                print_wait_reason(shown->wait_reason);
         if (shown->has_error)
                 print_error_lines(shown);
         line("priority", bits_job_priority_name(shown->priority));
@@ -314,6 +340,8 @@ static int print_text(const Shown *shown)
                                                 : "none");
         line("local files as", local);
         line("network as", network);
+        if (shown->helper_known && shown->flags & BITS_TOKEN_CLIENT_CERTIFICATE)
+                line("client certificate as", certificate);
         if (bits_file_list_count(shown->files) == 0) {
                 printf("\nno files: bits add %.8s URL FILE\n", shown->id);
                 return EXIT_OK;
@@ -357,6 +385,8 @@ enum {
         SHOW_DESCRIPTION,
         SHOW_OWNER,
         SHOW_OWNER_UID,
+        SHOW_OWNER_ELEVATED,
+        SHOW_OWNER_INTEGRITY,
         SHOW_TYPE,
         SHOW_STATE,
         SHOW_WAIT_REASON,
@@ -384,6 +414,8 @@ static const Column show_columns[SHOW_MAX] = {
         [SHOW_DESCRIPTION] = { "description", NULL, COLUMN_TEXT, true },
         [SHOW_OWNER] = { "owner", NULL, COLUMN_TEXT, true },
         [SHOW_OWNER_UID] = { "owner-uid", NULL, COLUMN_NUMBER, true },
+        [SHOW_OWNER_ELEVATED] = { "owner-elevated", NULL, COLUMN_BOOLEAN, true },
+        [SHOW_OWNER_INTEGRITY] = { "owner-integrity-level", NULL, COLUMN_NUMBER, true },
         [SHOW_TYPE] = { "type", NULL, COLUMN_TEXT, true },
         [SHOW_STATE] = { "state", NULL, COLUMN_TEXT, true },
         [SHOW_WAIT_REASON] = { "wait-reason", NULL, COLUMN_TEXT, true },
@@ -414,6 +446,8 @@ static void show_row(Table *table, const Shown *shown)
         table_cell(table, row, SHOW_DESCRIPTION, shown->description);
         table_cell(table, row, SHOW_OWNER, shown->owner_sid);
         table_cell_uint64(table, row, SHOW_OWNER_UID, shown->owner_uid);
+        table_cell_boolean(table, row, SHOW_OWNER_ELEVATED, shown->owner_elevated);
+        table_cell_uint64(table, row, SHOW_OWNER_INTEGRITY, shown->owner_integrity);
         table_cell(table, row, SHOW_TYPE, bits_job_type_name(shown->type));
         table_cell(table, row, SHOW_STATE, bits_job_state_name(shown->state));
         table_cell(table, row, SHOW_WAIT_REASON,

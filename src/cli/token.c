@@ -122,7 +122,8 @@ int verb_token(int argc, char **argv)
         if (token.user && !string_equal(token.what, "set"))
                 return usage_error("--as goes with 'set'");
         if (wanted == 3 && !parse_token_flags(argv[optind + 2], &token.flags))
-                return usage_error("'%s' is not none, local-file, network or local-file,network",
+                return usage_error("'%s' is not none, nor local-file, network, client-certificate "
+                                   "with commas between",
                                    argv[optind + 2]);
         token.name = argv[optind + 1];
         return call(&token);

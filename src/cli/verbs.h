@@ -50,3 +50,6 @@ int verb_show(int argc, char **argv);
 int verb_wait(int argc, char **argv);
 int verb_set(int argc, char **argv);
 int verb_token(int argc, char **argv);
+int verb_credentials(int argc, char **argv);
+int verb_take(int argc, char **argv);
+int verb_admin(int argc, char **argv);

@@ -154,6 +154,28 @@ int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid)
         return get_number(job, "OwnerUid", ret_uid);
 }
 
+int bits_job_get_owner_integrity_level(bits_job *job, uint32_t *ret_level)
+{
+        return get_number(job, "OwnerIntegrityLevel", ret_level);
+}
+
+int bits_job_get_owner_elevated(bits_job *job, int *ret_elevated)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int elevated, r;
+
+        if (!job || !ret_elevated)
+                return error_state_null("job and ret_elevated");
+        r = handle_get(job->handle, "OwnerElevated", "b", &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "b", &elevated);
+        if (r <= 0)
+                return error_state_bad_reply(r);
+        *ret_elevated = elevated;
+        return 0;
+}
+
 int bits_job_get_owner(bits_job *job, char **ret_sid)
 {
         return get_text(job, "Owner", ret_sid);

@@ -159,6 +159,13 @@ int bits_job_suspend(bits_job *job)
         return handle_call(job->handle, NULL, JOB_INTERFACE, "Suspend", "");
 }
 
+int bits_job_take_ownership(bits_job *job)
+{
+        if (!job)
+                return error_state_null("job");
+        return handle_call(job->handle, NULL, JOB_INTERFACE, "TakeOwnership", "");
+}
+
 int bits_job_resume(bits_job *job)
 {
         if (!job)

@@ -87,6 +87,20 @@ int bits_manager_open_user(bits_manager **ret_manager)
         return manager_open(true, ret_manager);
 }
 
+/* CLI-64 */
+int bits_manager_allow_interaction(bits_manager *manager, int allow)
+{
+        int r;
+
+        if (!manager)
+                return error_state_null("manager");
+        r = sd_bus_set_allow_interactive_authorization(manager->bus, allow != 0);
+        if (r >= 0) /* a person has to find the password */
+                r = sd_bus_set_method_call_timeout(manager->bus,
+                                                   allow ? UINT64_MAX : CALL_TIMEOUT_USEC);
+        return r < 0 ? error_state_from_bus(r, NULL) : 0;
+}
+
 /* LIB-07 */
 void bits_manager_close(bits_manager *manager)
 {

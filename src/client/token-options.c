@@ -12,7 +12,8 @@
 
 #include <fcntl.h>
 
-#define CAPTURE_TIMEOUT_MS 10000
+#define CAPTURE_TIMEOUT_MS   10000
+#define PROPERTIES_INTERFACE "org.freedesktop.DBus.Properties"
 
 struct bits_token_options {
         Handle *handle;
@@ -142,5 +143,37 @@ int bits_token_options_get_helper_token_sid(bits_token_options *options, char **
                         return error_state_oom();
         }
         *ret_sid = copy;
+        return 0;
+}
+
+/* LIB-33 */
+int bits_token_options_set_helper_credential_cache(bits_token_options *options, const char *name)
+{
+        if (!options)
+                return error_state_null("options");
+        return handle_call(options->handle, NULL, PROPERTIES_INTERFACE, "Set", "ssv",
+                           TOKEN_INTERFACE, "HelperCredentialCache", "s", name ? name : "");
+}
+
+int bits_token_options_get_helper_credential_cache(bits_token_options *options, char **ret_name)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *name;
+        char *copy;
+        int r;
+
+        if (!options || !ret_name)
+                return error_state_null("options and ret_name");
+        r = handle_call(options->handle, &reply, PROPERTIES_INTERFACE, "Get", "ss", TOKEN_INTERFACE,
+                        "HelperCredentialCache");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "v", "s", &name);
+        if (r <= 0)
+                return error_state_bad_reply(r);
+        copy = strdup(name);
+        if (!copy)
+                return error_state_oom();
+        *ret_name = copy;
         return 0;
 }

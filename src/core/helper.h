@@ -10,21 +10,22 @@
 enum {
         TOKEN_LOCAL_FILE = 0x1,
         TOKEN_NETWORK = 0x2,
-        TOKEN_FLAGS_ALL = 0x3,
+        TOKEN_CLIENT_CERTIFICATE = 0x10000, /* ours: certificate and key are read by the helper */
+        TOKEN_FLAGS_ALL = TOKEN_LOCAL_FILE | TOKEN_NETWORK | TOKEN_CLIENT_CERTIFICATE,
 };
 
 typedef enum Purpose {
-        PURPOSE_CHECK_LOCAL_FILE,  /* AddFile's access check */
-        PURPOSE_TEMPORARY_FILE,    /* create and write the temporary file */
-        PURPOSE_RENAME,            /* give it its final name */
+        PURPOSE_CHECK_LOCAL_FILE, /* AddFile's access check */
+        PURPOSE_TEMPORARY_FILE,   /* create and write the temporary file */
+        PURPOSE_RENAME,           /* give it its final name */
         PURPOSE_DELETE_TEMPORARY,
-        PURPOSE_READ_SOURCE,       /* an upload's local file */
+        PURPOSE_READ_SOURCE, /* an upload's local file */
         PURPOSE_REPLY_FILE,
-        PURPOSE_REMOTE_FILE,       /* file:// and SMB */
-        PURPOSE_HTTP,              /* the connection and its implicit credentials, server and proxy */
+        PURPOSE_REMOTE_FILE, /* file:// and SMB */
+        PURPOSE_HTTP,        /* the connection and its implicit credentials, server and proxy */
         PURPOSE_CLIENT_CERTIFICATE,
         PURPOSE_NOTIFY_COMMAND,
-        PURPOSE_SIGN_ON,           /* may the job run at all */
+        PURPOSE_SIGN_ON, /* may the job run at all */
         PURPOSE_QUOTA,
         PURPOSE_MAX,
         PURPOSE_INVALID = -1,

@@ -20,6 +20,7 @@ typedef struct Identity {
         gid_t *groups; /* owned; may be NULL when n_groups is 0 */
         size_t n_groups;
         char *session; /* owned; login session at the capture, NULL outside any */
+        bool signed_on; /* the user was, at the capture */
 } Identity;
 
 void identity_done(Identity *identity);

@@ -1,6 +1,9 @@
 #include "core/job.h"
 
+#include "core/policy.h"
+
 #include "basic/fd.h"
+#include "basic/secret.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -60,6 +63,14 @@ void job_id_compact(const char *id, char ret[2 * JOB_ID_BYTES + 1])
         ret[n] = 0;
 }
 
+/* HND-43 */
+static void set_owner(Job *job, uid_t owner)
+{
+        job->owner = owner;
+        job->owner_elevated = identity_is_administrator(owner);
+        job->owner_integrity = policy_integrity(owner);
+}
+
 int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const char *display_name,
             uint64_t now_realtime, Job **ret)
 {
@@ -73,7 +84,8 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
         bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
         format_id(bytes, job->id);
-        job->owner = owner;
+        set_owner(job, owner);
+        job->last_helper = JOB_NO_HELPER;
         job->type = type;
         job->priority = PRIORITY_NORMAL;
         job->state = STATE_SUSPENDED;
@@ -83,10 +95,35 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         job->fault_file = NO_FILE;
         job->display_name = strdup(display_name);
         job->description = strdup("");
-        if (!job->display_name || !job->description)
+        job->proxy_list = strdup("");
+        job->proxy_bypass = strdup("");
+        job->credential_cache = strdup("");
+        job->helper_credential_cache = strdup("");
+        if (!job->display_name || !job->description || !job->proxy_list || !job->proxy_bypass ||
+            !job->credential_cache || !job->helper_credential_cache)
                 return -ENOMEM;
         *ret = TAKE_PTR(job);
         return 0;
+}
+
+/* TOK-82 */
+void job_take(Job *job, uid_t new_owner)
+{
+        set_owner(job, new_owner);
+        token_free(job->token);
+        job->token = NULL;
+        job->token_flags = 0;
+        job->last_helper = JOB_NO_HELPER;
+        job_set_credentials(job, NULL, 0);
+        job->credential_cache[0] = job->helper_credential_cache[0] = 0;
+}
+
+/* SEC-80: encrypted, and overwritten all the same. */
+void job_set_credentials(Job *job, uint8_t *box, size_t size)
+{
+        secret_free(job->credentials, job->credentials_size);
+        job->credentials = box;
+        job->credentials_size = size;
 }
 
 void job_free(Job *job)
@@ -98,6 +135,11 @@ void job_free(Job *job)
         free(job->files);
         free(job->display_name);
         free(job->description);
+        free(job->proxy_list);
+        free(job->proxy_bypass);
+        free(job->credential_cache);
+        free(job->helper_credential_cache);
+        job_set_credentials(job, NULL, 0);
         fault_done(&job->fault);
         token_free(job->token);
         free(job);

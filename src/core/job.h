@@ -10,6 +10,7 @@
 
 #include "core/helper.h"
 #include "core/identity.h"
+#include "core/proxy.h"
 #include "core/schedule.h"
 #include "core/state.h"
 
@@ -25,6 +26,7 @@ enum {
 };
 
 #define JOB_SIZE_UNKNOWN UINT64_MAX
+#define JOB_NO_HELPER    ((uid_t)-1)
 
 typedef struct Job Job;
 
@@ -35,7 +37,8 @@ typedef struct Token {
         uint64_t cookie;
         uid_t uid;
         gid_t gid;
-        char *session; /* owned, "" outside any */
+        char *session;  /* owned, "" outside any */
+        bool signed_on; /* its user was, at the capture */
 } Token;
 
 void token_free(Token *token);
@@ -82,6 +85,8 @@ struct Job {
         uint64_t row;
         char id[JOB_ID_CHARACTERS + 1];
         uid_t owner;
+        bool owner_elevated; /* when the job was made or taken over */
+        uint32_t owner_integrity;
 
         JobType type;
         JobPriority priority;
@@ -93,6 +98,13 @@ struct Job {
         uint32_t no_progress_timeout; /* s */
         uint32_t token_flags;
         Token *token;
+        uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */
+
+        ProxyUsage proxy_usage;
+        char *proxy_list, *proxy_bypass;                  /* "" unless PROXY_OVERRIDE */
+        char *credential_cache, *helper_credential_cache; /* KRB5CCNAME; "": the default */
+        uint8_t *credentials; /* sealed by the manager's vault; NULL: none */
+        size_t credentials_size;
 
         uint64_t created, modified, transfer_completed; /* µs since 1970 */
         uint32_t error_count;
@@ -121,6 +133,13 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
             uint64_t now_realtime, Job **ret);
 void job_free(Job *job);
 DEFINE_CLEANUP(Job, job_free);
+
+/* TakeOwnership: the job is that user's now. Helper token and flags go, as all secrets do. Who
+   counts jobs by owner has to count anew: job_table_take(). */
+void job_take(Job *job, uid_t new_owner);
+
+/* Replaces the sealed credentials; takes `box` (NULL: none). */
+void job_set_credentials(Job *job, uint8_t *box, size_t size);
 
 /* Reads "8-4-4-4-12" or 32 digits, with or without braces, any case, into lower-case id text. */
 bool job_id_parse(const char *text, char ret_id[JOB_ID_CHARACTERS + 1]);

@@ -22,40 +22,69 @@ enum {
 
 /* ---- rights ---- */
 
+enum {
+        RIGHTS_OF_ALL_ADMINISTRATORS =
+                RIGHT_READ | RIGHT_MODIFY | RIGHT_HELPER | RIGHT_FILES | RIGHT_ADMINISTER,
+};
+
 /* JOB-10, SEC-68 */
 unsigned policy_rights(uid_t caller, uid_t owner)
 {
+        unsigned rights = identity_is_administrator(caller) ? RIGHTS_OF_ALL_ADMINISTRATORS : 0;
+
         if (caller == owner)
-                return RIGHT_READ | RIGHT_MODIFY | RIGHT_OWNER | RIGHT_HELPER;
-        if (identity_is_administrator(caller))
-                return RIGHT_READ | RIGHT_MODIFY | RIGHT_HELPER;
-        return 0;
+                rights |= RIGHT_READ | RIGHT_MODIFY | RIGHT_OWNER | RIGHT_HELPER | RIGHT_FILES;
+        return rights;
 }
 
-/* TOK-07, TOK-48, TOK-49, TOK-60: the two conditions for a caller without administrator rights. */
-static BitsCode check_helper(uid_t opener, bool opener_owned, bool token_is_administrator)
+/* SEC-92: who may name the files of root's jobs is root. To let somebody manage jobs is not to let
+   him be root. */
+unsigned policy_rights_authorized(bool owner_elevated)
+{
+        return owner_elevated ? RIGHT_READ : RIGHTS_OF_ALL_ADMINISTRATORS;
+}
+
+/* HND-35, HND-36: as in BITS a handle outlives the change, but the old owner must not name files
+   that another identity writes. */
+unsigned policy_rights_kept(unsigned rights, uid_t opener, uid_t new_owner)
+{
+        if (opener == new_owner || identity_is_administrator(opener))
+                return rights & (policy_rights(opener, new_owner) | RIGHT_ADMINISTER);
+        return rights & (RIGHT_READ | RIGHT_MODIFY | RIGHT_HELPER);
+}
+
+/* TOK-07, TOK-48, TOK-49, TOK-60, TOK-81: the two conditions for a caller without administrator
+   rights. To be let manage all jobs stands for the ownership, never for the elevation. */
+static BitsCode check_helper(uid_t opener, bool entitled, bool token_is_administrator)
 {
         if (identity_is_administrator(opener))
                 return 0;
-        return opener_owned && !token_is_administrator ? 0 : BITS_E_ACCESS_DENIED;
+        return entitled && !token_is_administrator ? 0 : BITS_E_ACCESS_DENIED;
 }
 
-BitsCode policy_set_helper_token(uid_t opener, bool opener_owned, uid_t token_uid)
+BitsCode policy_set_helper_token(uid_t opener, bool entitled, uid_t token_uid)
 {
-        return check_helper(opener, opener_owned, identity_is_administrator(token_uid));
+        return check_helper(opener, entitled, identity_is_administrator(token_uid));
 }
 
 /* TOK-08, TOK-61 */
-BitsCode policy_set_helper_flags(uid_t opener, bool opener_owned, bool has_token, uid_t token_uid)
+BitsCode policy_set_helper_flags(uid_t opener, bool entitled, bool has_token, uid_t token_uid)
 {
-        return check_helper(opener, opener_owned,
-                            has_token && identity_is_administrator(token_uid));
+        return check_helper(opener, entitled, has_token && identity_is_administrator(token_uid));
 }
 
 /* TOK-09 */
-BitsCode policy_use_helper(uid_t opener, bool opener_owned)
+BitsCode policy_use_helper(uid_t opener, bool entitled)
 {
-        return check_helper(opener, opener_owned, false);
+        return check_helper(opener, entitled, false);
+}
+
+/* HND-43 */
+uint32_t policy_integrity(uid_t owner)
+{
+        if (identity_is_administrator(owner))
+                return INTEGRITY_SYSTEM;
+        return owner < UID_MIN ? INTEGRITY_HIGH : INTEGRITY_MEDIUM;
 }
 
 /* ---- limits ---- */
@@ -70,6 +99,7 @@ static const struct {
         [LIMIT_FILES_PER_JOB] = { 200, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_FILES_IN_JOB },
         [LIMIT_HANDLES_PER_USER] = { 4096, 4096, 65536, BITS_E_TOO_MANY_OPEN_FILES },
         [LIMIT_CONNECTIONS_PER_USER] = { 256, 256, 4096, BITS_E_TOO_MANY_OPEN_FILES },
+        [LIMIT_QUESTIONS_PER_USER] = { 32, 32, 32, BITS_E_TOO_MANY_OPEN_FILES },
         [LIMIT_DISPLAY_NAME_CHARACTERS] = { 256, 256, 256, BG_E_STRING_TOO_LONG },
         [LIMIT_DESCRIPTION_CHARACTERS] = { 1024, 1024, 1024, BG_E_STRING_TOO_LONG },
         [LIMIT_REMOTE_NAME_CHARACTERS] = { 2200, 2200, 2200, BITS_E_INVALID_ARGUMENT },

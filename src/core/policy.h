@@ -10,23 +10,40 @@
 
 /* Rights that a handle carries, fixed when the handle is made. */
 enum {
-        RIGHT_READ = 1u << 0,   /* properties, files, progress */
-        RIGHT_MODIFY = 1u << 1, /* setters, files, suspend, resume, cancel, complete */
-        RIGHT_OWNER = 1u << 2,  /* what only the owner may: his secrets */
-        RIGHT_HELPER = 1u << 3, /* the helper token and its flags */
+        RIGHT_READ = 1u << 0,       /* properties, files, progress */
+        RIGHT_MODIFY = 1u << 1,     /* setters, suspend, resume, cancel, complete */
+        RIGHT_OWNER = 1u << 2,      /* what only the owner may: his secrets */
+        RIGHT_HELPER = 1u << 3,     /* the helper token and its flags */
+        RIGHT_FILES = 1u << 4,      /* to say what the owner's identity reads, writes and shows */
+        RIGHT_ADMINISTER = 1u << 5, /* TakeOwnership */
 };
 
 /* Rights of a caller on a job at the moment the handle is made; 0: the job does not exist for
    him. */
 unsigned policy_rights(uid_t caller, uid_t owner);
+/* Rights of a caller without administrator rights whom the administrator lets manage all jobs
+   (polkit), on somebody else's job, or on his own in addition. */
+unsigned policy_rights_authorized(bool owner_elevated);
+/* What a handle keeps when the job gets another owner; `opener` made it. 0: it ends. */
+unsigned policy_rights_kept(unsigned rights, uid_t opener, uid_t new_owner);
 
-/* SetHelperToken (reference 01 section 2.3): 0, or BITS_E_ACCESS_DENIED. `opener` made the handle,
-   `opener_owned` is whether he owned the job at that moment, `token_uid` is whom the token names. */
-BitsCode policy_set_helper_token(uid_t opener, bool opener_owned, uid_t token_uid);
+/* The helper's rule (reference 01 section 2.3). `opener` made the handle; `entitled`: he owned
+   the job at that moment, or was let manage all jobs. 0, or BITS_E_ACCESS_DENIED.
+   SetHelperToken: `token_uid` is whom the token names. */
+BitsCode policy_set_helper_token(uid_t opener, bool entitled, uid_t token_uid);
 /* SetHelperTokenFlags: as above, `token_uid` of the token that is set now, if has_token. */
-BitsCode policy_set_helper_flags(uid_t opener, bool opener_owned, bool has_token, uid_t token_uid);
+BitsCode policy_set_helper_flags(uid_t opener, bool entitled, bool has_token, uid_t token_uid);
 /* ClearHelperToken, GetHelperTokenFlags, GetHelperTokenSid. */
-BitsCode policy_use_helper(uid_t opener, bool opener_owned);
+BitsCode policy_use_helper(uid_t opener, bool entitled);
+
+/* The integrity level that a job has from its owner, when it is made or taken over (reference 01
+   section 7.3). */
+enum {
+        INTEGRITY_MEDIUM = 0x2000, /* people */
+        INTEGRITY_HIGH = 0x3000,   /* service accounts */
+        INTEGRITY_SYSTEM = 0x4000, /* root */
+};
+uint32_t policy_integrity(uid_t owner);
 
 typedef enum Limit {
         LIMIT_JOBS_PER_MACHINE,
@@ -34,6 +51,7 @@ typedef enum Limit {
         LIMIT_FILES_PER_JOB,
         LIMIT_HANDLES_PER_USER,
         LIMIT_CONNECTIONS_PER_USER, /* peer-to-peer handle connections */
+        LIMIT_QUESTIONS_PER_USER,   /* calls that wait for polkit */
         LIMIT_DISPLAY_NAME_CHARACTERS,
         LIMIT_DESCRIPTION_CHARACTERS,
         LIMIT_REMOTE_NAME_CHARACTERS,

@@ -13,22 +13,55 @@ enum {
         SERVICE = 999,
         ALICE = 1000,
         BOB = 1001,
-        ALL = RIGHT_READ | RIGHT_MODIFY | RIGHT_OWNER | RIGHT_HELPER,
+        OWN = RIGHT_READ | RIGHT_MODIFY | RIGHT_OWNER | RIGHT_HELPER | RIGHT_FILES,
+        MANAGE = RIGHT_READ | RIGHT_MODIFY | RIGHT_HELPER | RIGHT_FILES | RIGHT_ADMINISTER,
+        KEPT = RIGHT_READ | RIGHT_MODIFY | RIGHT_HELPER,
 };
 
 /* JOB-10: a stranger's job does not exist; an administrator may manage, but not use the secrets. */
 static void rights(void **state)
 {
         (void)state;
-        assert_int_equal(policy_rights(ALICE, ALICE), ALL);
-        assert_int_equal(policy_rights(ROOT, ROOT), ALL);
-        assert_int_equal(policy_rights(ROOT, ALICE), RIGHT_READ | RIGHT_MODIFY | RIGHT_HELPER);
+        assert_int_equal(policy_rights(ALICE, ALICE), OWN);
+        assert_int_equal(policy_rights(ROOT, ROOT), OWN | MANAGE);
+        assert_int_equal(policy_rights(ROOT, ALICE), MANAGE);
         assert_int_equal(policy_rights(BOB, ALICE), 0);
         assert_int_equal(policy_rights(SERVICE, ALICE), 0);
         assert_int_equal(policy_rights(ALICE, ROOT), 0);
 }
 
-/* TOK-07: every combination. */
+/* SEC-92: never the secrets, and of an elevated owner's job no more than a look. */
+static void rights_by_authorization(void **state)
+{
+        (void)state;
+        assert_int_equal(policy_rights_authorized(false), MANAGE);
+        assert_int_equal(policy_rights_authorized(true), RIGHT_READ);
+}
+
+/* HND-35, HND-36 */
+static void rights_kept_over_a_change_of_the_owner(void **state)
+{
+        (void)state;
+        assert_int_equal(policy_rights_kept(OWN, ALICE, ROOT), KEPT);
+        assert_int_equal(policy_rights_kept(OWN, ALICE, BOB), KEPT);
+        assert_int_equal(policy_rights_kept(MANAGE, BOB, BOB), MANAGE);
+        assert_int_equal(policy_rights_kept(MANAGE, BOB, ROOT), KEPT);
+        assert_int_equal(policy_rights_kept(RIGHT_READ, BOB, ALICE), RIGHT_READ);
+        assert_int_equal(policy_rights_kept(MANAGE, ROOT, BOB), MANAGE);
+        assert_int_equal(policy_rights_kept(OWN | MANAGE, ROOT, ROOT), OWN | MANAGE);
+        assert_int_equal(policy_rights_kept(OWN | MANAGE, ROOT, BOB), MANAGE);
+}
+
+/* HND-43 */
+static void integrity_follows_the_owner(void **state)
+{
+        (void)state;
+        assert_int_equal(policy_integrity(ROOT), 0x4000);
+        assert_int_equal(policy_integrity(SERVICE), 0x3000);
+        assert_int_equal(policy_integrity(ALICE), 0x2000);
+}
+
+/* TOK-07, TOK-81: every combination. */
 static void who_may_set_a_token(void **state)
 {
         static const struct {
@@ -92,6 +125,7 @@ static void limits_of_people_services_and_root(void **state)
                 { LIMIT_FILES_PER_JOB, 200, UINT32_MAX, UINT32_MAX },
                 { LIMIT_HANDLES_PER_USER, 4096, 4096, 65536 },
                 { LIMIT_CONNECTIONS_PER_USER, 256, 256, 4096 },
+                { LIMIT_QUESTIONS_PER_USER, 32, 32, 32 },
                 { LIMIT_DISPLAY_NAME_CHARACTERS, 256, 256, 256 },
                 { LIMIT_DESCRIPTION_CHARACTERS, 1024, 1024, 1024 },
                 { LIMIT_REMOTE_NAME_CHARACTERS, 2200, 2200, 2200 },
@@ -298,6 +332,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(rights),
+                cmocka_unit_test(rights_by_authorization),
+                cmocka_unit_test(rights_kept_over_a_change_of_the_owner),
+                cmocka_unit_test(integrity_follows_the_owner),
                 cmocka_unit_test(who_may_set_a_token),
                 cmocka_unit_test(who_may_set_the_flags),
                 cmocka_unit_test(who_may_clear_and_read),

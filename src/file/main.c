@@ -63,6 +63,18 @@ static int on_check(Worker *w)
         return r < 0 ? r : answer(w, place_check(q.local_name));
 }
 
+static int on_access(Worker *w)
+{
+        FileAccess q;
+        int r = file_access_read(&w->in, &q);
+
+        if (r < 0)
+                return r;
+        return answer(w, place_access(&(PlaceRequest){ q.local_name, q.temporary_name, q.device,
+                                                       q.inode },
+                                      q.writing != 0));
+}
+
 static int on_open(Worker *w)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -147,6 +159,7 @@ static const struct {
         int (*handle)(Worker *w);
 } requests[] = {
         { MESSAGE_FILE_CHECK, on_check },
+        { MESSAGE_FILE_ACCESS, on_access },
         { MESSAGE_FILE_OPEN, on_open },
         { MESSAGE_FILE_SYNC, on_sync },
         { MESSAGE_FILE_COMMIT, on_commit },

@@ -3,8 +3,9 @@
  * its final name, remove it. Everything happens with the rights of the calling process.
  *
  * A local name is an absolute path. Symbolic links are followed in its directory part, except the
- * kernel's magic ones (/proc/self/fd/3), which would lead through a descriptor past all permissions;
- * the last component is never followed. A temporary name is one component that begins with a dot.
+ * kernel's magic ones (/proc/self/fd/3), which would lead through a descriptor past all
+ * permissions; the last component is never followed. A temporary name is one component that begins
+ * with a dot.
  *
  * All functions return 0 or -errno. -EINVAL: not such a name. -EISDIR: the local name ends in "/",
  * "/." or "/..", or a directory has it. -ENAMETOOLONG: the path or a component is too long.
@@ -32,6 +33,11 @@ typedef struct PlaceOpened {
    is fine: it will be replaced. */
 int place_check(const char *local_name);
 
+/* place_check(), and whether this identity could go on with the recorded temporary file, which
+   another one may have made: write to it if `writing`, and in any case rename it. A file that is
+   not there any more is no obstacle: it will be made anew. */
+int place_access(const PlaceRequest *request, bool writing);
+
 /* Opens the recorded temporary file, or makes a new one when none is recorded or it is no longer
    there. -EEXIST: something that is not ours has the temporary name. */
 int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
@@ -41,6 +47,7 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
    -ESTALE: neither name holds the recorded file. */
 int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modification_time);
 
-/* Removes the temporary file; success also when it, or its directory, is not there. -ESTALE: another
-   file has its name (nothing recorded: one that is not ours alone), which was left alone. */
+/* Removes the temporary file; success also when it, or its directory, is not there. -ESTALE:
+   another file has its name (nothing recorded: one that is not ours alone), which was left
+   alone. */
 int place_discard(Changed *changed, const PlaceRequest *request);

@@ -7,6 +7,7 @@ struct AddFiles {
         BusContext *context;
         sd_bus_message *call;
         char job_id[JOB_ID_CHARACTERS + 1];
+        uid_t owner; /* at the call */
         Worker *worker;
         File **files;
         size_t n_files, room;
@@ -29,6 +30,7 @@ int add_files_new(BusContext *context, Job *job, sd_bus_message *call, AddFiles 
                 return -ENOMEM;
         add->context = context;
         add->call = sd_bus_message_ref(call);
+        add->owner = job->owner;
         memcpy(add->job_id, job->id, sizeof(add->job_id));
         *ret = add;
         return 0;
@@ -90,12 +92,14 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
         return r;
 }
 
-/* The job may have changed while the checks ran. DUR-16, DUR-17 */
+/* The job may have changed while the checks ran. DUR-16, DUR-17. HND-36: another owner's identity was
+   not asked, and did not want these files. */
 static BitsCode append_all(AddFiles *add, Job *job)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;
 
-        if (!job || job_state_is_final(job->state) || job->pending != PENDING_NONE)
+        if (!job || job_state_is_final(job->state) || job->pending != PENDING_NONE ||
+            job->owner != add->owner)
                 return BG_E_INVALID_STATE;
         if (check_limit(add, job, add->n_files, &error) < 0) {
                 sd_bus_error_free(&error);

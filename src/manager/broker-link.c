@@ -21,7 +21,8 @@ typedef struct Request {
         uint16_t type;
         WorkerKind kind;
         uid_t uid;
-        int token; /* borrowed */
+        int token;          /* borrowed */
+        const char *ccache; /* borrowed */
         BrokerCallback callback;
         void *userdata;
 } Request;
@@ -48,11 +49,13 @@ static void send_request(BrokerLink *link, Request *request)
         case MESSAGE_BROKER_START_OWNER:
                 broker_start_owner_write(m, request->serial,
                                          &(BrokerStartOwner){ .kind = (uint32_t)request->kind,
-                                                              .uid = request->uid });
+                                                              .uid = request->uid,
+                                                              .ccache = request->ccache });
                 break;
         case MESSAGE_BROKER_START_TOKEN:
                 broker_start_token_write(m, request->serial,
                                          &(BrokerStartToken){ .kind = (uint32_t)request->kind,
+                                                              .ccache = request->ccache,
                                                               .token = request->token });
                 break;
         case MESSAGE_BROKER_DESCRIBE_TOKEN:
@@ -244,21 +247,23 @@ static uint64_t add_request(BrokerLink *link, Request prototype)
         return request->ticket;
 }
 
-uint64_t broker_start_owner(BrokerLink *link, WorkerKind kind, uid_t uid, BrokerCallback callback,
-                            void *userdata)
+uint64_t broker_start_owner(BrokerLink *link, WorkerKind kind, uid_t uid, const char *ccache,
+                            BrokerCallback callback, void *userdata)
 {
         return add_request(link, (Request){ .type = MESSAGE_BROKER_START_OWNER,
                                             .kind = kind,
                                             .uid = uid,
+                                            .ccache = ccache,
                                             .callback = callback,
                                             .userdata = userdata });
 }
 
-uint64_t broker_start_token(BrokerLink *link, WorkerKind kind, int token, BrokerCallback callback,
-                            void *userdata)
+uint64_t broker_start_token(BrokerLink *link, WorkerKind kind, int token, const char *ccache,
+                            BrokerCallback callback, void *userdata)
 {
         return add_request(link, (Request){ .type = MESSAGE_BROKER_START_TOKEN,
                                             .kind = kind,
+                                            .ccache = ccache,
                                             .token = token,
                                             .callback = callback,
                                             .userdata = userdata });

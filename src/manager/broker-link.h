@@ -27,11 +27,12 @@ void broker_link_free(BrokerLink *link);
 DEFINE_CLEANUP(BrokerLink, broker_link_free);
 
 /* Each gives a ticket for broker_cancel(), 0 when out of memory. The callback runs once, later. */
-uint64_t broker_start_owner(BrokerLink *link, WorkerKind kind, uid_t uid, BrokerCallback callback,
-                            void *userdata);
-/* The token stays the caller's and must live until the callback or broker_cancel(). */
-uint64_t broker_start_token(BrokerLink *link, WorkerKind kind, int token, BrokerCallback callback,
-                            void *userdata);
+uint64_t broker_start_owner(BrokerLink *link, WorkerKind kind, uid_t uid, const char *ccache,
+                            BrokerCallback callback, void *userdata);
+/* The token stays the caller's and must live, as `ccache`, until the callback or
+   broker_cancel(). */
+uint64_t broker_start_token(BrokerLink *link, WorkerKind kind, int token, const char *ccache,
+                            BrokerCallback callback, void *userdata);
 uint64_t broker_describe_token(BrokerLink *link, int token, BrokerCallback callback,
                                void *userdata);
 /* No callback after this; 0 and unknown tickets are fine. */

@@ -3,7 +3,9 @@
  * handle's socket.
  */
 #include "manager/add-files.h"
+#include "manager/bus-network.h"
 #include "manager/bus.h"
+#include "manager/take-ownership.h"
 
 #include "basic/fd.h"
 
@@ -26,6 +28,14 @@ static int require_modify(const Handle *handle, sd_bus_error *error)
         return r < 0 ? r : require_live(handle->job, error);
 }
 
+/* HND-36: whoever names a file chooses what the owner's identity writes. */
+static int require_files(const Handle *handle, sd_bus_error *error)
+{
+        int r = handle_require(handle, RIGHT_FILES, error);
+
+        return r < 0 ? r : require_live(handle->job, error);
+}
+
 /* ---- files ---- */
 
 static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -36,7 +46,7 @@ static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r = sd_bus_message_read(m, "ss", &remote_name, &local_name);
 
         if (r >= 0)
-                r = require_modify(handle, error);
+                r = require_files(handle, error);
         if (r >= 0)
                 r = add_files_new(handle_context(handle), handle->job, m, &add);
         if (r >= 0)
@@ -65,7 +75,7 @@ static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
         _cleanup_(add_files_freep) AddFiles *add = NULL;
-        int r = require_modify(handle, error);
+        int r = require_files(handle, error);
 
         if (r >= 0)
                 r = add_files_new(handle_context(handle), handle->job, m, &add);
@@ -174,6 +184,60 @@ static int on_complete(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return finish(m, userdata, error, finisher_complete);
 }
 
+/* ---- TakeOwnership ---- */
+
+/* HND-42: the new owner is who opened the handle: on a socket nobody can be asked who he is. */
+static int take(sd_bus_message *m, Handle *handle, sd_bus_error *error)
+{
+        int r = handle_require(handle, RIGHT_ADMINISTER, error);
+
+        if (r >= 0)
+                r = require_live(handle->job, error);
+        return r < 0 ? r
+                     : take_ownership(handle_context(handle), handle->job, handle->opener, m,
+                                      error);
+}
+
+/* An owner who is let manage all jobs, on the bus. His handle may have ended while polkit was
+   asked. */
+static int on_authorized_take(sd_bus_message *m, void *userdata, Verdict verdict,
+                              sd_bus_error *error)
+{
+        BusContext *context = userdata;
+        char id[JOB_ID_CHARACTERS + 1];
+        Handle *handle = NULL;
+        Client *client;
+        Job *job;
+        int r;
+
+        if (verdict != VERDICT_ALLOWED)
+                return bus_fail(
+                        error, BITS_E_ACCESS_DENIED,
+                        verdict == VERDICT_CHALLENGE
+                                ? "only an administrator takes over jobs: authenticate as one"
+                                : "only an administrator takes over jobs");
+        if (!job_id_parse(sd_bus_message_get_path(m) + sizeof(BUS_JOB_PREFIX), id) ||
+            !(job = job_table_find(context->jobs, id)))
+                return bus_fail_code(error, BG_E_NOT_FOUND);
+        r = handles_client(context->handles, m, &client);
+        if (r >= 0)
+                r = handle_of_authorized_client(client, job, &handle);
+        if (r < 0)
+                return r;
+        return handle ? take(m, handle, error) : bus_fail_code(error, BG_E_NOT_FOUND);
+}
+
+static int on_take_ownership(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+
+        if (!handle->client || handle->rights & RIGHT_ADMINISTER)
+                return take(m, handle, error);
+        return authorize(context->authorizer, m, handle->opener, on_authorized_take, context,
+                         error);
+}
+
 /* ---- handles and errors ---- */
 
 /* On a socket nobody can be asked who he is: the new handle has the rights of this one. On the bus
@@ -181,6 +245,7 @@ static int on_complete(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int on_query_interface(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
+        HandleFacts facts = handle_facts(handle);
         _cleanup_close_ int fd = -EBADF;
         const char *interface;
         int r = sd_bus_message_read(m, "s", &interface);
@@ -191,8 +256,7 @@ static int on_query_interface(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (!string_equal(interface, BUS_JOB) && !string_equal(interface, BUS_TOKEN_OPTIONS))
                 return bus_fail(error, BITS_E_NO_INTERFACE, "a job has no interface '%.100s'",
                                 interface);
-        r = handle_open(handle->handles, handle->job, handle->rights, handle->opener,
-                        handle->opener_owned, &fd);
+        r = handle_open(handle->handles, handle->job, &facts, &fd);
         if (r == -EDQUOT)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "You hold too many handles at the same time.");
@@ -273,11 +337,23 @@ static int get_number(sd_bus *bus, const char *path, const char *interface, cons
         (void)bus, (void)path, (void)interface, (void)error;
         if (string_equal(property, "OwnerUid"))
                 value = (uint32_t)job->owner;
+        else if (string_equal(property, "OwnerIntegrityLevel"))
+                value = job->owner_integrity;
         else if (string_equal(property, "MinimumRetryDelay"))
                 value = job->minimum_retry_delay;
         else if (string_equal(property, "NoProgressTimeout"))
                 value = job->no_progress_timeout;
         return sd_bus_message_append(reply, "u", value);
+}
+
+/* HND-43 */
+static int get_elevated(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(reply, "b", (int)handle->job->owner_elevated);
 }
 
 static int get_progress(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -387,6 +463,15 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Cancel", "", "u", on_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Complete", "", "u", on_complete, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("TakeOwnership", "", "", on_take_ownership, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetCredentials", "ssbss", "", bus_set_credentials,
+                      SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD("RemoveCredentials", "ss", "u", bus_remove_credentials,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetProxySettings", "sss", "", bus_set_proxy_settings,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetProxySettings", "", "sss", bus_get_proxy_settings,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("QueryInterface", "s", "h", on_query_interface, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetError", "", "uusss", on_get_error, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Id", "s", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -394,6 +479,8 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_PROPERTY("State", "s", get_text, 0, 0),
         SD_BUS_PROPERTY("Owner", "s", get_text, 0, 0),
         SD_BUS_PROPERTY("OwnerUid", "u", get_number, 0, 0),
+        SD_BUS_PROPERTY("OwnerElevated", "b", get_elevated, 0, 0),
+        SD_BUS_PROPERTY("OwnerIntegrityLevel", "u", get_number, 0, 0),
         SD_BUS_PROPERTY("Progress", "(ttuu)", get_progress, 0, 0),
         SD_BUS_PROPERTY("Times", "(ttt)", get_times, 0, 0),
         SD_BUS_PROPERTY("ErrorCount", "u", get_number, 0, 0),
@@ -403,6 +490,8 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_WRITABLE_PROPERTY("Priority", "s", get_text, set_priority, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("MinimumRetryDelay", "u", get_number, set_number, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("NoProgressTimeout", "u", get_number, set_number, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("CredentialCache", "s", bus_get_credential_cache,
+                                 bus_set_credential_cache, 0, WRITABLE),
         SD_BUS_SIGNAL("JobTransferred", "", 0),
         SD_BUS_SIGNAL("JobError", "uu", 0),
         SD_BUS_SIGNAL("JobModification", "", 0),

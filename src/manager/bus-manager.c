@@ -20,23 +20,66 @@ static uint64_t now_realtime(void)
         return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* The job with that id, if the caller may see it; else it does not exist. BUS-10, SEC-62 */
-static int find_job(BusContext *context, sd_bus_message *m, const char *id, Client **ret_client,
-                    Job **ret, sd_bus_error *error)
+/* Who calls, and whose id it is about. */
+typedef struct Caller {
+        Client *client;
+        Job *job; /* NULL: there is none */
+} Caller;
+
+/* BUS-10 */
+static int read_caller(BusContext *context, sd_bus_message *m, Caller *ret, sd_bus_error *error)
 {
         char parsed[JOB_ID_CHARACTERS + 1];
-        Job *job = NULL;
-        int r = handles_client(context->handles, m, ret_client);
+        const char *id;
+        int r = sd_bus_message_read(m, "s", &id);
 
+        if (r >= 0)
+                r = handles_client(context->handles, m, &ret->client);
         if (r < 0)
                 return r;
         if (!job_id_parse(id, parsed))
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT, "'%.100s' is no job id", id);
-        job = job_table_find(context->jobs, parsed);
-        if (!job || policy_rights((*ret_client)->uid, job->owner) == 0)
-                return bus_fail(error, BG_E_NOT_FOUND, "there is no job with the id %s", parsed);
-        *ret = job;
+        ret->job = job_table_find(context->jobs, parsed);
         return 0;
+}
+
+static int not_found(sd_bus_message *m, sd_bus_error *error)
+{
+        char parsed[JOB_ID_CHARACTERS + 1] = "";
+        const char *id;
+
+        if (sd_bus_message_rewind(m, true) >= 0 && sd_bus_message_read(m, "s", &id) > 0)
+                (void)job_id_parse(id, parsed);
+        return bus_fail(error, BG_E_NOT_FOUND, "there is no job with the id %s", parsed);
+}
+
+static int needs_authentication(sd_bus_message *m, sd_bus_error *error)
+{
+        bool asked = sd_bus_message_get_allow_interactive_authorization(m) > 0;
+
+        return bus_fail(error, BITS_E_ACCESS_DENIED,
+                        asked ? "to manage other users' jobs you have to authenticate, but no "
+                                "authentication agent of your session could ask you: start one "
+                                "(pkttyagent), or call as root"
+                              : "to manage other users' jobs you have to authenticate: allow "
+                                "interactive authorization in the call, or call as root");
+}
+
+/* SEC-91: the same for a job of somebody else and for no job, and before it is looked for.
+   Whoever is not ready to authenticate hears that there is none; one who is learns that he would
+   have to, for any id. */
+static int refuse_job(sd_bus_message *m, Verdict verdict, sd_bus_error *error)
+{
+        if (verdict == VERDICT_CHALLENGE &&
+            sd_bus_message_get_allow_interactive_authorization(m) > 0)
+                return needs_authentication(m, error);
+        return not_found(m, error);
+}
+
+/* What the caller reaches without being let manage all jobs. SEC-62 */
+static bool is_his(const Caller *caller)
+{
+        return caller->job && policy_rights(caller->client->uid, caller->job->owner) != 0;
 }
 
 /* ---- CreateJob ---- */
@@ -169,43 +212,92 @@ static int on_create_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- GetJob, OpenJob ---- */
 
+static int get_job(sd_bus_message *m, const Caller *caller, bool authorized, sd_bus_error *error)
+{
+        char path[BUS_JOB_PATH_MAX];
+        Handle *handle;
+        int r = 0;
+
+        /* From now on his calls on the job's path are heard. */
+        if (authorized)
+                r = handle_of_authorized_client(caller->client, caller->job, &handle);
+        if (r == -EDQUOT)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "You hold too many jobs open at the same time.");
+        if (r < 0)
+                return r;
+        bus_job_path(caller->job, path);
+        return sd_bus_reply_method_return(m, "o", path);
+}
+
+static int open_job(sd_bus_message *m, const Caller *caller, bool authorized, sd_bus_error *error)
+{
+        HandleFacts facts = handle_decide(caller->client->uid, caller->job, authorized);
+        _cleanup_close_ int fd = -EBADF;
+        int r = handle_open(caller->client->handles, caller->job, &facts, &fd);
+
+        if (r == -EDQUOT)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "You hold too many handles at the same time.");
+        return r < 0 ? r : sd_bus_reply_method_return(m, "h", fd);
+}
+
+/* The second half, when the caller has no right of his own. */
+static int answer_authorized(sd_bus_message *m, BusContext *context, Verdict verdict,
+                             int (*answer)(sd_bus_message *, const Caller *, bool, sd_bus_error *),
+                             sd_bus_error *error)
+{
+        Caller caller;
+        int r;
+
+        if (verdict != VERDICT_ALLOWED)
+                return refuse_job(m, verdict, error);
+        r = read_caller(context, m, &caller, error);
+        if (r < 0)
+                return r;
+        if (!caller.job)
+                return not_found(m, error);
+        return answer(m, &caller, true, error);
+}
+
+static int on_authorized_get(sd_bus_message *m, void *userdata, Verdict verdict,
+                             sd_bus_error *error)
+{
+        return answer_authorized(m, userdata, verdict, get_job, error);
+}
+
+static int on_authorized_open(sd_bus_message *m, void *userdata, Verdict verdict,
+                              sd_bus_error *error)
+{
+        return answer_authorized(m, userdata, verdict, open_job, error);
+}
+
 static int on_get_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         BusContext *context = userdata;
-        char path[BUS_JOB_PATH_MAX];
-        const char *id;
-        Client *client;
-        Job *job;
-        int r = sd_bus_message_read(m, "s", &id);
+        Caller caller;
+        int r = read_caller(context, m, &caller, error);
 
-        if (r >= 0)
-                r = find_job(context, m, id, &client, &job, error);
         if (r < 0)
                 return r;
-        bus_job_path(job, path);
-        return sd_bus_reply_method_return(m, "o", path);
+        if (is_his(&caller))
+                return get_job(m, &caller, false, error);
+        return authorize(context->authorizer, m, caller.client->uid, on_authorized_get, context,
+                         error);
 }
 
 static int on_open_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         BusContext *context = userdata;
-        _cleanup_close_ int fd = -EBADF;
-        const char *id;
-        Client *client;
-        Job *job;
-        int r = sd_bus_message_read(m, "s", &id);
+        Caller caller;
+        int r = read_caller(context, m, &caller, error);
 
-        if (r >= 0)
-                r = find_job(context, m, id, &client, &job, error);
-        if (r >= 0)
-                r = handle_open(context->handles, job, policy_rights(client->uid, job->owner),
-                                client->uid, client->uid == job->owner, &fd);
-        if (r == -EDQUOT)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "You hold too many handles at the same time.");
         if (r < 0)
                 return r;
-        return sd_bus_reply_method_return(m, "h", fd);
+        if (is_his(&caller))
+                return open_job(m, &caller, false, error);
+        return authorize(context->authorizer, m, caller.client->uid, on_authorized_open, context,
+                         error);
 }
 
 /* ---- ListJobs ---- */
@@ -260,43 +352,73 @@ static int append_job(sd_bus_message *reply, const Job *job)
                 "ErrorCode", "u", failed ? job->fault.code : 0);
 }
 
+static int append_jobs(sd_bus_message *reply, BusContext *context, uid_t uid,
+                       const ListFilter *filter)
+{
+        Job *job;
+        int r = 0;
+
+        TAILQ_FOREACH (job, job_table_list(context->jobs), table_entries) {
+                /* SEC-60 */
+                if (!filter->all_users && job->owner != uid)
+                        continue;
+                if (filter->state != STATE_INVALID && job->state != filter->state)
+                        continue;
+                r = append_job(reply, job);
+                if (r < 0)
+                        break;
+        }
+        return r;
+}
+
+static int list_jobs(sd_bus_message *m, BusContext *context, uid_t uid, const ListFilter *filter)
+{
+        sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(m, &reply);
+
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        if (r >= 0)
+                r = append_jobs(reply, context, uid, filter);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+/* SEC-61 */
+static int on_authorized_list(sd_bus_message *m, void *userdata, Verdict verdict,
+                              sd_bus_error *error)
+{
+        ListFilter filter = { .state = STATE_INVALID };
+        int r = read_filter(m, &filter, error);
+
+        if (r < 0)
+                return r;
+        if (verdict == VERDICT_CHALLENGE)
+                return needs_authentication(m, error);
+        if (verdict != VERDICT_ALLOWED)
+                return bus_fail(error, BITS_E_ACCESS_DENIED,
+                                "only an administrator may list the jobs of all users");
+        return list_jobs(m, userdata, 0, &filter);
+}
+
 static int on_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         BusContext *context = userdata;
         ListFilter filter = { .state = STATE_INVALID };
-        sd_bus_message *reply = NULL;
         Client *client;
-        Job *job;
         int r = read_filter(m, &filter, error);
 
         if (r >= 0)
                 r = handles_client(context->handles, m, &client);
-        /* SEC-61 */
-        if (r >= 0 && filter.all_users && !identity_is_administrator(client->uid))
-                r = bus_fail(error, BITS_E_ACCESS_DENIED,
-                             "only an administrator may list the jobs of all users");
-        if (r >= 0)
-                r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         if (r < 0)
-                goto finish;
-        TAILQ_FOREACH (job, job_table_list(context->jobs), table_entries) {
-                /* SEC-60 */
-                if (!filter.all_users && job->owner != client->uid)
-                        continue;
-                if (filter.state != STATE_INVALID && job->state != filter.state)
-                        continue;
-                r = append_job(reply, job);
-                if (r < 0)
-                        goto finish;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-finish:
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+                return r;
+        if (!filter.all_users)
+                return list_jobs(m, context, client->uid, &filter);
+        return authorize(context->authorizer, m, client->uid, on_authorized_list, context, error);
 }
 
 /* ---- the rest ---- */

@@ -2,9 +2,11 @@
  * org.openbits.BITS1.TokenOptions: the second identity of a job (reference 01 section 2). Who the
  * token names, only the broker can say; who may set it, core/policy.c says.
  */
+#include "manager/bus-network.h"
 #include "manager/bus.h"
 
 #include "basic/fd.h"
+#include "manager/recall.h"
 
 #include <fcntl.h>
 
@@ -14,7 +16,8 @@ typedef struct SetToken {
         sd_bus_message *call;
         char job_id[JOB_ID_CHARACTERS + 1];
         uid_t opener;
-        bool opener_owned;
+        bool entitled;
+        uid_t owner; /* at the call: a token for him is no token for his successor */
         int fd;
 } SetToken;
 
@@ -40,56 +43,49 @@ static void replace_token(BusContext *context, Job *job, Token *token)
 {
         token_free(job->token);
         job->token = token;
+        if (token)
+                job->last_helper = token->uid;
         engine_identity_changed(context->engine, job);
         bus_job_changed(context, job);
-}
-
-static Token *make_token(SetToken *set, const BrokerToken *described)
-{
-        _cleanup_(token_freep) Token *token = calloc(1, sizeof(*token));
-
-        if (!token)
-                return NULL;
-        token->fd = -EBADF;
-        token->cookie = described->cookie;
-        token->uid = (uid_t)described->uid;
-        token->gid = (gid_t)described->gid;
-        token->session = strdup(described->session);
-        if (!token->session)
-                return NULL;
-        token->fd = TAKE_FD(set->fd); /* TOK-53: a copy of our own */
-        return TAKE_PTR(token);
 }
 
 static void on_described(void *userdata, BrokerAnswer *answer)
 {
         _cleanup_(set_token_freep) SetToken *set = userdata;
         Job *job = job_table_find(set->context->jobs, set->job_id);
+        _cleanup_free_ char *why = NULL;
         BitsCode code;
         Token *token;
 
-        /* TOK-52 */
+        /* TOK-52, TOK-84 */
         if (answer->refused) {
                 bus_reply_failure(set->call, BITS_E_INVALID_HANDLE,
                                   "the descriptor is no live token of the broker; connect to the "
                                   "token socket and pass what it hands out");
                 return;
         }
-        if (!job || job->pending != PENDING_NONE) {
+        if (!job || job->pending != PENDING_NONE || job->owner != set->owner) {
                 bus_reply_failure(set->call, BG_E_INVALID_STATE, NULL);
                 return;
         }
         /* TOK-50: whoever calls now, the handle says who opened it. */
-        code = policy_set_helper_token(set->opener, set->opener_owned, (uid_t)answer->token.uid);
+        code = policy_set_helper_token(set->opener, set->entitled, (uid_t)answer->token.uid);
         if (code != 0) {
                 bus_reply_failure(set->call, code,
                                   "a caller without administrator rights may set a helper token "
                                   "only on a job of his own, and not an administrator's");
                 return;
         }
-        token = make_token(set, &answer->token);
+        token = token_from_description(&answer->token, &set->fd);
         if (!token) {
                 bus_reply_failure(set->call, BITS_E_OUT_OF_MEMORY, NULL);
+                return;
+        }
+        /* TOK-64: between its capture and now. */
+        why = life_ended(set->context->life, token);
+        if (why) {
+                token_free(token);
+                bus_reply_failure(set->call, BITS_E_INVALID_HANDLE, why);
                 return;
         }
         replace_token(set->context, job, token);
@@ -118,7 +114,8 @@ static int on_set_helper_token(sd_bus_message *m, void *userdata, sd_bus_error *
         set->context = context;
         set->call = sd_bus_message_ref(m);
         set->opener = handle->opener;
-        set->opener_owned = handle->opener_owned;
+        set->entitled = handle_entitled(handle);
+        set->owner = handle->job->owner;
         memcpy(set->job_id, handle->job->id, sizeof(set->job_id));
         set->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (set->fd < 0)
@@ -133,7 +130,7 @@ static int require_helper(const Handle *handle, sd_bus_error *error)
 {
         int r = handle_require(handle, RIGHT_HELPER, error);
 
-        if (r >= 0 && policy_use_helper(handle->opener, handle->opener_owned) != 0)
+        if (r >= 0 && policy_use_helper(handle->opener, handle_entitled(handle)) != 0)
                 return bus_fail_code(error, BITS_E_ACCESS_DENIED);
         return r;
 }
@@ -171,9 +168,12 @@ static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
                 return r;
         /* TOK-51 */
         if ((flags & ~(uint32_t)TOKEN_FLAGS_ALL) != 0)
-                return bus_fail(error, BITS_E_INVALID_ARGUMENT,
-                                "0x%x has unknown bits: 0x1 is local files, 0x2 network", flags);
-        code = policy_set_helper_flags(handle->opener, handle->opener_owned, job->token != NULL,
+                return bus_fail(
+                        error, BITS_E_INVALID_ARGUMENT,
+                        "0x%x has unknown bits: 0x1 is local files, 0x2 network, 0x10000 the "
+                        "client certificate",
+                        flags);
+        code = policy_set_helper_flags(handle->opener, handle_entitled(handle), job->token != NULL,
                                        job->token ? job->token->uid : 0);
         if (code != 0)
                 return bus_fail_code(error, code);
@@ -217,6 +217,8 @@ static const sd_bus_vtable token_vtable[] = {
                       SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetHelperTokenSid", "", "s", on_get_helper_token_sid,
                       SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_WRITABLE_PROPERTY("HelperCredentialCache", "s", bus_get_credential_cache,
+                                 bus_set_credential_cache, 0, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 

@@ -4,11 +4,13 @@
  */
 #pragma once
 
+#include "manager/authorize.h"
 #include "manager/broker-link.h"
 #include "manager/engine.h"
 #include "manager/finish.h"
 #include "manager/handle.h"
 #include "manager/jobs.h"
+#include "manager/life.h"
 #include "manager/turn.h"
 
 #define BUS_NAME          "org.openbits.BITS1"
@@ -36,6 +38,8 @@ typedef struct BusContext {
         Engine *engine;
         Finisher *finisher;
         Handles *handles;
+        Authorizer *authorizer;
+        Life *life;
         News *news;
         bool user_mode;
         const char *token_socket;

@@ -46,6 +46,7 @@ struct Engine {
         Turn *turn;
         const EngineListener *listener;
         void *userdata;
+        const Presence *presence; /* NULL: everybody is signed on */
 
         Schedule schedule;
         unsigned n_transfers;
@@ -77,75 +78,6 @@ static void changed(Engine *engine, Job *job, StoreUrgency urgency)
         store_mark_job(engine->store, job, urgency);
         turn_schedule(engine->turn);
         engine->listener->on_modified(engine->userdata, job);
-}
-
-/* ---- identities ---- */
-
-bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret)
-{
-        switch (job_actor(job, purpose)) {
-        case ACTOR_OWNER:
-                *ret = (WorkerIdentity){ .uid = job->owner, .token = -EBADF };
-                return true;
-        case ACTOR_HELPER:
-                *ret = (WorkerIdentity){ .helper = true,
-                                         .uid = job->token->uid,
-                                         .cookie = job->token->cookie,
-                                         .token = job->token->fd };
-                return true;
-        case ACTOR_MISSING:
-        case ACTOR_MAX:
-        case ACTOR_INVALID:
-                break;
-        }
-        return false;
-}
-
-BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal)
-{
-        *ret_fatal = false;
-        switch (result) {
-        case WORK_UNKNOWN_OWNER:
-                return BITS_E_NOT_LOGGED_ON;
-        case WORK_DEAD_TOKEN:
-                *ret_fatal = true;
-                return BG_E_TOKEN_REQUIRED;
-        case WORK_NO_PRIVILEGE:
-                *ret_fatal = true;
-                return BITS_E_ACCESS_DENIED;
-        case WORK_DONE:
-        case WORK_TOO_MANY:
-        case WORK_NOT_STARTED:
-        case WORK_ABORTED:
-        case WORK_RESULT_MAX:
-        case WORK_RESULT_INVALID:
-                break;
-        }
-        return BITS_E_PROCESS_ABORTED;
-}
-
-static const char *work_result_text(WorkResult result)
-{
-        switch (result) {
-        case WORK_UNKNOWN_OWNER:
-                return "the owner is not signed on and never presented itself to the broker; let "
-                       "the owner run any bits command once";
-        case WORK_DEAD_TOKEN:
-                return "the helper token is no longer valid; set a new one and resume, or clear "
-                       "the flags and resume";
-        case WORK_NO_PRIVILEGE:
-                return "this service runs without root and knows one identity only";
-        case WORK_TOO_MANY:
-                return "too many workers at the same time";
-        case WORK_NOT_STARTED:
-                return "the worker process could not be started; see the log of bits-broker";
-        case WORK_DONE:
-        case WORK_ABORTED:
-        case WORK_RESULT_MAX:
-        case WORK_RESULT_INVALID:
-                break;
-        }
-        return "the worker process ended again and again, or broke its protocol; see the log";
 }
 
 /* ---- the job's turn ---- */
@@ -181,14 +113,20 @@ static void cancel_retry(EngineJob *ej)
         ej->retry_at = 0;
 }
 
-/* The schedule follows the state. */
+static bool signed_on(const Engine *engine, const Job *job)
+{
+        return !engine->presence ||
+               engine->presence->signed_on(engine->presence->userdata, job->owner);
+}
+
+/* The schedule follows the state, and the owner. ENG-64 */
 static void follow_state(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
 
         if (job->state != STATE_TRANSIENT_ERROR)
                 cancel_retry(ej);
-        if (job_state_is_runnable(job->state) && !ej->held) {
+        if (job_state_is_runnable(job->state) && !ej->held && signed_on(engine, job)) {
                 if (!job->schedule.member)
                         schedule_insert(&engine->schedule, &job->schedule, job->priority);
         } else {
@@ -297,17 +235,33 @@ static void fail(Engine *engine, Job *job, const File *file, bool transient, Err
                 engine->listener->on_error(engine->userdata, job);
 }
 
+static void tell_token(Engine *engine, Job *job)
+{
+        if (engine->listener->on_token)
+                engine->listener->on_token(engine->userdata, job);
+}
+
+static void drop_token(Engine *engine, Job *job)
+{
+        if (!job->token)
+                return;
+        token_free(job->token);
+        job->token = NULL;
+        tell_token(engine, job);
+}
+
 static void fail_unserved(Engine *engine, Job *job, const TransferReport *report)
 {
         bool fatal;
         BitsCode code = engine_work_result_code(report->result, &fatal);
 
-        if (code == BG_E_TOKEN_REQUIRED) {
-                token_free(job->token);
-                job->token = NULL;
-        }
+        /* It wound down: the job is not what failed, and may have another token by now. */
+        if (report->result == WORK_DISMISSED || !job->engine->running)
+                return;
+        if (code == BG_E_TOKEN_REQUIRED)
+                drop_token(engine, job);
         fail(engine, job, NULL, !fatal, CONTEXT_GENERAL_QUEUE_MANAGER, code,
-             work_result_text(report->result));
+             engine_work_result_text(report->result));
 }
 
 static void fail_token_required(Engine *engine, Job *job)
@@ -536,6 +490,11 @@ int engine_new(sd_event *event, WorkerPool *pool, Store *store, Turn *turn,
         return 0;
 }
 
+void engine_set_presence(Engine *engine, const Presence *presence)
+{
+        engine->presence = presence;
+}
+
 void engine_free(Engine *engine)
 {
         if (!engine)
@@ -632,6 +591,8 @@ void engine_identity_changed(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
 
+        tell_token(engine, job);
+        follow_state(engine, job); /* the owner may be another one */
         if (!ej->running)
                 return;
         release_workers(ej);
@@ -644,6 +605,71 @@ void engine_identity_changed(Engine *engine, Job *job)
         stop_transfers(ej);
         ej->running = true;
         fill(ej);
+}
+
+/* ---- users who leave ---- */
+
+/* TOK-62, TOK-63: `why` the token ended. A job that is suspended, failed or transferred will say
+   that it needs one when it does. */
+static void lose_token(Engine *engine, Job *job, const char *why)
+{
+        _cleanup_free_ char *detail = NULL;
+
+        drop_token(engine, job);
+        if (job->token_flags == 0 || job->pending != PENDING_NONE)
+                return;
+        if (asprintf(&detail,
+                     "%s, which ended the helper token; set a new one and resume, or clear the "
+                     "flags and resume",
+                     why) < 0)
+                detail = NULL;
+        if (job_state_is_runnable(job->state) || job->state == STATE_TRANSIENT_ERROR) {
+                job_set_fault(job, NULL, CONTEXT_GENERAL_QUEUE_MANAGER, BG_E_TOKEN_REQUIRED,
+                              detail);
+                if (transition(engine, job, EVENT_TOKEN_REQUIRED, STORE_PROMISED) == 0)
+                        engine->listener->on_error(engine->userdata, job);
+        }
+}
+
+void engine_token_ended(Engine *engine, Job *job, const char *why)
+{
+        lose_token(engine, job, why);
+        changed(engine, job, STORE_LAZY);
+}
+
+/* ENG-64: waiting for somebody is no failure and costs no patience. */
+static void wait_for_owner(Engine *engine, Job *job)
+{
+        EngineJob *ej = job->engine;
+
+        ej->failures = 0;
+        ej->first_failure = 0;
+        if (job->state == STATE_TRANSIENT_ERROR)
+                (void)transition(engine, job, EVENT_RETRY, STORE_LAZY);
+        else if (job->state == STATE_CONNECTING || job->state == STATE_TRANSFERRING)
+                (void)transition(engine, job, EVENT_YIELDED, STORE_LAZY);
+        else
+                follow_state(engine, job);
+}
+
+void engine_signed_off(Engine *engine, Job *job)
+{
+        _cleanup_free_ char *why = NULL;
+        const Presence *presence = engine->presence;
+
+        if (asprintf(&why, "the owner %s signed off",
+                     presence->user_name(presence->userdata, job->owner)) < 0)
+                why = NULL;
+        lose_token(engine, job, why ? why : "the owner signed off");
+        if (job->pending == PENDING_NONE)
+                wait_for_owner(engine, job);
+        changed(engine, job, STORE_LAZY);
+}
+
+void engine_signed_on(Engine *engine, Job *job)
+{
+        follow_state(engine, job);
+        changed(engine, job, STORE_LAZY);
 }
 
 void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userdata)
@@ -666,6 +692,20 @@ void engine_unhold(Engine *engine, Job *job)
         follow_state(engine, job);
 }
 
+/* CLI-65: by number, because names are not known in here. */
+static char *helper_needed(const Job *job, const char *next)
+{
+        char user[16] = "USER", *text;
+
+        if (job->last_helper != JOB_NO_HELPER)
+                snprintf(user, sizeof(user), "%u", (unsigned)job->last_helper);
+        if (asprintf(&text,
+                     "helper token needed: run bits token set %.8s --as %s, then bits %s %.8s",
+                     job->id, user, next, job->id) < 0)
+                return NULL;
+        return text;
+}
+
 /* JOB-77 */
 char *engine_wait_reason(const Engine *engine, const Job *job)
 {
@@ -673,9 +713,15 @@ char *engine_wait_reason(const Engine *engine, const Job *job)
         char *text = NULL;
         int r = 0;
 
-        (void)engine;
         if (!ej)
                 return strdup("");
+        if (job->state == STATE_QUEUED && !signed_on(engine, job)) {
+                const Presence *presence = engine->presence;
+
+                r = asprintf(&text, "waits until %s signs on",
+                             presence->user_name(presence->userdata, job->owner));
+                return r < 0 ? NULL : text;
+        }
         if (job->state == STATE_QUEUED)
                 return strdup("waits for its turn");
         if (job->state == STATE_TRANSIENT_ERROR && ej->retry_at > 0) {
@@ -687,7 +733,8 @@ char *engine_wait_reason(const Engine *engine, const Job *job)
                 return r < 0 ? NULL : text;
         }
         if (job->state == STATE_ERROR && job->fault.code == BG_E_TOKEN_REQUIRED)
-                return strdup("helper token needed: set one and resume, or clear the flags and "
-                              "resume");
+                return helper_needed(job, "resume");
+        if (job->state == STATE_TRANSFERRED && job_actor(job, PURPOSE_RENAME) == ACTOR_MISSING)
+                return helper_needed(job, "complete");
         return strdup("");
 }

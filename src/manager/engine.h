@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "manager/presence.h"
 #include "manager/store.h"
 #include "manager/turn.h"
 #include "manager/worker.h"
@@ -16,6 +17,8 @@ typedef struct EngineListener {
         void (*on_transferred)(void *userdata, Job *job); /* JobTransferred */
         void (*on_error)(void *userdata, Job *job);       /* JobError */
         void (*on_file_transferred)(void *userdata, Job *job, const File *file);
+        /* The job has another helper token, or none. May be NULL. */
+        void (*on_token)(void *userdata, Job *job);
 } EngineListener;
 
 typedef void (*EngineStopped)(void *userdata, Job *job);
@@ -25,8 +28,12 @@ int engine_new(sd_event *event, WorkerPool *pool, Store *store, Turn *turn,
 void engine_free(Engine *engine);
 DEFINE_CLEANUP(Engine, engine_free);
 
-/* Takes the job under its care: a new one, or one from the store (whose state is set right: what was
-   transferring is queued again). 0 or -ENOMEM. */
+/* Who is signed on: a job runs only while its owner is. Without this everybody is. `presence` has
+   to outlive the engine. */
+void engine_set_presence(Engine *engine, const Presence *presence);
+
+/* Takes the job under its care: a new one, or one from the store (whose state is set right: what
+   was transferring is queued again). 0 or -ENOMEM. */
 int engine_adopt(Engine *engine, Job *job);
 /* The job is leaving; no transfer may be on its way. */
 void engine_release(Engine *engine, Job *job);
@@ -41,8 +48,17 @@ void engine_priority_changed(Engine *engine, Job *job);
 /* Flags or token were changed: what runs goes on under the new identities, from the kept bytes. */
 void engine_identity_changed(Engine *engine, Job *job);
 
-/* Takes the job out of its turn and winds its transfers down; `on_stopped` follows when none is left,
-   at once or later, once. The job stays out until engine_unhold(). */
+/* The owner signed off, as presence says by now: the token is dropped, the job leaves its turn.
+   With flags it fails with BG_E_TOKEN_REQUIRED, without it is queued until engine_signed_on(). A
+   job that is not on its way keeps its state. Only the job: the workers are the caller's to
+   dismiss. */
+void engine_signed_off(Engine *engine, Job *job);
+void engine_signed_on(Engine *engine, Job *job);
+/* The token's life has ended; `why` is a clause: "alice signed off". The rest as above. */
+void engine_token_ended(Engine *engine, Job *job, const char *why);
+
+/* Takes the job out of its turn and winds its transfers down; `on_stopped` follows when none is
+   left, at once or later, once. The job stays out until engine_unhold(). */
 void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userdata);
 void engine_unhold(Engine *engine, Job *job);
 
@@ -50,6 +66,8 @@ void engine_unhold(Engine *engine, Job *job);
 bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret);
 /* What a worker that did not serve means to a job. *ret_fatal: not tried again. */
 BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal);
+/* The same as a clause for people. */
+const char *engine_work_result_text(WorkResult result);
 
 /* What the job waits for, one sentence, "" for nothing. The caller frees it; NULL out of memory. */
 char *engine_wait_reason(const Engine *engine, const Job *job);

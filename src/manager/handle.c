@@ -203,43 +203,70 @@ const struct ClientList *handles_clients(const Handles *handles)
 
 /* ---- handles ---- */
 
-static Handle *handle_new(Handles *handles, Job *job, unsigned rights, uid_t opener,
-                          bool opener_owned, Tally *tally)
+HandleFacts handle_decide(uid_t caller, const Job *job, bool authorized)
+{
+        HandleFacts facts = { .rights = policy_rights(caller, job->owner),
+                              .opener = caller,
+                              .opener_owned = caller == job->owner,
+                              .authorized = authorized };
+
+        if (authorized)
+                facts.rights |= policy_rights_authorized(job->owner_elevated);
+        return facts;
+}
+
+HandleFacts handle_facts(const Handle *handle)
+{
+        return (HandleFacts){ handle->rights, handle->opener, handle->opener_owned,
+                              handle->authorized };
+}
+
+static void set_facts(Handle *handle, const HandleFacts *facts)
+{
+        handle->rights = facts->rights;
+        handle->opener = facts->opener;
+        handle->opener_owned = facts->opener_owned;
+        handle->authorized = facts->authorized;
+}
+
+static Handle *handle_new(Handles *handles, Job *job, const HandleFacts *facts, Tally *tally)
 {
         Handle *handle = calloc(1, sizeof(*handle));
 
-        if (!handle || tally_up(tally, opener) < 0) {
+        if (!handle || tally_up(tally, facts->opener) < 0) {
                 free(handle);
                 return NULL;
         }
         handle->handles = handles;
         handle->job = job;
-        handle->rights = rights;
-        handle->opener = opener;
-        handle->opener_owned = opener_owned;
+        set_facts(handle, facts);
         TAILQ_INSERT_TAIL(&job->handles, handle, entries);
         return handle;
 }
 
-int handle_of_client(Client *client, Job *job, Handle **ret)
+static Handle *find_held(const Client *client, const Job *job)
 {
-        Handles *handles = client->handles;
-        unsigned rights = policy_rights(client->uid, job->owner);
         Handle *handle;
 
         TAILQ_FOREACH (handle, &job->handles, entries)
-                if (handle->client == client) {
-                        *ret = handle;
-                        return 0;
-                }
+                if (handle->client == client)
+                        return handle;
+        return NULL;
+}
+
+static int hold(Client *client, Job *job, bool authorized, Handle **ret)
+{
+        Handles *handles = client->handles;
+        HandleFacts facts = handle_decide(client->uid, job, authorized);
+        Handle *handle;
+
         *ret = NULL;
-        if (rights == 0 || job_state_is_final(job->state))
+        if (facts.rights == 0 || job_state_is_final(job->state))
                 return 0;
         if (tally_get(&handles->bus_handles, client->uid) >=
             policy_limit(LIMIT_HANDLES_PER_USER, client->uid))
                 return -EDQUOT;
-        handle = handle_new(handles, job, rights, client->uid, client->uid == job->owner,
-                            &handles->bus_handles);
+        handle = handle_new(handles, job, &facts, &handles->bus_handles);
         if (!handle)
                 return -ENOMEM;
         handle->client = client;
@@ -248,7 +275,41 @@ int handle_of_client(Client *client, Job *job, Handle **ret)
         return 0;
 }
 
-/* HND-09, HND-14: the last copy is closed. HND-13: or somebody talked nonsense on it. */
+int handle_of_client(Client *client, Job *job, Handle **ret)
+{
+        *ret = find_held(client, job);
+        return *ret ? 0 : hold(client, job, false, ret);
+}
+
+int handle_of_authorized_client(Client *client, Job *job, Handle **ret)
+{
+        Handle *handle = find_held(client, job);
+        HandleFacts facts;
+
+        if (!handle)
+                return hold(client, job, true, ret);
+        facts = handle_decide(client->uid, job, true);
+        set_facts(handle, &facts);
+        *ret = handle;
+        return 0;
+}
+
+/* HND-35, HND-36, HND-37 */
+void handles_owner_changed(Job *job)
+{
+        Handle *handle, *next;
+
+        for (handle = TAILQ_FIRST(&job->handles); handle; handle = next) {
+                next = TAILQ_NEXT(handle, entries);
+                if (handle->client)
+                        handle_free(handle);
+                else
+                        handle->rights =
+                                policy_rights_kept(handle->rights, handle->opener, job->owner);
+        }
+}
+
+/* HND-09, HND-14, HND-32: the last copy is closed. HND-13: or somebody talked nonsense on it. */
 static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -263,8 +324,8 @@ static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 /* HND-04: sd-bus adds introspection. HND-15: attached last, so that nothing comes too early. */
-/* HND-12: what a peer sends together with the end of its authentication is in sd-bus's buffer already,
-   and no news of the socket will announce it. */
+/* HND-12: what a peer sends together with the end of its authentication is in sd-bus's buffer
+   already, and no news of the socket will announce it. */
 static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -294,9 +355,8 @@ static int watch_peer(Handle *handle)
 
         for (size_t i = 0; i < ELEMENTS(signals) && r >= 0; i++)
                 r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
-                                        "/org/freedesktop/DBus/Local",
-                                        "org.freedesktop.DBus.Local", signals[i].member,
-                                        signals[i].handler, handle);
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        signals[i].member, signals[i].handler, handle);
         if (r >= 0)
                 r = sd_event_add_defer(handle->handles->event, &handle->read_on, on_read_on,
                                        handle);
@@ -337,10 +397,10 @@ static int start_peer(Handle *handle, int fd)
 }
 
 /* HND-08: it belongs to no connection of the bus. HND-10: it is charged to its opener. */
-int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool opener_owned,
-                int *ret_fd)
+int handle_open(Handles *handles, Job *job, const HandleFacts *facts, int *ret_fd)
 {
         _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+        uid_t opener = facts->opener;
         Handle *handle;
         int pair[2], r;
 
@@ -351,7 +411,7 @@ int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool 
                 return r;
         ours = pair[0];
         theirs = pair[1];
-        handle = handle_new(handles, job, rights, opener, opener_owned, &handles->peers);
+        handle = handle_new(handles, job, facts, &handles->peers);
         if (!handle)
                 return -ENOMEM;
         r = start_peer(handle, TAKE_FD(ours));
@@ -363,7 +423,7 @@ int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool 
         return 0;
 }
 
-/* HND-06, HND-07: the handle is the right; who calls on it is never asked. */
+/* HND-06, HND-07, HND-30, HND-31: the handle is the right; who calls on it is never asked. */
 int handle_require(const Handle *handle, unsigned right, sd_bus_error *error)
 {
         if ((handle->rights & right) == right)

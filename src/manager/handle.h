@@ -1,11 +1,12 @@
 /*
  * Handles: what BITS calls an interface pointer. Who may do what with a job is decided once, when
- * the handle is made; after that the handle is the right. There are two kinds with the same methods:
+ * the handle is made; after that the handle is the right. There are two kinds with the same
+ * methods:
  *
  *  - of a connection to the message bus, made at its first call on a job and kept until it leaves
  *    the bus; it belongs to that connection;
- *  - of a socket (OpenJob, QueryInterface): peer-to-peer D-Bus, for whoever holds the descriptor. The
- *    kernel names bitsd itself as the peer there, so nobody may ever ask who calls on it.
+ *  - of a socket (OpenJob, QueryInterface): peer-to-peer D-Bus, for whoever holds the descriptor.
+ *    The kernel names bitsd itself as the peer there, so nobody may ever ask who calls on it.
  */
 #pragma once
 
@@ -19,15 +20,24 @@ typedef struct Handles Handles;
 typedef struct Client Client;
 typedef struct Handle Handle;
 
+/* What was decided when a handle was made. */
+typedef struct HandleFacts {
+        unsigned rights;
+        uid_t opener;
+        bool opener_owned; /* he was the job's owner at that moment */
+        bool authorized;   /* or was let manage all jobs (authorize.h) */
+} HandleFacts;
+
 struct Handle {
         Handles *handles;
         Job *job;
         unsigned rights;
         uid_t opener;
-        bool opener_owned; /* he was the job's owner when the handle was made */
+        bool opener_owned;
+        bool authorized;
 
-        Client *client;                     /* bus kind, else NULL */
-        sd_bus *peer;                       /* socket kind, else NULL */
+        Client *client; /* bus kind, else NULL */
+        sd_bus *peer;   /* socket kind, else NULL */
         sd_event_source *read_on;
         TAILQ_ENTRY(Handle) entries;        /* of the job */
         TAILQ_ENTRY(Handle) client_entries; /* of the client, or of the dying */
@@ -61,14 +71,29 @@ void *handle_context(const Handle *handle);
 int handles_client(Handles *handles, sd_bus_message *m, Client **ret);
 const struct ClientList *handles_clients(const Handles *handles);
 
-/* The client's handle on the job, made now if he has none. *ret is NULL when he has no right at all:
-   to him the job does not exist. 0 or -errno (-EDQUOT: over his limit). */
+/* The client's handle on the job, made now if he has none. *ret is NULL when he has no right at
+   all: to him the job does not exist. 0 or -errno (-EDQUOT: over his limit). */
 int handle_of_client(Client *client, Job *job, Handle **ret);
 
-/* A new handle of the socket kind with these rights; *ret_fd is the caller's end. 0 or -errno
-   (-EDQUOT). */
-int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool opener_owned,
-                int *ret_fd);
+/* The same for a client who is let manage all jobs: from now on his handle carries that. */
+int handle_of_authorized_client(Client *client, Job *job, Handle **ret);
+
+/* A new handle of the socket kind; *ret_fd is the caller's end. 0 or -errno (-EDQUOT). */
+int handle_open(Handles *handles, Job *job, const HandleFacts *facts, int *ret_fd);
+HandleFacts handle_facts(const Handle *handle);
+/* The facts for a new handle of this caller. No right: the job does not exist for him. */
+HandleFacts handle_decide(uid_t caller, const Job *job, bool authorized);
+
+/* The job has another owner: handles of bus connections end (the next call decides anew), those of
+   sockets stay, with what core/policy.c leaves them. The handle of a call under way may be among
+   those that end. */
+void handles_owner_changed(Job *job);
+
+/* To the helper's rule the opener counts as the owner. */
+static inline bool handle_entitled(const Handle *handle)
+{
+        return handle->opener_owned || handle->authorized;
+}
 
 /* 0, or BITS_E_ACCESS_DENIED with the error set: the one line of access control in a method. */
 int handle_require(const Handle *handle, unsigned right, sd_bus_error *error);

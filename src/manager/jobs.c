@@ -79,6 +79,17 @@ void job_table_retire(JobTable *table, Job *job)
         tally_down(&table->counts, job->owner);
 }
 
+int job_table_take(JobTable *table, Job *job, uid_t new_owner)
+{
+        uid_t before = job->owner;
+
+        if (tally_up(&table->counts, new_owner) < 0)
+                return -ENOMEM;
+        job_take(job, new_owner);
+        tally_down(&table->counts, before);
+        return 0;
+}
+
 void job_table_release(JobTable *table, Job *job)
 {
         if (!job_state_is_final(job->state) || job->engine || job->finish ||

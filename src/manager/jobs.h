@@ -18,6 +18,8 @@ DEFINE_CLEANUP(JobTable, job_table_free);
 int job_table_add(JobTable *table, Job *job);
 /* The job left the queue: it counts no more and is listed no more. */
 void job_table_retire(JobTable *table, Job *job);
+/* Gives a queued job to another user, with job_take(). 0 or -ENOMEM. */
+int job_table_take(JobTable *table, Job *job, uid_t new_owner);
 /* Frees a retired job that nobody holds or works on; any other call does nothing. */
 void job_table_release(JobTable *table, Job *job);
 

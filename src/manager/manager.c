@@ -2,7 +2,10 @@
 
 #include "basic/log.h"
 #include "manager/bus.h"
+#include "manager/keeper.h"
 #include "manager/news.h"
+#include "manager/recall.h"
+#include "manager/sessions.h"
 
 #include <stdio.h>
 
@@ -10,6 +13,9 @@ struct Manager {
         BusContext parts; /* owned, all of them */
         sd_event *event;
         char *token_socket;
+        Sessions *sessions;
+        Keeper *keeper;
+        Life life;
 };
 
 /* ---- news from below ---- */
@@ -42,13 +48,43 @@ static void on_file_transferred(void *userdata, Job *job, const File *file)
         news_file_transferred(manager->parts.news, job, file);
 }
 
+static void on_token(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        keeper_set(manager->keeper, job->id, job->token);
+}
+
 static void on_removed(void *userdata, Job *job)
 {
         Manager *manager = userdata;
 
+        keeper_set(manager->keeper, job->id, NULL);
         news_removed(manager->parts.news, job);
         news_modified(manager->parts.news, job);
         news_forget(manager->parts.news, job);
+}
+
+/* ---- news of users ---- */
+
+static void on_signed_off(void *userdata, uid_t uid)
+{
+        life_signed_off(&((Manager *)userdata)->life, uid);
+}
+
+static void on_session_ended(void *userdata, const char *session)
+{
+        life_session_ended(&((Manager *)userdata)->life, session);
+}
+
+static void on_signed_on(void *userdata, uid_t uid)
+{
+        life_signed_on(&((Manager *)userdata)->life, uid);
+}
+
+static void on_appeared(void *userdata)
+{
+        life_catch_up(&((Manager *)userdata)->life);
 }
 
 /* ---- start ---- */
@@ -79,8 +115,20 @@ static int adopt_all(Manager *manager)
                 if (job->pending != PENDING_NONE)
                         finisher_go_on(parts->finisher, job);
         }
+        life_catch_up(&manager->life);
         log_info("%zu jobs in the queue", job_table_count(parts->jobs));
         return 0;
+}
+
+static void set_life(Manager *manager)
+{
+        BusContext *p = &manager->parts;
+        const Presence *presence = sessions_presence(manager->sessions);
+
+        manager->life = (Life){ p->jobs, p->engine, p->workers, presence };
+        p->life = &manager->life;
+        engine_set_presence(p->engine, presence);
+        worker_pool_set_presence(p->workers, presence);
 }
 
 static int build(Manager *manager, const ManagerOptions *options, const char *broker_socket)
@@ -90,6 +138,13 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_transferred = on_transferred,
                 .on_error = on_error,
                 .on_file_transferred = on_file_transferred,
+                .on_token = on_token,
+        };
+        static const SessionsListener sessions_listener = {
+                .on_signed_off = on_signed_off,
+                .on_session_ended = on_session_ended,
+                .on_signed_on = on_signed_on,
+                .on_appeared = on_appeared,
         };
         static const FinisherListener finisher_listener = { .on_removed = on_removed };
         BusContext *p = &manager->parts;
@@ -109,10 +164,17 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 r = engine_new(manager->event, p->workers, p->store, p->turn, &engine_listener,
                                manager, &p->engine);
         if (r >= 0)
+                r = sessions_new(manager->event, options->user_mode, &sessions_listener, manager,
+                                 &manager->sessions);
+        if (r >= 0)
+                set_life(manager);
+        if (r >= 0)
                 r = finisher_new(p->engine, p->workers, p->store, p->turn, p->jobs,
                                  &finisher_listener, manager, &p->finisher);
         if (r >= 0)
                 r = handles_new(manager->event, p->jobs, bus_serve_job, p, &p->handles);
+        if (r >= 0)
+                r = authorizer_new(p->bus, !options->user_mode, &p->authorizer);
         if (r >= 0)
                 r = news_new(manager->event, p, &p->news);
         return r;
@@ -150,7 +212,12 @@ int manager_new(sd_event *event, sd_bus *bus, const ManagerOptions *options, Man
         if (!broker_socket || !manager->token_socket)
                 return -ENOMEM;
         manager->parts.token_socket = manager->token_socket;
-        r = build(manager, options, broker_socket);
+        r = keeper_new(&manager->keeper);
+        if (r >= 0)
+                r = build(manager, options, broker_socket);
+        if (r >= 0)
+                r = recall_tokens(event, manager->keeper, manager->parts.broker,
+                                  manager->parts.jobs);
         if (r >= 0)
                 r = adopt_all(manager);
         if (r >= 0)
@@ -183,12 +250,15 @@ void manager_free(Manager *manager)
                 return;
         p = &manager->parts;
         turn_free(p->turn); /* DUR-29: the last commit, before anything is taken apart */
+        authorizer_free(p->authorizer);
         handles_free(p->handles);
         release_all(p);
         news_free(p->news);
         finisher_free(p->finisher);
         engine_free(p->engine);
         worker_pool_free(p->workers);
+        sessions_free(manager->sessions);
+        keeper_free(manager->keeper);
         broker_link_free(p->broker);
         store_close(p->store);
         job_table_free(p->jobs);

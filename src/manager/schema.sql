@@ -4,6 +4,9 @@ CREATE TABLE jobs (
         row INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         owner INTEGER NOT NULL,
+        owner_elevated INTEGER NOT NULL,
+        owner_integrity INTEGER NOT NULL,
+        last_helper INTEGER NOT NULL,
         type INTEGER NOT NULL,
         priority INTEGER NOT NULL,
         state INTEGER NOT NULL,
@@ -20,7 +23,13 @@ CREATE TABLE jobs (
         fault_context INTEGER NOT NULL,
         fault_code INTEGER NOT NULL,
         fault_detail TEXT,
-        fault_file INTEGER NOT NULL
+        fault_file INTEGER NOT NULL,
+        proxy_usage INTEGER NOT NULL,
+        proxy_list TEXT NOT NULL,
+        proxy_bypass TEXT NOT NULL,
+        credential_cache TEXT NOT NULL,
+        helper_credential_cache TEXT NOT NULL,
+        credentials BLOB -- sealed, NULL: none
 );
 CREATE TABLE files (
         row INTEGER PRIMARY KEY,

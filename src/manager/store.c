@@ -1,6 +1,8 @@
 #include "manager/store.h"
 
 #include "basic/log.h"
+#include "basic/secret.h"
+#include "manager/vault.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -24,13 +26,20 @@ static const char *const statement_texts[] = {
         [JOB_INSERT] = "INSERT INTO jobs (id, owner, type, priority, state, pending, display_name,"
                        " description, minimum_retry_delay, no_progress_timeout, token_flags,"
                        " created, modified, transfer_completed, error_count, fault_context,"
-                       " fault_code, fault_detail, fault_file)"
-                       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        [JOB_UPDATE] = "UPDATE jobs SET id=?, owner=?, type=?, priority=?, state=?, pending=?,"
-                       " display_name=?, description=?, minimum_retry_delay=?,"
-                       " no_progress_timeout=?, token_flags=?, created=?, modified=?,"
-                       " transfer_completed=?, error_count=?, fault_context=?, fault_code=?,"
-                       " fault_detail=?, fault_file=? WHERE row=?",
+                       " fault_code, fault_detail, fault_file, owner_elevated, owner_integrity, "
+                       "last_helper,"
+                       " proxy_usage, proxy_list, proxy_bypass, credential_cache,"
+                       " helper_credential_cache, credentials)"
+                       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [JOB_UPDATE] =
+                "UPDATE jobs SET id=?, owner=?, type=?, priority=?, state=?, pending=?,"
+                " display_name=?, description=?, minimum_retry_delay=?,"
+                " no_progress_timeout=?, token_flags=?, created=?, modified=?,"
+                " transfer_completed=?, error_count=?, fault_context=?, fault_code=?,"
+                " fault_detail=?, fault_file=?, owner_elevated=?, owner_integrity=?, last_helper=?,"
+                " proxy_usage=?, proxy_list=?, proxy_bypass=?, credential_cache=?,"
+                " helper_credential_cache=?, credentials=?"
+                " WHERE row=?",
         [JOB_DELETE] = "DELETE FROM jobs WHERE row=?",
         [FILE_INSERT] = "INSERT INTO files (remote_name, local_name, temporary_name, device, inode,"
                         " kept, total, etag, last_modified, modification_time, resumable,"
@@ -58,6 +67,7 @@ struct Store {
         TAILQ_HEAD(, File) files;
         STAILQ_HEAD(, Removal) removals;
         bool promised;
+        Vault *vault;
 };
 
 /* SQLite's result as an errno that the layers above can act on. */
@@ -199,6 +209,9 @@ int store_open(const char *directory, Store **ret)
                 r = prepare_all(store);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot open the job store %s", path);
+        r = vault_new(directory, &store->vault);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(store);
         return 0;
 }
@@ -212,11 +225,62 @@ void store_close(Store *store)
         for (size_t i = 0; i < STATEMENT_MAX; i++)
                 sqlite3_finalize(store->statements[i]);
         sqlite3_close(store->db);
+        vault_free(store->vault);
         while ((removal = STAILQ_FIRST(&store->removals))) {
                 STAILQ_REMOVE_HEAD(&store->removals, entries);
                 free(removal);
         }
         free(store);
+}
+
+/* ---- credentials ---- */
+
+int store_read_credentials(Store *store, const Job *job, Credentials *ret)
+{
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        int r = 0;
+
+        if (job->credentials)
+                r = vault_open(store->vault, job->id, job->credentials, job->credentials_size,
+                               &bytes, &size);
+        if (r >= 0)
+                r = credentials_decode(bytes, size, ret);
+        secret_free(bytes, size);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot read the credentials of job %s", job->id) : 0;
+}
+
+int store_write_credentials(Store *store, Job *job, const Credentials *credentials)
+{
+        uint8_t *bytes = NULL, *box = NULL;
+        size_t size = 0, box_size = 0;
+        int r = 0;
+
+        if (!credentials_empty(credentials)) {
+                r = credentials_encode(credentials, &bytes, &size);
+                if (r >= 0)
+                        r = vault_seal(store->vault, job->id, bytes, size, &box, &box_size);
+                secret_free(bytes, size);
+        }
+        if (r >= 0)
+                job_set_credentials(job, box, box_size);
+        return r;
+}
+
+int store_credentials_to_fd(Store *store, const Job *job)
+{
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        int r;
+
+        if (!job->credentials)
+                return -ENODATA;
+        r = vault_open(store->vault, job->id, job->credentials, job->credentials_size, &bytes,
+                       &size);
+        if (r >= 0)
+                r = secret_to_fd(bytes, size);
+        secret_free(bytes, size);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot read the credentials of job %s", job->id) : r;
 }
 
 /* ---- reading ---- */
@@ -231,6 +295,39 @@ static char *column_text(sqlite3_stmt *s, int column)
 static uint64_t column_u64(sqlite3_stmt *s, int column)
 {
         return (uint64_t)sqlite3_column_int64(s, column);
+}
+
+static int replace_text(sqlite3_stmt *s, int column, char **text)
+{
+        free(*text);
+        *text = column_text(s, column);
+        return *text ? 0 : -ENOMEM;
+}
+
+/* From column `c` on: how the job reaches the network, and as whom. */
+static int read_network(sqlite3_stmt *s, int c, Job *job)
+{
+        char **texts[] = { &job->proxy_list, &job->proxy_bypass, &job->credential_cache,
+                           &job->helper_credential_cache };
+        const void *box;
+        int size, r = 0;
+
+        job->proxy_usage = (ProxyUsage)sqlite3_column_int(s, c++);
+        if (!proxy_usage_name(job->proxy_usage))
+                return -EBADMSG;
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(texts); i++)
+                r = replace_text(s, c++, texts[i]);
+        box = sqlite3_column_blob(s, c);
+        size = sqlite3_column_bytes(s, c);
+        if (r >= 0 && box && size > 0) {
+                uint8_t *copy = malloc((size_t)size);
+
+                if (!copy)
+                        return -ENOMEM;
+                memcpy(copy, box, (size_t)size);
+                job_set_credentials(job, copy, (size_t)size);
+        }
+        return r;
 }
 
 static int read_job(sqlite3_stmt *s, Job **ret)
@@ -265,6 +362,12 @@ static int read_job(sqlite3_stmt *s, Job **ret)
         job->fault.code = (BitsCode)column_u64(s, c++);
         job->fault.detail = column_text(s, c++);
         job->fault_file = sqlite3_column_int64(s, c++);
+        job->owner_elevated = sqlite3_column_int(s, c++);
+        job->owner_integrity = (uint32_t)column_u64(s, c++);
+        job->last_helper = (uid_t)column_u64(s, c++);
+        r = read_network(s, c, job);
+        if (r < 0)
+                return r;
         if (!job->display_name || !job->description)
                 return -ENOMEM;
         if (!job_type_name(job->type) || !job_priority_name(job->priority) ||
@@ -319,7 +422,10 @@ static int reader_open(Store *store, Reader *reader)
                 "SELECT row, id, owner, type, priority, state, pending, display_name, description,"
                 " minimum_retry_delay, no_progress_timeout, token_flags, created, modified,"
                 " transfer_completed, error_count, fault_context, fault_code, fault_detail,"
-                " fault_file FROM jobs ORDER BY row",
+                " fault_file, owner_elevated, owner_integrity, last_helper, proxy_usage, "
+                "proxy_list,"
+                " proxy_bypass, credential_cache, helper_credential_cache, credentials FROM jobs "
+                "ORDER BY row",
                 -1, &reader->jobs, NULL);
 
         if (r == SQLITE_OK)
@@ -492,6 +598,18 @@ static int write_job(Store *store, Job *job)
         bind_u64(s, &p, job->fault.code);
         bind_text(s, &p, job->fault.detail);
         bind_u64(s, &p, (uint64_t)job->fault_file);
+        bind_u64(s, &p, job->owner_elevated);
+        bind_u64(s, &p, job->owner_integrity);
+        bind_u64(s, &p, job->last_helper);
+        bind_u64(s, &p, (uint64_t)job->proxy_usage);
+        bind_text(s, &p, job->proxy_list);
+        bind_text(s, &p, job->proxy_bypass);
+        bind_text(s, &p, job->credential_cache);
+        bind_text(s, &p, job->helper_credential_cache);
+        if (job->credentials)
+                sqlite3_bind_blob64(s, p++, job->credentials, job->credentials_size, SQLITE_STATIC);
+        else
+                sqlite3_bind_null(s, p++);
         if (job->row != 0)
                 bind_u64(s, &p, job->row);
         r = run(store, s);

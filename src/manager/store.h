@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "core/credentials.h"
 #include "core/job.h"
 
 typedef struct Store Store;
@@ -22,6 +23,14 @@ typedef enum StoreUrgency {
 int store_open(const char *directory, Store **ret);
 void store_close(Store *store);
 DEFINE_CLEANUP(Store, store_close);
+
+/* The job's credentials, which it holds sealed. Reading: release with credentials_done(). Writing
+   changes the job in memory; the caller marks it. As file: basic/secret.h's, for a worker; -ENODATA
+   when there are none. All: -errno, after a line in the log, when they cannot be opened or
+   sealed. */
+int store_read_credentials(Store *store, const Job *job, Credentials *ret);
+int store_write_credentials(Store *store, Job *job, const Credentials *credentials);
+int store_credentials_to_fd(Store *store, const Job *job);
 
 /* Calls on_job for every stored job, files attached; the callee owns the job. 0 or -errno. */
 int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *userdata);

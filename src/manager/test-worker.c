@@ -160,7 +160,7 @@ static void test_breach(void **state)
         world_send(&w, fd);
         world_expect(&w, w.broker, MESSAGE_BROKER_END_WORKER);
         assert_int_equal(broker_end_worker_read(&w.in, &end), 0);
-        assert_int_equal(end.pid, 4711);
+        assert_int_equal(end.pid, getpid());
         world_wait_for(&w, a.n > 0);
         assert_int_equal(a.result, WORK_ABORTED);
         world_expect_end(&w, fd);

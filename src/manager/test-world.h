@@ -132,7 +132,8 @@ static inline int world_give_worker(World *w)
         int pair[2];
 
         assert_int_equal(fd_socketpair(SOCK_SEQPACKET, true, pair), 0);
-        broker_worker_write(&w->out, serial, &(BrokerWorker){ .pid = 4711, .channel = pair[1] });
+        broker_worker_write(&w->out, serial,
+                            &(BrokerWorker){ .pid = (uint32_t)getpid(), .channel = pair[1] });
         world_send(w, w->broker);
         fd_close(pair[1]);
         return pair[0];

@@ -31,6 +31,7 @@ struct Transfer {
         Phase phase;
         bool stopping;
         int fd;
+        int credentials; /* for the NET_START that is being sent */
         NetClient client;
         unsigned losses, versions;
 
@@ -187,10 +188,15 @@ static void start_over(Transfer *t)
         open_temporary(t);
 }
 
+/* SEC-81: they are opened for each start, and lie nowhere meanwhile. */
 static void write_start(void *userdata, Message *m)
 {
         Transfer *t = userdata;
         File *file = t->file;
+        const Job *job = file->job;
+
+        fd_close(t->credentials);
+        t->credentials = store_credentials_to_fd(t->store, job);
 
         net_start_write(m, 0,
                         &(NetStart){ .transfer = t->client.id,
@@ -202,13 +208,19 @@ static void write_start(void *userdata, Message *m)
                                      .total = file->total,
                                      .etag = file->etag,
                                      .last_modified = file->last_modified,
-                                     .file = t->fd });
+                                     .proxy_usage = (uint32_t)job->proxy_usage,
+                                     .proxy_list = job->proxy_list,
+                                     .proxy_bypass = job->proxy_bypass,
+                                     .file = t->fd,
+                                     .credentials = { .items = { t->credentials },
+                                                      .count = t->credentials >= 0 } });
 }
 
 static void on_started(void *userdata, const NetStarted *started)
 {
         Transfer *t = userdata;
 
+        t->credentials = fd_close(t->credentials); /* the worker has them */
         if (file_set_version(t->file, started->etag, started->last_modified,
                              started->resumable != 0) < 0)
                 t->file->resumable = false;
@@ -408,7 +420,7 @@ int transfer_new(File *file, Worker *local, Worker *net, Store *store, Turn *tur
         t->turn = turn;
         t->listener = listener;
         t->userdata = userdata;
-        t->fd = -EBADF;
+        t->fd = t->credentials = -EBADF;
         t->client = (NetClient){ .listener = &net_listener, .userdata = t };
         *ret = t;
         file->transfer = t;
@@ -425,6 +437,7 @@ void transfer_free(Transfer *transfer)
         worker_release(transfer->local);
         worker_release(transfer->net);
         fd_close(transfer->fd);
+        fd_close(transfer->credentials);
         free(transfer->detail);
         free(transfer);
 }

@@ -1,81 +1,50 @@
 #include "manager/worker.h"
 
+#include "manager/worker-seat.h"
+
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "manager/turn.h"
 
 #include <fcntl.h>
 #include <search.h>
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
         IDLE_USEC = 10 * 1000 * 1000,
-        DEATHS_MAX = 10,          /* in a row, without one answer */
-        DEATHS_AT_ONCE = 3,       /* replaced without delay */
-        RESTART_USEC = 50 * 1000, /* doubled for each death beyond those */
-        RESEND_USEC = 10 * 1000,  /* after a send that found no room */
+        DEATHS_MAX = 10,             /* in a row, without one answer */
+        DEATHS_AT_ONCE = 3,          /* replaced without delay */
+        RESTART_USEC = 50 * 1000,    /* doubled for each death beyond those */
+        RESEND_USEC = 10 * 1000,     /* after a send that found no room */
+        WIND_DOWN_USEC = 500 * 1000, /* of a dismissed worker */
+        LEAVE_USEC = 1000 * 1000,    /* until the process of a dismissed one is killed */
 };
 
-/* A file operation under way: the bytes of the message, to be sent again to the next process. */
-typedef struct FileRequest {
-        TAILQ_ENTRY(FileRequest) entries;
-        uint32_t serial;
-        uint16_t type;
-        bool sent;
-        FileCallback callback; /* NULL for a batch of syncs: userdata is its list */
-        void *userdata;
-        FdList fds; /* borrowed */
-        size_t size;
-        uint8_t *bytes;
-} FileRequest;
-
-/* One descriptor that waits to be synced together with others. */
-typedef struct SyncItem {
-        TAILQ_ENTRY(SyncItem) entries;
-        int fd;
-        FileCallback callback;
-        void *userdata;
-} SyncItem;
-
-TAILQ_HEAD(SyncList, SyncItem);
-
-struct Worker {
+/* A process that was asked to end, until it surely has. */
+typedef struct Leaving {
+        LIST_ENTRY(Leaving) entries;
         WorkerPool *pool;
+        sd_event_source *timer;
         WorkerKind kind;
-        WorkerIdentity identity; /* token: an own copy */
-        unsigned users;
-
-        uint64_t ticket; /* of the broker, while it starts a process */
-        Channel *channel;
+        WorkerIdentity identity; /* token: none */
         pid_t pid;
-        uint64_t process; /* counts them */
-        bool ready;
-        bool broken; /* it broke the protocol: no second chance for what it worked on */
-        unsigned deaths;
-        sd_event_source *restart; /* the next process, or what the channel did not take */
-        sd_event_source *idle;
-
-        uint32_t last_serial;
-        TAILQ_HEAD(, FileRequest) requests;
-        struct SyncList syncs; /* not yet in a request */
-        bool syncing;
-
-        void *clients_by_id; /* tsearch */
-        TAILQ_HEAD(, NetClient) clients;
-};
+} Leaving;
 
 struct WorkerPool {
         sd_event *event;
         BrokerLink *broker;
-        void *workers; /* tsearch by identity and kind */
+        LIST_HEAD(, Leaving) leaving;
+        const Presence *presence; /* NULL: everybody is signed on */
+        void *workers;            /* tsearch by identity and kind */
         uint64_t last_client_id;
 };
 
 static void worker_free(Worker *worker);
-static void need_process(Worker *worker);
 static void send_everything(Worker *worker);
-static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
-                      const U32List *errors);
+static void fail_all(Worker *worker, WorkResult result);
+static void forget_process(Worker *worker);
 
 static int compare_workers(const void *a, const void *b)
 {
@@ -85,18 +54,23 @@ static int compare_workers(const void *a, const void *b)
                 return x->kind < y->kind ? -1 : 1;
         if (x->identity.helper != y->identity.helper)
                 return x->identity.helper ? 1 : -1;
-        if (x->identity.helper)
-                return x->identity.cookie < y->identity.cookie   ? -1
-                       : x->identity.cookie > y->identity.cookie ? 1
-                                                                 : 0;
-        return x->identity.uid < y->identity.uid ? -1 : x->identity.uid > y->identity.uid ? 1 : 0;
+        if (x->identity.helper && x->identity.cookie != y->identity.cookie)
+                return x->identity.cookie < y->identity.cookie ? -1 : 1;
+        if (!x->identity.helper && x->identity.uid != y->identity.uid)
+                return x->identity.uid < y->identity.uid ? -1 : 1;
+        return strcmp(x->identity.ccache, y->identity.ccache);
 }
 
-static int compare_clients(const void *a, const void *b)
+int worker_compare_clients(const void *a, const void *b)
 {
         const NetClient *x = a, *y = b;
 
         return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
+}
+
+uint64_t worker_next_client_id(Worker *worker)
+{
+        return ++worker->pool->last_client_id;
 }
 
 int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret)
@@ -107,8 +81,16 @@ int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret)
                 return -ENOMEM;
         pool->event = event;
         pool->broker = broker;
+        LIST_INIT(&pool->leaving);
         *ret = pool;
         return 0;
+}
+
+static void leaving_free(Leaving *leaving)
+{
+        LIST_REMOVE(leaving, entries);
+        sd_event_source_disable_unref(leaving->timer);
+        free(leaving);
 }
 
 void worker_pool_free(WorkerPool *pool)
@@ -117,6 +99,8 @@ void worker_pool_free(WorkerPool *pool)
                 return;
         while (pool->workers)
                 worker_free(*(Worker **)pool->workers);
+        while (!LIST_EMPTY(&pool->leaving))
+                leaving_free(LIST_FIRST(&pool->leaving));
         free(pool);
 }
 
@@ -136,10 +120,25 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        if (worker->ready)
+        if (worker->dismissed)
+                fail_all(worker, WORK_DISMISSED);
+        else if (worker->ready)
                 send_everything(worker);
         else
-                need_process(worker);
+                worker_need_process(worker);
+        return 0;
+}
+
+static int on_wound_down(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Worker *worker = userdata;
+
+        (void)source;
+        (void)usec;
+        if (!worker->dismissed)
+                return 0;
+        forget_process(worker);
+        fail_all(worker, WORK_DISMISSED);
         return 0;
 }
 
@@ -176,6 +175,7 @@ static Worker *worker_new(WorkerPool *pool, WorkerKind kind, const WorkerIdentit
         if ((identity->helper && worker->identity.token < 0) ||
             add_timer(worker, &worker->idle, on_idle) < 0 ||
             add_timer(worker, &worker->restart, on_restart) < 0 ||
+            add_timer(worker, &worker->wind_down, on_wound_down) < 0 ||
             !tsearch(worker, &pool->workers, compare_workers)) {
                 worker_free(worker);
                 return NULL;
@@ -221,9 +221,10 @@ static void worker_free(Worker *worker)
         free_syncs(&worker->syncs);
         while (worker->clients_by_id)
                 (void)tdelete(*(NetClient **)worker->clients_by_id, &worker->clients_by_id,
-                              compare_clients);
+                              worker_compare_clients);
         sd_event_source_disable_unref(worker->idle);
         sd_event_source_disable_unref(worker->restart);
+        sd_event_source_disable_unref(worker->wind_down);
         fd_close(worker->identity.token);
         free(worker);
 }
@@ -234,7 +235,10 @@ Worker *worker_acquire(WorkerPool *pool, WorkerKind kind, const WorkerIdentity *
         Worker **found = tfind(&key, &pool->workers, compare_workers);
         Worker *worker = found ? *found : worker_new(pool, kind, identity);
 
-        return worker ? worker_acquire_again(worker) : NULL;
+        if (!worker)
+                return NULL;
+        worker->dismissed = false;
+        return worker_acquire_again(worker);
 }
 
 uint64_t worker_process(const Worker *worker)
@@ -249,6 +253,14 @@ Worker *worker_acquire_again(Worker *worker)
         return worker;
 }
 
+static bool waits_for_more(const Worker *worker)
+{
+        const Presence *presence = worker->pool->presence;
+
+        return !worker->identity.helper && !worker->dismissed &&
+               (!presence || presence->signed_on(presence->userdata, worker->identity.uid));
+}
+
 /* An owner's worker waits a while for more work; a helper's ends at once, so that nothing of the
    helper stays when the job has let go of the token. The seat itself is freed from the loop, as
    its last user may be one of its own callbacks. ENG-37 */
@@ -258,7 +270,93 @@ void worker_release(Worker *worker)
                 return;
         assert(worker->users > 0);
         if (--worker->users == 0)
-                arm(worker->idle, worker->identity.helper ? 0 : IDLE_USEC);
+                arm(worker->idle, waits_for_more(worker) ? IDLE_USEC : 0);
+}
+
+/* ---- dismissal ---- */
+
+static Worker *find_worker(WorkerPool *pool, WorkerKind kind, const WorkerIdentity *identity)
+{
+        Worker key = { .kind = kind, .identity = *identity };
+        Worker **found = tfind(&key, &pool->workers, compare_workers);
+
+        return found ? *found : NULL;
+}
+
+void worker_pool_set_presence(WorkerPool *pool, const Presence *presence)
+{
+        pool->presence = presence;
+}
+
+/* The broker takes being asked for a process that is none of its workers as something to report.
+   Where others' processes are hidden nothing is known. */
+static bool may_live(pid_t pid)
+{
+        char path[32];
+
+        snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+        return access(path, F_OK) == 0 || access("/proc/1", F_OK) < 0;
+}
+
+/* The channel is closed, and a process that is in order has ended by itself. One that was called
+   back meanwhile works on. */
+static int on_leave(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Leaving *leaving = userdata;
+        Worker *worker = find_worker(leaving->pool, leaving->kind, &leaving->identity);
+
+        (void)source;
+        (void)usec;
+        if ((!worker || worker->pid != leaving->pid || worker->dismissed) && may_live(leaving->pid))
+                broker_end_worker(leaving->pool->broker, leaving->pid);
+        leaving_free(leaving);
+        return 0;
+}
+
+static void see_off(Worker *worker)
+{
+        Leaving *leaving = worker->pid > 0 ? calloc(1, sizeof(*leaving)) : NULL;
+
+        if (!leaving)
+                return;
+        leaving->pool = worker->pool;
+        leaving->kind = worker->kind;
+        leaving->identity = worker->identity;
+        leaving->identity.token = -EBADF;
+        leaving->pid = worker->pid;
+        LIST_INSERT_HEAD(&worker->pool->leaving, leaving, entries);
+        if (sd_event_add_time_relative(worker->pool->event, &leaving->timer, CLOCK_MONOTONIC,
+                                       LEAVE_USEC, 0, on_leave, leaving) < 0)
+                leaving_free(leaving);
+}
+
+static void dismiss(Worker *worker)
+{
+        worker->dismissed = true;
+        see_off(worker);
+        arm(worker->users == 0 ? worker->idle : worker->wind_down,
+            worker->users == 0 ? 0 : WIND_DOWN_USEC);
+}
+
+/* Every seat of the identity, whatever its kind and credential cache. */
+static void dismiss_if_same(const void *node, VISIT visit, void *userdata)
+{
+        Worker *worker = *(Worker *const *)node;
+        const WorkerIdentity *identity = userdata;
+
+        if ((visit != postorder && visit != leaf) || worker->dismissed ||
+            worker->identity.helper != identity->helper)
+                return;
+        if (identity->helper ? worker->identity.cookie == identity->cookie
+                             : worker->identity.uid == identity->uid)
+                dismiss(worker);
+}
+
+void worker_pool_dismiss(WorkerPool *pool, const WorkerIdentity *identity)
+{
+        WorkerIdentity key = *identity;
+
+        twalk_r(pool->workers, dismiss_if_same, &key);
 }
 
 /* ---- failing and repeating ---- */
@@ -270,23 +368,23 @@ static void fail_request(Worker *worker, FileRequest *request, WorkResult result
         if (request->callback)
                 request->callback(request->userdata, &answer);
         else
-                on_synced(worker, request, &answer, NULL);
+                worker_synced(worker, request, &answer, NULL);
         free(request->bytes);
         free(request);
 }
 
-static void detach(NetClient *client)
+void worker_detach(NetClient *client)
 {
         Worker *worker = client->worker;
 
-        (void)tdelete(client, &worker->clients_by_id, compare_clients);
+        (void)tdelete(client, &worker->clients_by_id, worker_compare_clients);
         TAILQ_REMOVE(&worker->clients, client, entries);
         client->worker = NULL;
         client->started = client->lost = false;
 }
 
-/* Everything that waits for this seat fails. Callbacks may make new requests and attach new clients:
-   those are not touched. They may also detach others, so the list is looked at anew each time; a
+/* Everything that waits for this seat fails. Callbacks may make new requests and attach new
+   clients: those are not touched. They may also worker_detach others, so the list is looked at anew each time; a
    client from before is known by its number. */
 static void fail_all(Worker *worker, WorkResult result)
 {
@@ -303,7 +401,7 @@ static void fail_all(Worker *worker, WorkResult result)
                 fail_request(worker, request, result);
         }
         while ((client = TAILQ_FIRST(&worker->clients)) && client->id <= last_id) {
-                detach(client);
+                worker_detach(client);
                 client->listener->on_failed(client->userdata, result);
         }
         worker_release(worker);
@@ -362,14 +460,14 @@ static void process_ended(Worker *worker)
                 arm(worker->restart, RESTART_USEC << MIN(worker->deaths - DEATHS_AT_ONCE, 6u));
         worker_acquire_again(worker);
         lose_clients(worker);
-        need_process(worker);
+        worker_need_process(worker);
         worker_release(worker);
 }
 
 /* ---- talking to a process ---- */
 
-/* Sends the draft. True: it is on its way, or the end of the channel is. False: there is no room now;
-   the timer sends what is left. */
+/* Sends the draft. True: it is on its way, or the end of the channel is. False: there is no room
+   now; the timer sends what is left. */
 static bool send_draft(Worker *worker)
 {
         int r = channel_send(worker->channel);
@@ -382,7 +480,7 @@ static bool send_draft(Worker *worker)
         return false;
 }
 
-static bool send_request(Worker *worker, FileRequest *request)
+bool worker_send_request(Worker *worker, FileRequest *request)
 {
         Message *m = channel_draft(worker->channel);
 
@@ -396,7 +494,7 @@ static bool send_request(Worker *worker, FileRequest *request)
 }
 
 /* 0, also when it has to wait for room; -EMSGSIZE when it can never be sent. */
-static int start_client(Worker *worker, NetClient *client)
+int worker_start_client(Worker *worker, NetClient *client)
 {
         Message *m = channel_draft(worker->channel);
 
@@ -424,11 +522,11 @@ static void send_everything(Worker *worker)
         NetClient *client;
 
         TAILQ_FOREACH (request, &worker->requests, entries)
-                if (!request->sent && !send_request(worker, request))
+                if (!request->sent && !worker_send_request(worker, request))
                         return;
         while ((client = first_not_started(worker))) {
-                if (start_client(worker, client) < 0) {
-                        detach(client);
+                if (worker_start_client(worker, client) < 0) {
+                        worker_detach(client);
                         client->listener->on_failed(client->userdata, WORK_ABORTED);
                 } else if (!client->started)
                         return;
@@ -484,7 +582,7 @@ static void finish_request(Worker *worker, FileRequest *request, FileAnswer *ans
         if (request->callback)
                 request->callback(request->userdata, answer);
         else
-                on_synced(worker, request, answer, errors);
+                worker_synced(worker, request, answer, errors);
         free(request->bytes);
         free(request);
 }
@@ -529,7 +627,7 @@ static int on_file_answer(Worker *worker, Message *m)
 static NetClient *find_client(Worker *worker, uint64_t id)
 {
         NetClient key = { .id = id };
-        NetClient **found = tfind(&key, &worker->clients_by_id, compare_clients);
+        NetClient **found = tfind(&key, &worker->clients_by_id, worker_compare_clients);
 
         return found && (*found)->started ? *found : NULL;
 }
@@ -542,7 +640,7 @@ static int on_net_done(Worker *worker, Message *m)
         if (net_done_read(m, &done) < 0 || done.outcome >= NET_OUTCOME_MAX ||
             !(client = find_client(worker, done.transfer)))
                 return -EBADMSG;
-        detach(client);
+        worker_detach(client);
         client->listener->on_done(client->userdata, &done);
         return 0;
 }
@@ -650,197 +748,27 @@ static void ask_broker(Worker *worker)
 {
         WorkerPool *pool = worker->pool;
 
-        worker->ticket = worker->identity.helper
-                                 ? broker_start_token(pool->broker, worker->kind,
-                                                      worker->identity.token, on_broker, worker)
-                                 : broker_start_owner(pool->broker, worker->kind,
-                                                      worker->identity.uid, on_broker, worker);
+        worker->ticket =
+                worker->identity.helper
+                        ? broker_start_token(pool->broker, worker->kind, worker->identity.token,
+                                             worker->identity.ccache, on_broker, worker)
+                        : broker_start_owner(pool->broker, worker->kind, worker->identity.uid,
+                                             worker->identity.ccache, on_broker, worker);
         if (worker->ticket == 0)
                 fail_all(worker, WORK_NOT_STARTED);
 }
 
 /* A process for the work that waits, unless one is on its way or a pause is kept. */
-static void need_process(Worker *worker)
+void worker_need_process(Worker *worker)
 {
         int pausing = SD_EVENT_OFF;
 
+        if (worker->dismissed) {
+                if (has_work(worker))
+                        arm(worker->restart, 0); /* fails there: nothing fails within its call */
+                return;
+        }
         (void)sd_event_source_get_enabled(worker->restart, &pausing);
         if (has_work(worker) && worker->ticket == 0 && !worker->channel && pausing == SD_EVENT_OFF)
                 ask_broker(worker);
-}
-
-/* ---- requests ---- */
-
-static FileRequest *request_new(Worker *worker, const Message *m, const FdList *fds,
-                                FileCallback callback, void *userdata)
-{
-        FileRequest *request = calloc(1, sizeof(*request));
-
-        if (!request)
-                return NULL;
-        request->bytes = malloc(m->size);
-        if (!request->bytes) {
-                free(request);
-                return NULL;
-        }
-        memcpy(request->bytes, m->data, m->size);
-        request->size = m->size;
-        request->serial = m->serial;
-        request->type = m->type;
-        if (fds)
-                request->fds = *fds;
-        request->callback = callback;
-        request->userdata = userdata;
-        TAILQ_INSERT_TAIL(&worker->requests, request, entries);
-        return request;
-}
-
-/* The message that all writers write into; one thread, one request at a time. */
-static Message *scratch(void)
-{
-        static Message m;
-
-        if (!m.data && message_init(&m) < 0)
-                return NULL;
-        return &m;
-}
-
-static int submit(Worker *worker, Message *m, const FdList *fds, FileCallback callback,
-                  void *userdata)
-{
-        FileRequest *request;
-
-        if (m->bad)
-                return -EMSGSIZE;
-        request = request_new(worker, m, fds, callback, userdata);
-        if (!request)
-                return -ENOMEM;
-        if (worker->ready)
-                (void)send_request(worker, request);
-        else
-                need_process(worker);
-        return 0;
-}
-
-#define DEFINE_REQUEST(function, Type, stem)                                               \
-        int function(Worker *worker, const Type *x, FileCallback callback, void *userdata) \
-        {                                                                                  \
-                Message *m = scratch();                                                    \
-                                                                                           \
-                if (!m)                                                                    \
-                        return -ENOMEM;                                                    \
-                stem##_write(m, ++worker->last_serial, x);                                 \
-                return submit(worker, m, NULL, callback, userdata);                        \
-        }
-DEFINE_REQUEST(worker_check, FileCheck, file_check)
-DEFINE_REQUEST(worker_open, FileOpen, file_open)
-DEFINE_REQUEST(worker_commit, FileCommit, file_commit)
-DEFINE_REQUEST(worker_discard, FileDiscard, file_discard)
-
-int worker_sync_directories(Worker *worker, FileCallback callback, void *userdata)
-{
-        Message *m = scratch();
-
-        if (!m)
-                return -ENOMEM;
-        file_sync_directories_write(m, ++worker->last_serial, &(FileSyncDirectories){ 0 });
-        return submit(worker, m, NULL, callback, userdata);
-}
-
-/* ---- syncing, many at a time ---- */
-
-static void flush_syncs(Worker *worker);
-
-static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
-                      const U32List *errors)
-{
-        struct SyncList *batch = request->userdata;
-        SyncItem *item;
-        unsigned i = 0;
-
-        worker->syncing = false;
-        while ((item = TAILQ_FIRST(batch))) {
-                FileAnswer a = { .result = answer->result,
-                                 .error = errors ? (int)errors->items[i++] : 0 };
-
-                TAILQ_REMOVE(batch, item, entries);
-                item->callback(item->userdata, &a);
-                free(item);
-        }
-        free(batch);
-        flush_syncs(worker);
-}
-
-/* One batch at a time: while it is on its way to the disk, the next one gathers. DUR-30 */
-static void flush_syncs(Worker *worker)
-{
-        struct SyncList *batch;
-        FileSync x = { 0 };
-        SyncItem *item;
-        Message *m = scratch();
-
-        if (worker->syncing || TAILQ_EMPTY(&worker->syncs))
-                return;
-        batch = malloc(sizeof(*batch));
-        if (!batch || !m)
-                return;
-        TAILQ_INIT(batch);
-        while (x.files.count < MESSAGE_FDS_MAX && (item = TAILQ_FIRST(&worker->syncs))) {
-                TAILQ_REMOVE(&worker->syncs, item, entries);
-                TAILQ_INSERT_TAIL(batch, item, entries);
-                x.files.items[x.files.count++] = item->fd;
-        }
-        worker->syncing = true;
-        file_sync_write(m, ++worker->last_serial, &(FileSync){ 0 });
-        (void)submit(worker, m, &x.files, NULL, batch);
-}
-
-int worker_sync(Worker *worker, int fd, FileCallback callback, void *userdata)
-{
-        SyncItem *item = malloc(sizeof(*item));
-
-        if (!item)
-                return -ENOMEM;
-        *item = (SyncItem){ .fd = fd, .callback = callback, .userdata = userdata };
-        TAILQ_INSERT_TAIL(&worker->syncs, item, entries);
-        flush_syncs(worker);
-        return 0;
-}
-
-/* ---- network clients ---- */
-
-int worker_net_attach(Worker *worker, NetClient *client)
-{
-        assert(!client->worker);
-        client->id = ++worker->pool->last_client_id;
-        client->worker = worker;
-        client->started = client->lost = false;
-        if (!tsearch(client, &worker->clients_by_id, compare_clients)) {
-                client->worker = NULL;
-                return -ENOMEM;
-        }
-        TAILQ_INSERT_TAIL(&worker->clients, client, entries);
-        if (!worker->ready)
-                need_process(worker);
-        else if (start_client(worker, client) < 0) {
-                detach(client);
-                return -EMSGSIZE;
-        }
-        return 0;
-}
-
-bool worker_net_stop(NetClient *client)
-{
-        if (!client->worker || !client->started)
-                return false;
-        net_stop_write(channel_draft(client->worker->channel), 0,
-                       &(NetStop){ .transfer = client->id });
-        (void)channel_send(client->worker->channel);
-        return true;
-}
-
-void worker_net_detach(NetClient *client)
-{
-        if (client->worker)
-                detach(client);
 }

@@ -10,11 +10,16 @@
 #pragma once
 
 #include "manager/broker-link.h"
+#include "manager/presence.h"
 
 #include <sys/queue.h>
 
 typedef struct WorkerPool WorkerPool;
 typedef struct Worker Worker;
+
+enum {
+        CREDENTIAL_CACHE_MAX = 255, /* bytes of a credential cache's name */
+};
 
 /* Under whom: an owner, or a helper token. */
 typedef struct WorkerIdentity {
@@ -22,6 +27,7 @@ typedef struct WorkerIdentity {
         uid_t uid;
         uint64_t cookie; /* of the token */
         int token;       /* borrowed; the seat keeps a copy while it is in use */
+        char ccache[CREDENTIAL_CACHE_MAX + 1]; /* KRB5CCNAME of a network worker, "": the default */
 } WorkerIdentity;
 
 /* Why work could not be done at all; WORK_DONE when the worker answered. */
@@ -33,6 +39,7 @@ typedef enum WorkResult {
         WORK_TOO_MANY,
         WORK_NOT_STARTED, /* the process cannot be started, or dies at once */
         WORK_ABORTED,     /* it broke the protocol, or died again and again */
+        WORK_DISMISSED,   /* its identity is not to act any more */
         WORK_RESULT_MAX,
         WORK_RESULT_INVALID = -1,
 } WorkResult;
@@ -49,6 +56,14 @@ int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret);
 void worker_pool_free(WorkerPool *pool);
 DEFINE_CLEANUP(WorkerPool, worker_pool_free);
 
+/* Whose workers wait for more work: not those of who is away. `presence` has to outlive the pool.
+   */
+void worker_pool_set_presence(WorkerPool *pool, const Presence *presence);
+/* The owner signed off, the token was dropped: what is under way may wind down for half a second,
+   then it fails with WORK_DISMISSED; a second after this call no process of that identity is left. Ends
+   at once when nobody uses the seat. Whoever acquires it later calls the identity back. ENG-63 */
+void worker_pool_dismiss(WorkerPool *pool, const WorkerIdentity *identity);
+
 /* Number of the process that answered last; another number is another process. */
 uint64_t worker_process(const Worker *worker);
 
@@ -63,6 +78,7 @@ DEFINE_CLEANUP(Worker, worker_release);
  * worker must stay acquired until then.
  */
 int worker_check(Worker *worker, const FileCheck *x, FileCallback callback, void *userdata);
+int worker_access(Worker *worker, const FileAccess *x, FileCallback callback, void *userdata);
 int worker_open(Worker *worker, const FileOpen *x, FileCallback callback, void *userdata);
 int worker_commit(Worker *worker, const FileCommit *x, FileCallback callback, void *userdata);
 int worker_discard(Worker *worker, const FileDiscard *x, FileCallback callback, void *userdata);

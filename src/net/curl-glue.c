@@ -23,6 +23,8 @@ struct CurlGlue {
         sd_event *event;
         int64_t priority;
         CurlGlueDone on_done;
+        void (*on_enter)(void *userdata);
+        void *enter_userdata;
         CURLM *multi;
         sd_event_source *timer, *soon;
         CURL *pool[POOL_MAX];
@@ -51,6 +53,8 @@ static int run(CurlGlue *glue, curl_socket_t fd, int what)
 {
         int running;
 
+        if (glue->on_enter)
+                glue->on_enter(glue->enter_userdata);
         if (curl_multi_socket_action(glue->multi, fd, what, &running) != CURLM_OK)
                 return sd_event_exit(glue->event, -EIO);
         tell_finished(glue);
@@ -179,6 +183,12 @@ int curl_glue_new(sd_event *event, int64_t priority, CurlGlueDone on_done, CurlG
         curl_multi_setopt(glue->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
         *ret = TAKE_PTR(glue);
         return 0;
+}
+
+void curl_glue_set_enter(CurlGlue *glue, void (*on_enter)(void *userdata), void *userdata)
+{
+        glue->on_enter = on_enter;
+        glue->enter_userdata = userdata;
 }
 
 void curl_glue_free(CurlGlue *glue)

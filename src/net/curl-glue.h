@@ -20,6 +20,8 @@ typedef void (*CurlGlueDone)(void *user, CURLcode result);
 /* `priority` is that of all its event sources. 0 or -errno. The event loop ends with -EIO should
    libcurl itself fail. */
 int curl_glue_new(sd_event *event, int64_t priority, CurlGlueDone on_done, CurlGlue **ret);
+/* Called before each call into libcurl that may work on a transfer. */
+void curl_glue_set_enter(CurlGlue *glue, void (*on_enter)(void *userdata), void *userdata);
 /* Every handle must have been returned. NULL is fine. */
 void curl_glue_free(CurlGlue *glue);
 DEFINE_CLEANUP(CurlGlue, curl_glue_free);

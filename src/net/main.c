@@ -4,8 +4,8 @@
  * proves that it is closed, and only then says hello on the channel that it inherited.
  *
  * Environment: the usual proxy variables (libcurl reads them, NET-38), SSL_CERT_FILE and
- * SSL_CERT_DIR. For tests only: OPENBITS_NET_STALL_SECONDS and OPENBITS_NET_IDLE_SECONDS shorten
- * two waits.
+ * SSL_CERT_DIR, KRB5_CONFIG, KRB5CCNAME. For tests only: OPENBITS_NET_STALL_SECONDS and
+ * OPENBITS_NET_IDLE_SECONDS shorten two waits.
  */
 #include "basic/log.h"
 #include "net/service.h"
@@ -18,6 +18,7 @@
 enum {
         STALL_SECONDS = 5 * 60, /* reference: the timer for receiving */
         IDLE_SECONDS = 60,
+        READABLE_MAX = 72,
 };
 
 static uint64_t seconds_from_environment(const char *name, uint64_t standard)
@@ -48,12 +49,17 @@ static void raise_descriptor_limit(void)
 }
 
 /* NET-45 */
-static int enter_sandbox(const TransferSettings *settings, uint32_t *ret_layers)
+static int enter_sandbox(const TransferSettings *settings, const Kerberos *kerberos,
+                         uint32_t *ret_layers)
 {
-        const char *readable[] = { settings->ca_file ? settings->ca_file : "",
-                                   settings->ca_path ? settings->ca_path : "", NULL };
+        const char *readable[READABLE_MAX + 1] = { settings->ca_file ? settings->ca_file : "",
+                                                   settings->ca_path ? settings->ca_path : "" };
+        const char *const *more = kerberos_readable(kerberos);
         SandboxPaths paths = { .readable = readable };
         int r;
+
+        for (size_t n = 2; *more && n < READABLE_MAX; n++)
+                readable[n] = *more++;
 
         r = sandbox_enter(SANDBOX_NET, &paths, ret_layers);
         if (r < 0)
@@ -92,6 +98,7 @@ int main(void)
                                 "OPENBITS_NET_STALL_SECONDS", STALL_SECONDS),
                 },
         };
+        _cleanup_(kerberos_freep) Kerberos *kerberos = NULL;
         uint32_t layers;
         int r;
 
@@ -100,7 +107,10 @@ int main(void)
         signal(SIGPIPE, SIG_IGN);
         signal(SIGXFSZ, SIG_IGN);
         raise_descriptor_limit();
-        if (enter_sandbox(&options.transfer, &layers) < 0)
+        if (kerberos_new(&kerberos) < 0)
+                return EX_SOFTWARE;
+        options.kerberos = kerberos;
+        if (enter_sandbox(&options.transfer, kerberos, &layers) < 0)
                 return EX_SOFTWARE;
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 return EX_SOFTWARE;

@@ -87,6 +87,23 @@ Redirect redirect_decide(const char *base, const char *location, uint32_t flags,
         return REDIRECT_FOLLOW;
 }
 
+static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+        _cleanup_text_ char *x = NULL, *y = NULL;
+
+        return curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+               curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK && strcasecmp(x, y) == 0;
+}
+
+/* NET-54 */
+bool url_same_origin(const char *a, const char *b)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url(), *v = curl_url();
+
+        return parse(u, a) && parse(v, b) && same_part(u, v, CURLUPART_SCHEME) &&
+               same_part(u, v, CURLUPART_HOST) && same_part(u, v, CURLUPART_PORT);
+}
+
 static void copy_plain(char *ret, size_t size, const char *text)
 {
         snprintf(ret, size, "%s", text);

@@ -28,6 +28,9 @@ Redirect redirect_decide(const char *base, const char *location, uint32_t flags,
 bool url_is_acceptable(const char *url);
 bool url_is_https(const char *url);
 
+/* The same scheme, host and port: what was said to one may be said to the other. */
+bool url_same_origin(const char *a, const char *b);
+
 /* The host ("example.org"), and the URL without user, password, query and fragment, as plain ASCII,
    cut to fit. "?" if there is none. */
 void url_host(const char *url, char *ret, size_t size);

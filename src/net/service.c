@@ -8,6 +8,8 @@
 
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/secret.h"
+#include "core/proxy.h"
 #include "wire/channel.h"
 
 #include <search.h>
@@ -17,6 +19,7 @@
 
 enum {
         PROGRESS_USEC = 200 * 1000,
+        CREDENTIALS_BYTES_MAX = 4 * 1024 * 1024, /* ten entries of the longest texts */
 };
 
 /* What is asked goes before what comes in: a stop is not kept waiting by a fast server. */
@@ -38,7 +41,7 @@ typedef struct Task {
 struct Service {
         sd_event *event;
         ServiceOptions options;
-        CurlGlue *glue;
+        Pools *pools;
         Channel *channel;
         sd_event_source *progress, *idle;
         void *tasks; /* tsearch() tree by id */
@@ -159,7 +162,17 @@ static void on_ended(void *userdata, const NetDone *done)
         set_idle(s, s->n_tasks == 0);
 }
 
-static const TransferListener transfer_listener = { on_started, on_written, on_ended };
+/* NET-72: what runs is lost with this process, and begun again from the kept bytes in the next one,
+   which finds the tickets as they are now. */
+static void on_stale(void *userdata)
+{
+        Task *task = userdata;
+
+        log_info("The identity's Kerberos tickets have changed: a fresh worker takes over");
+        sd_event_exit(task->service->event, 0);
+}
+
+static const TransferListener transfer_listener = { on_started, on_written, on_ended, on_stale };
 
 /* ---- what bitsd asks ---- */
 
@@ -176,23 +189,45 @@ static bool plain_ascii(const char *text)
 static bool start_is_sound(const NetStart *start)
 {
         return (start->flags & ~(uint32_t)NET_FLAG_MAX) == 0 && plain_ascii(start->etag) &&
-               plain_ascii(start->last_modified) && start->offset <= INT64_MAX;
+               plain_ascii(start->last_modified) && start->offset <= INT64_MAX &&
+               start->proxy_usage < PROXY_USAGE_MAX && start->credentials.count <= 1;
 }
 
-static int add_task(Service *s, uint32_t serial, const NetStart *start, Task **ret)
+/* SEC-81: the secrets come in an anonymous file, and stay with the pool. Closes the descriptors. */
+static int get_pool(Service *s, NetStart *start, Pool **ret)
 {
-        Task *task = calloc(1, sizeof(*task));
-        Task **found;
-        int r;
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        int r = 0;
 
+        if (start->credentials.count > 0)
+                r = secret_from_fd(start->credentials.items[0], CREDENTIALS_BYTES_MAX, &bytes,
+                                   &size);
+        while (start->credentials.count > 0)
+                fd_close(start->credentials.items[--start->credentials.count]);
+        return r < 0 ? r : pools_get(s->pools, bytes, size, ret);
+}
+
+static int add_task(Service *s, uint32_t serial, NetStart *start, Task **ret)
+{
+        Pool *pool = NULL;
+        Task *task, **found;
+        int r = get_pool(s, start, &pool);
+
+        if (r < 0) {
+                fd_close(start->file);
+                return r;
+        }
+        task = calloc(1, sizeof(*task));
         if (!task) {
+                pool_release(pool);
                 fd_close(start->file);
                 return -ENOMEM;
         }
         task->service = s;
         task->id = start->transfer;
         task->serial = serial;
-        r = transfer_new(s->glue, &s->options.transfer, start, &transfer_listener, task,
+        r = transfer_new(pool, &s->options.transfer, start, &transfer_listener, task,
                          &task->transfer);
         if (r < 0) {
                 free(task);
@@ -220,6 +255,8 @@ static int on_net_start(Service *s, Message *m)
                 return r;
         if (!start_is_sound(&start)) {
                 fd_close(start.file);
+                for (unsigned i = 0; i < start.credentials.count; i++)
+                        fd_close(start.credentials.items[i]);
                 return -EBADMSG;
         }
         r = add_task(s, m->serial, &start, &task);
@@ -300,7 +337,8 @@ int service_new(sd_event *event, int fd, const ServiceOptions *options, Service 
         s->options = *options;
         r = channel_new(event, fd, PRIORITY_CHANNEL, &channel_listener, s, &s->channel);
         if (r >= 0)
-                r = curl_glue_new(event, PRIORITY_NETWORK, transfer_on_done, &s->glue);
+                r = pools_new(event, PRIORITY_NETWORK, transfer_on_done, options->kerberos,
+                              &s->pools);
         if (r >= 0)
                 r = add_clock(s, on_progress, &s->progress);
         if (r >= 0)
@@ -318,7 +356,7 @@ void service_free(Service *s)
                 return;
         while (s->tasks)
                 task_free(*(Task **)s->tasks);
-        curl_glue_free(s->glue);
+        pools_free(s->pools);
         channel_free(s->channel);
         sd_event_source_disable_unref(s->progress);
         sd_event_source_disable_unref(s->idle);

@@ -12,6 +12,7 @@ typedef struct Service Service;
 typedef struct ServiceOptions {
         TransferSettings transfer;
         uint64_t idle_usec;
+        Kerberos *kerberos; /* borrowed */
 } ServiceOptions;
 
 /* Takes `fd`, the channel, in any case. `options` outlives the service; it is copied but for its

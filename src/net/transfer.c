@@ -11,6 +11,8 @@
 #include "net/transfer.h"
 
 #include "basic/fd.h"
+#include "core/proxy.h"
+#include "net/auth.h"
 #include "net/redirect.h"
 
 #include <fcntl.h>
@@ -26,12 +28,17 @@ enum {
 };
 
 struct Transfer {
-        CurlGlue *glue;
+        Pool *pool;
         const TransferSettings *settings;
         const TransferListener *listener;
         void *userdata;
 
-        char *url; /* of the request that runs */
+        char *url;   /* of the request that runs */
+        char *first; /* the one asked for: the job's credentials are for its host */
+        ProxyUsage proxy_usage;
+        char *proxy_list, *proxy_bypass;
+        unsigned proxy_index; /* of the proxy that is tried */
+        Auth auth[AUTH_TARGET_MAX];
         char *etag, *last_modified;
         Wanted wanted;
         uint32_t flags;
@@ -56,26 +63,46 @@ void transfer_free(Transfer *t)
 {
         if (!t)
                 return;
-        curl_glue_return(t->glue, t->easy);
+        curl_glue_return(pool_glue(t->pool), t->easy);
+        pool_release(t->pool);
         curl_slist_free_all(t->headers);
         fd_close(t->file);
         answer_done(&t->answer);
         free(t->url);
+        free(t->first);
+        free(t->proxy_list);
+        free(t->proxy_bypass);
         free(t->etag);
         free(t->last_modified);
         free(t);
 }
 
-int transfer_new(CurlGlue *glue, const TransferSettings *settings, const NetStart *request,
+/* The strings of the request. */
+static int copy_request(Transfer *t, const NetStart *request)
+{
+        t->url = strdup(request->url);
+        t->first = strdup(request->url);
+        t->etag = strdup(request->etag);
+        t->last_modified = strdup(request->last_modified);
+        t->proxy_list = strdup(request->proxy_list);
+        t->proxy_bypass = strdup(request->proxy_bypass);
+        if (!t->url || !t->first || !t->etag || !t->last_modified || !t->proxy_list ||
+            !t->proxy_bypass)
+                return -ENOMEM;
+        return 0;
+}
+
+int transfer_new(Pool *pool, const TransferSettings *settings, const NetStart *request,
                  const TransferListener *listener, void *userdata, Transfer **ret)
 {
         _cleanup_(transfer_freep) Transfer *t = calloc(1, sizeof(*t));
 
         if (!t) {
                 fd_close(request->file);
+                pool_release(pool);
                 return -ENOMEM;
         }
-        t->glue = glue;
+        t->pool = pool;
         t->settings = settings;
         t->listener = listener;
         t->userdata = userdata;
@@ -83,10 +110,8 @@ int transfer_new(CurlGlue *glue, const TransferSettings *settings, const NetStar
         t->flags = request->flags;
         t->verdict = VERDICT_INVALID;
         t->position = request->offset;
-        t->url = strdup(request->url);
-        t->etag = strdup(request->etag);
-        t->last_modified = strdup(request->last_modified);
-        if (!t->url || !t->etag || !t->last_modified)
+        t->proxy_usage = (ProxyUsage)request->proxy_usage;
+        if (copy_request(t, request) < 0)
                 return -ENOMEM;
         t->wanted = (Wanted){ request->offset, request->total, t->etag, t->last_modified };
         *ret = TAKE_PTR(t);
@@ -128,7 +153,7 @@ static void end(Transfer *t, NetOutcome outcome)
 {
         NetDone done = { .outcome = outcome, .written = t->position, .detail = "" };
 
-        curl_glue_return(t->glue, TAKE_PTR(t->easy));
+        curl_glue_return(pool_glue(t->pool), TAKE_PTR(t->easy));
         if (outcome == NET_FAILED) {
                 done.context = t->failure.context;
                 done.code = t->failure.code;
@@ -253,6 +278,11 @@ static bool invalid(Transfer *t, const char *why)
         return false;
 }
 
+static bool is_challenge(const Answer *answer)
+{
+        return answer->status == 401 || answer->status == 407;
+}
+
 /* Whether to go on with the request. */
 static bool judge(Transfer *t)
 {
@@ -264,8 +294,11 @@ static bool judge(Transfer *t)
                 return false;
         case VERDICT_NONSENSE:
                 return invalid(t, "it is for another range than the one asked for");
-        case VERDICT_REDIRECT:
         case VERDICT_STATUS:
+                if (is_challenge(&t->answer)) /* libcurl may be going to answer it */
+                        return true;
+                _fallthrough_;
+        case VERDICT_REDIRECT:
                 /* A short body is worth reading: the connection can be used again. */
                 return answer_end(&t->answer) == SIZE_UNKNOWN ||
                        answer_end(&t->answer) <= DISCARD_BYTES;
@@ -282,6 +315,13 @@ static size_t on_header(char *line, size_t one, size_t size, void *userdata)
         Transfer *t = userdata;
 
         (void)one;
+        /* Schemes of several rounds: libcurl has asked again within the same request. */
+        if (t->answer.complete && is_challenge(&t->answer) && size > 5 &&
+            memcmp(line, "HTTP/", 5) == 0) {
+                answer_reset(&t->answer);
+                t->verdict = VERDICT_INVALID;
+                t->discarded = 0;
+        }
         switch (answer_line(&t->answer, line, size)) {
         case ANSWER_MORE:
                 return size;
@@ -360,10 +400,43 @@ static void set_connection(Transfer *t)
         curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, url_is_https(t->url) ? 1L : 0L);
 }
 
+/* The proxy number t->proxy_index of the job's list for this URL: 1 and its URL, 0: none,
+   -EINVAL. */
+static int select_proxy(const Transfer *t, char ret[PROXY_URL_MAX])
+{
+        char host[256];
+
+        url_host(t->url, host, sizeof(host));
+        if (proxy_bypassed(t->proxy_bypass, host))
+                return 0;
+        return proxy_select(t->proxy_list, url_is_https(t->url) ? "https" : "http", t->proxy_index,
+                            ret);
+}
+
+/* NET-61, NET-63, NET-64: an own list keeps the environment's settings out of it. */
+static int set_proxy(Transfer *t)
+{
+        char url[PROXY_URL_MAX] = "";
+        int r = 0;
+
+        if (t->proxy_usage == PROXY_PRECONFIG)
+                return 0;
+        if (t->proxy_usage == PROXY_OVERRIDE)
+                r = select_proxy(t, url);
+        if (r < 0) {
+                net_failure_set(&t->failure, CONTEXT_GENERAL_TRANSPORT, BG_E_INVALID_PROXY_INFO,
+                                "The proxy list has an entry that is no proxy: an entry is "
+                                "[http=|https=][http://|https://]server[:port]");
+                return r;
+        }
+        curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "");
+        return curl_easy_setopt(t->easy, CURLOPT_PROXY, url) == CURLE_OK ? 0 : -ENOMEM;
+}
+
 /* NET-05 */
 static int prepare(Transfer *t)
 {
-        t->easy = curl_glue_borrow(t->glue);
+        t->easy = curl_glue_borrow(pool_glue(t->pool));
         if (!t->easy)
                 return -ENOMEM;
         answer_reset(&t->answer);
@@ -384,6 +457,9 @@ static int prepare(Transfer *t)
                 return -ENOMEM;
         if (t->wanted.offset > 0 && ask_for_range(t) < 0)
                 return -ENOMEM;
+        if (set_proxy(t) < 0)
+                return -ENOMEM;
+        auth_apply(t->auth, t->easy);
         curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
                          t->headers ? t->headers : t->settings->headers);
         return 0;
@@ -394,7 +470,7 @@ static void request(Transfer *t)
         int r = prepare(t);
 
         if (r >= 0)
-                r = curl_glue_add(t->glue, t->easy);
+                r = curl_glue_add(pool_glue(t->pool), t->easy);
         if (r < 0) {
                 net_failure_set(&t->failure, CONTEXT_GENERAL_TRANSPORT, BITS_E_OUT_OF_MEMORY,
                                 "Out of memory");
@@ -420,6 +496,56 @@ void transfer_stop(Transfer *t)
 
 /* ---- the end of a request ---- */
 
+static void request_again(Transfer *t)
+{
+        curl_glue_return(pool_glue(t->pool), TAKE_PTR(t->easy));
+        request(t);
+}
+
+/* NET-53, NET-55, NET-56 */
+static void answer_challenge(Transfer *t, AuthTarget target, unsigned status)
+{
+        bool permitted = target == AUTH_PROXY || url_same_origin(t->first, t->url);
+        long offered = 0;
+
+        curl_easy_getinfo(t->easy,
+                          target == AUTH_PROXY ? CURLINFO_PROXYAUTH_AVAIL : CURLINFO_HTTPAUTH_AVAIL,
+                          &offered);
+        switch (auth_answer(&t->auth[target], t->pool, target, permitted, offered, status, t->url,
+                            &t->failure)) {
+        case AUTH_AGAIN:
+                request_again(t);
+                return;
+        case AUTH_STALE:
+                curl_glue_return(pool_glue(t->pool), TAKE_PTR(t->easy));
+                t->listener->on_stale(t->userdata);
+                return;
+        case AUTH_REFUSED:
+        case AUTH_STEP_MAX:
+        case AUTH_STEP_INVALID:
+                break;
+        }
+        end(t, NET_FAILED);
+}
+
+/* NET-62: the next of the job's list when this one cannot be reached. */
+static bool try_next_proxy(Transfer *t, CURLcode result, long connect_status)
+{
+        char url[PROXY_URL_MAX];
+
+        if (t->proxy_usage != PROXY_OVERRIDE || t->answer.status != 0 || connect_status != 0 ||
+            (result != CURLE_COULDNT_RESOLVE_PROXY && result != CURLE_COULDNT_CONNECT))
+                return false;
+        t->proxy_index++;
+        if (select_proxy(t, url) == 0) {
+                t->proxy_index--;
+                return false;
+        }
+        t->auth[AUTH_PROXY] = (Auth){ 0 };
+        request_again(t);
+        return true;
+}
+
 static void follow_redirect(Transfer *t)
 {
         unsigned status = t->answer.status;
@@ -430,8 +556,10 @@ static void follow_redirect(Transfer *t)
                 free(t->url);
                 t->url = url;
                 t->hops++;
-                curl_glue_return(t->glue, TAKE_PTR(t->easy));
-                request(t);
+                /* NET-54: whoever answers now has to ask for himself. */
+                memset(t->auth, 0, sizeof(t->auth));
+                t->proxy_index = 0;
+                request_again(t);
                 return;
         case REDIRECT_DISALLOWED:
                 url_host(t->url, host, sizeof(host));
@@ -476,6 +604,12 @@ static void fail_by_curl(Transfer *t, CURLcode result)
         long connect_status = 0;
 
         curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+        if (connect_status == 407) {
+                answer_challenge(t, AUTH_PROXY, 407);
+                return;
+        }
+        if (try_next_proxy(t, result, connect_status))
+                return;
         net_failure_curl(&t->failure, result, connect_status, t->url, t->explanation);
         end(t, NET_FAILED);
 }
@@ -496,6 +630,11 @@ void transfer_on_done(void *userdata, CURLcode result)
                 end(t, NET_VERSION_CHANGED);
                 return;
         case VERDICT_STATUS:
+                if (is_challenge(&t->answer)) {
+                        answer_challenge(t, t->answer.status == 407 ? AUTH_PROXY : AUTH_SERVER,
+                                         t->answer.status);
+                        return;
+                }
                 net_failure_status(&t->failure, t->answer.status, t->url);
                 end(t, NET_FAILED);
                 return;

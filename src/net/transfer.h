@@ -3,16 +3,16 @@
  *
  *      IDLE ──transfer_start()──► REQUEST ──final header, VERDICT_TAKE──► BODY ──► ended
  *                                  ▲  │ └──────── any other verdict ─────────────► ended
- *                                  └──┘ redirect
+ *                                  └──┘ redirect, challenge, next proxy
  *
  * A transfer tells its listener: at most once that the body begins, then each time bytes were
  * written, then exactly once, and last, that it has ended.
  */
 #pragma once
 
-#include "net/curl-glue.h"
 #include "net/http-header.h"
 #include "net/net-error.h"
+#include "net/pool.h"
 
 typedef struct Transfer Transfer;
 
@@ -21,6 +21,9 @@ typedef struct TransferListener {
         void (*on_written)(void *userdata);
         /* The listener may free the transfer. `done` is complete but for the transfer's id. */
         void (*on_ended)(void *userdata, const NetDone *done);
+        /* Instead of it: this process cannot see the identity's tickets as they are now, a fresh
+           one can. The transfer stands still. */
+        void (*on_stale)(void *userdata);
 } TransferListener;
 
 /* What is the same for all transfers of the process; outlives them. */
@@ -30,9 +33,9 @@ typedef struct TransferSettings {
         struct curl_slist *headers;    /* of every request */
 } TransferSettings;
 
-/* Copies the request; takes request->file in any case. Its number and that of the messages' serial
-   are the listener's affair. 0 or -ENOMEM. */
-int transfer_new(CurlGlue *glue, const TransferSettings *settings, const NetStart *request,
+/* Copies the request; takes request->file and `pool` in any case. Its number and that of the
+   messages' serial are the listener's affair. 0 or -ENOMEM. */
+int transfer_new(Pool *pool, const TransferSettings *settings, const NetStart *request,
                  const TransferListener *listener, void *userdata, Transfer **ret);
 /* Says nothing to the listener. NULL is fine. */
 void transfer_free(Transfer *t);

@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -208,6 +209,16 @@ static int probe_accept(void)
         return result_of_fd(accept4(-1, NULL, NULL, SOCK_CLOEXEC)); /* EBADF */
 }
 
+static int probe_keyring(void)
+{
+        return result_of(syscall(SYS_keyctl, KEYCTL_CLEAR, INT32_MAX)); /* ENOKEY */
+}
+
+static int probe_key(void)
+{
+        return result_of(syscall(SYS_add_key, NULL, NULL, NULL, 0, 0)); /* EFAULT */
+}
+
 static int probe_bind_port(void)
 {
         struct sockaddr_in address = { .sin_family = AF_INET,
@@ -351,6 +362,8 @@ static const Attempt attempts[] = {
         { "make a socket pair", FOR(SANDBOX_FILE), 0, probe_pair, { EPERM } },
         { "connect", FOR(SANDBOX_FILE), 0, probe_connect, { EPERM } },
 
+        { "change a keyring", FOR(SANDBOX_NET), 0, probe_keyring, { EPERM } },
+        { "add a key", FOR(SANDBOX_NET), 0, probe_key, { EACCES } },
         { "bind a TCP port", FOR(SANDBOX_NET), PORTS, probe_bind_port, { EACCES, EPERM } },
         { "make a socket file", FOR(SANDBOX_NET), 0, probe_socket_path, { EACCES, EPERM } },
         { "open a device for writing", FOR(SANDBOX_NET), 0, probe_write_null, { EACCES } },

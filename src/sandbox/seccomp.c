@@ -18,6 +18,7 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -122,7 +123,7 @@ static const char *const refused_to_file[] = {
 };
 
 /* SEC-12. Whatever makes, changes or removes a path, and what changes the inode of a received
-   descriptor. Keyrings stay open: they may hold the identity's Kerberos tickets. */
+   descriptor. Keyrings may be read (refuse_keyring_changes()). */
 static const char *const refused_to_net[] = {
         "creat",       "mkdir",        "mkdirat",      "mknod",        "mknodat",    "rename",
         "renameat",    "renameat2",    "link",         "linkat",       "symlink",    "symlinkat",
@@ -130,7 +131,7 @@ static const char *const refused_to_net[] = {
         "fchmod",      "fchmodat",     "chown",        "lchown",       "fchown",     "fchownat",
         "chown32",     "lchown32",     "fchown32",     "setxattr",     "lsetxattr",  "fsetxattr",
         "removexattr", "lremovexattr", "fremovexattr", "utime",        "utimes",     "futimesat",
-        "mq_open",     "mq_unlink",    "memfd_create", "memfd_secret",
+        "mq_open",     "mq_unlink",    "memfd_create", "memfd_secret", "add_key",    "request_key",
 };
 
 /* A client of the network, never a server. */
@@ -243,6 +244,22 @@ static int refuse_open_for_writing(scmp_filter_ctx filter)
         return r < 0 ? r : refuse(filter, ENOSYS, "openat2", 0, NULL);
 }
 
+/* SEC-87. Keyrings may hold the identity's Kerberos tickets: they can be found and read, and
+   nothing in them can be changed. */
+static int refuse_keyring_changes(scmp_filter_ctx filter)
+{
+        static const int reading[] = { KEYCTL_GET_KEYRING_ID, KEYCTL_DESCRIBE, KEYCTL_SEARCH,
+                                       KEYCTL_READ, KEYCTL_GET_PERSISTENT };
+        int r = refuse_if(filter, EPERM, "keyctl",
+                          SCMP_A0(SCMP_CMP_GT, (scmp_datum_t)KEYCTL_GET_PERSISTENT));
+
+        for (int call = 0; r >= 0 && call < KEYCTL_GET_PERSISTENT; call++)
+                if (!is_one_of(call, reading, ELEMENTS(reading)))
+                        r = refuse_if(filter, EPERM, "keyctl",
+                                      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)call));
+        return r;
+}
+
 static int refuse_for_net(scmp_filter_ctx filter, bool landlocked)
 {
         static const int families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
@@ -257,6 +274,8 @@ static int refuse_for_net(scmp_filter_ctx filter, bool landlocked)
                 r = REFUSE_TABLE(filter, EPERM, no_server);
         if (r >= 0)
                 r = refuse_open_for_writing(filter);
+        if (r >= 0)
+                r = refuse_keyring_changes(filter);
         /* With a path it would be utimes(); without, it is futimens() on a descriptor. */
         if (r >= 0)
                 r = refuse_if(filter, EACCES, "utimensat", SCMP_A1(SCMP_CMP_NE, 0));

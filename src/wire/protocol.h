@@ -15,7 +15,7 @@
  *
  *      bitsd                          bits-file
  *        │ ◄──────────── WORKER_HELLO ─┤   once, after the sandbox has proved itself
- *        ├─ FILE_CHECK ───────────────►│
+ *        ├─ FILE_CHECK, FILE_ACCESS ──►│
  *        │ ◄───────────── FILE_RESULT ─┤
  *        ├─ FILE_OPEN ────────────────►│   the temporary file: the recorded one, or a new one
  *        │ ◄─────── FILE_OPENED (+ fd)─┤
@@ -96,10 +96,12 @@ enum {
 
 #define FIELDS_BROKER_START_OWNER(U32, U64, STR, U32S, FD, FDS) \
         U32(kind) /* WorkerKind */                              \
-        U32(uid)
+        U32(uid)                                                \
+        STR(ccache) /* KRB5CCNAME of the worker, "": the default */
 
 #define FIELDS_BROKER_START_TOKEN(U32, U64, STR, U32S, FD, FDS) \
         U32(kind)                                               \
+        STR(ccache)                                             \
         FD(token)
 
 #define FIELDS_BROKER_DESCRIBE_TOKEN(U32, U64, STR, U32S, FD, FDS) FD(token)
@@ -114,11 +116,12 @@ enum {
         U32(reason) /* Refusal */                           \
         U32(error)  /* errno, or 0 */
 
-#define FIELDS_BROKER_TOKEN(U32, U64, STR, U32S, FD, FDS) \
-        U64(cookie)                                       \
-        U32(uid)                                          \
-        U32(gid)                                          \
-        STR(session) /* login session at the capture, "" outside any */
+#define FIELDS_BROKER_TOKEN(U32, U64, STR, U32S, FD, FDS)                 \
+        U64(cookie)                                                       \
+        U32(uid)                                                          \
+        U32(gid)                                                          \
+        STR(session)   /* login session at the capture, "" outside any */ \
+        U32(signed_on) /* 1: its user was signed on at the capture */
 
 /* ---- both workers ---- */
 
@@ -131,6 +134,14 @@ enum {
 /* ---- bits-file. `error` is an errno, 0 for success ---- */
 
 #define FIELDS_FILE_CHECK(U32, U64, STR, U32S, FD, FDS) STR(local_name)
+
+/* Could this identity go on with a file that another one began? */
+#define FIELDS_FILE_ACCESS(U32, U64, STR, U32S, FD, FDS)                \
+        STR(local_name)                                                 \
+        STR(temporary_name)                                             \
+        U64(device) /* of the temporary file; 0 and 0: there is none */ \
+        U64(inode)                                                      \
+        U32(writing) /* 1: it is to be written, 0: only to be renamed */
 
 #define FIELDS_FILE_OPEN(U32, U64, STR, U32S, FD, FDS)                                    \
         STR(local_name)     /* final path: its directory holds the temporary file */      \
@@ -177,7 +188,11 @@ enum {
         U64(total)         /* of the version known, or SIZE_UNKNOWN */      \
         STR(etag)          /* of the version known, "" if none */           \
         STR(last_modified) /* likewise, as the server wrote it */           \
-        FD(file)
+        U32(proxy_usage)   /* ProxyUsage of core/proxy.h */                 \
+        STR(proxy_list)    /* "" unless PROXY_OVERRIDE */                   \
+        STR(proxy_bypass)                                                   \
+        FD(file)                                                            \
+        FDS(credentials) /* none, or one: credentials_encode() in basic/secret.h's file */
 
 #define FIELDS_NET_STOP(U32, U64, STR, U32S, FD, FDS) U64(transfer)
 
@@ -224,6 +239,7 @@ enum {
         M(0x26, FileDiscard, file_discard, FILE_DISCARD)                           \
         M(0x27, FileSyncDirectories, file_sync_directories, FILE_SYNC_DIRECTORIES) \
         M(0x28, FileResult, file_result, FILE_RESULT)                              \
+        M(0x2a, FileAccess, file_access, FILE_ACCESS)                              \
         M(0x30, NetStart, net_start, NET_START)                                    \
         M(0x31, NetStop, net_stop, NET_STOP)                                       \
         M(0x32, NetStarted, net_started, NET_STARTED)                              \

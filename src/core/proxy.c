@@ -1,0 +1,221 @@
+/*
+ * List: entries `[protocol=][protocol://]server[:port]` behind each other, divided by spaces,
+ * commas or semicolons. The protocol before "=" says for which remote names the entry is (none: for
+ * all for which there is no own one), the one before "://" how the proxy is spoken to. Tried in
+ * order.
+ *
+ * Bypass list: host names or addresses divided by spaces or semicolons; "*" at the far left stands
+ * for any beginning; "<local>" for every name without a dot.
+ */
+#include "core/proxy.h"
+
+#include "basic/utf8.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+
+#define LIST_DIVIDERS   " \t,;"
+#define BYPASS_DIVIDERS " \t;"
+
+const char *proxy_usage_name(ProxyUsage usage)
+{
+        static const char *const names[] = {
+                [PROXY_PRECONFIG] = "preconfig",
+                [PROXY_NONE] = "no-proxy",
+                [PROXY_OVERRIDE] = "override",
+                [PROXY_AUTODETECT] = "autodetect",
+        };
+        static_assert_table(names, PROXY_USAGE_MAX);
+
+        return usage >= 0 && usage < PROXY_USAGE_MAX ? names[usage] : NULL;
+}
+
+ProxyUsage proxy_usage_parse(const char *name)
+{
+        for (ProxyUsage u = 0; u < PROXY_USAGE_MAX; u++)
+                if (string_equal(name, proxy_usage_name(u)))
+                        return u;
+        return PROXY_USAGE_INVALID;
+}
+
+static bool too_long(const char *text)
+{
+        size_t length;
+
+        return !utf8_length(text, &length) || length > PROXY_LIST_CHARACTERS_MAX;
+}
+
+/* NET-60 */
+BitsCode proxy_check(ProxyUsage usage, const char *list, const char *bypass, const char **ret_why)
+{
+        if (usage == PROXY_USAGE_INVALID) {
+                *ret_why = "the usage is \"preconfig\", \"no-proxy\", \"override\" or "
+                           "\"autodetect\"";
+                return BITS_E_NOT_IMPLEMENTED;
+        }
+        if (usage == PROXY_AUTODETECT) {
+                *ret_why = "finding a proxy by WPAD or a configuration script is not implemented: "
+                           "name it with \"override\"";
+                return BITS_E_NOT_IMPLEMENTED;
+        }
+        if (too_long(list)) {
+                *ret_why = "the proxy list is longer than 4000 characters";
+                return BG_E_PROXY_LIST_TOO_LARGE;
+        }
+        if (too_long(bypass)) {
+                *ret_why = "the bypass list is longer than 4000 characters";
+                return BG_E_PROXY_BYPASS_LIST_TOO_LARGE;
+        }
+        if ((usage == PROXY_OVERRIDE) == string_empty(list)) {
+                *ret_why = usage == PROXY_OVERRIDE ? "\"override\" needs a proxy list"
+                                                   : "a proxy list goes with \"override\" only";
+                return BITS_E_INVALID_ARGUMENT;
+        }
+        if (usage != PROXY_OVERRIDE && !string_empty(bypass)) {
+                *ret_why = "a bypass list goes with \"override\" only";
+                return BITS_E_INVALID_ARGUMENT;
+        }
+        return 0;
+}
+
+/* ---- the list ---- */
+
+typedef struct Span {
+        const char *at;
+        size_t length;
+} Span;
+
+static bool next_word(const char **text, const char *dividers, Span *ret)
+{
+        ret->at = *text + strspn(*text, dividers);
+        ret->length = strcspn(ret->at, dividers);
+        *text = ret->at + ret->length;
+        return ret->length > 0;
+}
+
+static bool starts_with(const Span *span, const char *prefix)
+{
+        size_t n = strlen(prefix);
+
+        return span->length >= n && strncasecmp(span->at, prefix, n) == 0;
+}
+
+static void skip(Span *span, size_t n)
+{
+        span->at += n;
+        span->length -= n;
+}
+
+/* Takes "scheme=" off. *ret_scheme is "" for an entry without. False: for another protocol. */
+static bool take_purpose(Span *entry, const char *scheme, bool *ret_own)
+{
+        const char *equals = memchr(entry->at, '=', entry->length);
+        size_t n = strlen(scheme);
+
+        *ret_own = equals != NULL;
+        if (!equals)
+                return true;
+        if ((size_t)(equals - entry->at) != n || strncasecmp(entry->at, scheme, n) != 0)
+                return false;
+        skip(entry, n + 1);
+        return true;
+}
+
+/* server[:port], where a server is a name, an IPv4 address, or [an IPv6 address]. */
+static bool parse_server(const Span *s, Span *ret_host, unsigned *port)
+{
+        size_t i = 0;
+
+        if (s->length > 0 && s->at[0] == '[') {
+                const char *end = memchr(s->at, ']', s->length);
+
+                for (i = 1; end && s->at + i < end; i++)
+                        if (!isxdigit((unsigned char)s->at[i]) && !strchr(":.", s->at[i]))
+                                return false;
+                i = end && i > 1 ? i + 1 : 0;
+        } else
+                while (i < s->length &&
+                       (isalnum((unsigned char)s->at[i]) || strchr("-._", s->at[i])))
+                        i++;
+        if (i == 0 || i > 255)
+                return false;
+        *ret_host = (Span){ s->at, i };
+        if (i == s->length)
+                return true;
+        if (s->at[i++] != ':' || i == s->length || s->length - i > 5)
+                return false;
+        for (*port = 0; i < s->length; i++) {
+                if (!isdigit((unsigned char)s->at[i]))
+                        return false;
+                *port = *port * 10 + (unsigned)(s->at[i] - '0');
+        }
+        return *port > 0 && *port < 65536;
+}
+
+/* A proxy without a port listens where its protocol does, as Windows has it. */
+static int make_url(Span entry, char ret[PROXY_URL_MAX])
+{
+        const char *protocol = "http";
+        unsigned port = 80;
+        Span host;
+
+        if (starts_with(&entry, "https://")) {
+                protocol = "https";
+                port = 443;
+                skip(&entry, strlen("https://"));
+        } else if (starts_with(&entry, "http://"))
+                skip(&entry, strlen("http://"));
+        if (entry.length > 0 && entry.at[entry.length - 1] == '/')
+                entry.length--;
+        if (!parse_server(&entry, &host, &port))
+                return -EINVAL;
+        snprintf(ret, PROXY_URL_MAX, "%s://%.*s:%u", protocol, (int)host.length, host.at, port);
+        return 1;
+}
+
+static bool has_own(const char *list, const char *scheme)
+{
+        Span entry;
+        bool own;
+
+        while (next_word(&list, LIST_DIVIDERS, &entry))
+                if (take_purpose(&entry, scheme, &own) && own)
+                        return true;
+        return false;
+}
+
+/* NET-61, NET-62 */
+int proxy_select(const char *list, const char *scheme, unsigned index, char ret[PROXY_URL_MAX])
+{
+        bool want_own = has_own(list, scheme), own;
+        Span entry;
+
+        while (next_word(&list, LIST_DIVIDERS, &entry))
+                if (take_purpose(&entry, scheme, &own) && own == want_own && index-- == 0)
+                        return make_url(entry, ret);
+        return 0;
+}
+
+/* ---- the bypass list ---- */
+
+/* NET-63 */
+bool proxy_bypassed(const char *bypass, const char *host)
+{
+        size_t length = strlen(host);
+        Span word;
+
+        while (next_word(&bypass, BYPASS_DIVIDERS, &word)) {
+                if (starts_with(&word, "<local>") && word.length == strlen("<local>")) {
+                        if (!strchr(host, '.') && !strchr(host, ':'))
+                                return true;
+                } else if (word.at[0] == '*') {
+                        skip(&word, 1);
+                        if (word.length <= length &&
+                            strncasecmp(host + length - word.length, word.at, word.length) == 0)
+                                return true;
+                } else if (word.length == length && strncasecmp(host, word.at, length) == 0)
+                        return true;
+        }
+        return false;
+}

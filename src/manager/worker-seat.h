@@ -1,0 +1,71 @@
+/*
+ * The inside of a Worker, for the two files that make it: worker.c has the seats, their processes
+ * and the talk with them; worker-calls.c has what others ask of a seat.
+ */
+#pragma once
+
+#include "manager/worker.h"
+
+/* A file operation under way: the bytes of the message, to be sent again to the next process. */
+typedef struct FileRequest {
+        TAILQ_ENTRY(FileRequest) entries;
+        uint32_t serial;
+        uint16_t type;
+        bool sent;
+        FileCallback callback; /* NULL for a batch of syncs: userdata is its list */
+        void *userdata;
+        FdList fds; /* borrowed */
+        size_t size;
+        uint8_t *bytes;
+} FileRequest;
+
+/* One descriptor that waits to be synced together with others. */
+typedef struct SyncItem {
+        TAILQ_ENTRY(SyncItem) entries;
+        int fd;
+        FileCallback callback;
+        void *userdata;
+} SyncItem;
+
+TAILQ_HEAD(SyncList, SyncItem);
+
+struct Worker {
+        WorkerPool *pool;
+        WorkerKind kind;
+        WorkerIdentity identity; /* token: an own copy */
+        unsigned users;
+
+        uint64_t ticket; /* of the broker, while it starts a process */
+        Channel *channel;
+        pid_t pid;
+        uint64_t process; /* counts them */
+        bool ready;
+        bool broken; /* it broke the protocol: no second chance for what it worked on */
+        unsigned deaths;
+        sd_event_source *restart; /* the next process, or what the channel did not take */
+        sd_event_source *idle;
+        bool dismissed;
+        sd_event_source *wind_down;
+
+        uint32_t last_serial;
+        TAILQ_HEAD(, FileRequest) requests;
+        struct SyncList syncs; /* not yet in a request */
+        bool syncing;
+
+        void *clients_by_id; /* tsearch */
+        TAILQ_HEAD(, NetClient) clients;
+};
+
+/* A process for the work that waits, unless one is on its way or a pause is kept. */
+void worker_need_process(Worker *worker);
+/* False: there is no room now, it goes later. The process must be ready. */
+bool worker_send_request(Worker *worker, FileRequest *request);
+/* 0, also when it has to wait for room; -EMSGSIZE when it can never be sent. */
+int worker_start_client(Worker *worker, NetClient *client);
+void worker_detach(NetClient *client);
+uint64_t worker_next_client_id(Worker *worker);
+int worker_compare_clients(const void *a, const void *b);
+
+/* The answer to a batch of syncs. `errors` is NULL unless the answer has some. */
+void worker_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
+                   const U32List *errors);

@@ -72,6 +72,7 @@ def test_handle_serves_the_same(world, interface):
 def page():
     assert MAN_PAGES, 'there is no man page of the bus interface'
     text = '\n'.join(path.read_text() for path in MAN_PAGES)
+    text = re.sub(r'\\f[BIRP]', ' ', text)     # fonts would join the names to letters
     return text.replace('\\-', '-').replace('\\&', '')
 
 

@@ -292,8 +292,9 @@ def test_nothing_beyond_the_promised_length_reaches_the_file(world):
 
 
 # JOB-38, DUR-13
-def test_range_at_the_wrong_place_never_reaches_the_file(world):
-    url = world.put(2 * MIB, cut_after=MIB // 2, range_lie=4096, times=2)
+@pytest.mark.parametrize('lie', [4096, -4096])
+def test_range_at_the_wrong_place_never_reaches_the_file(world, lie):
+    url = world.put(2 * MIB, cut_after=MIB // 2, range_lie=lie, times=2)
     target = world.vault() / 'a'
     job = world.start(url, target)
     resume_until_transferred(job)

@@ -262,9 +262,8 @@ static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* HND-04: sd-bus adds introspection. HND-15: attached last, so that nothing comes too early. */
-/* HND-12: what a peer sends together with the end of its authentication is in sd-bus's buffer already,
-   and no news of the socket will announce it. */
+/* HND-15: what a peer sends together with the end of its authentication is in sd-bus's buffer
+   already, and no news of the socket will announce it. */
 static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -330,7 +329,7 @@ static int start_peer(Handle *handle, int fd)
                 r = sd_bus_start(handle->peer);
         bus_job_path(handle->job, path);
         if (r >= 0)
-                r = handles->serve(handle->peer, path, handle);
+                r = handles->serve(handle->peer, path, handle); /* HND-04 */
         if (r >= 0)
                 r = sd_bus_attach_event(handle->peer, handles->event, LOOP_BUS);
         return r;

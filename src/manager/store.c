@@ -144,7 +144,7 @@ static int open_database(const char *path, sqlite3 **ret)
         return 0;
 }
 
-/* A database that is no database, or that was made by a later version, is kept for people. */
+/* A database that is no database, or that was made by a later version, is kept for people. DUR-48 */
 static int set_aside(const char *path)
 {
         _cleanup_free_ char *aside = NULL;
@@ -233,6 +233,7 @@ static uint64_t column_u64(sqlite3_stmt *s, int column)
         return (uint64_t)sqlite3_column_int64(s, column);
 }
 
+/* DUR-43 */
 static int read_job(sqlite3_stmt *s, Job **ret)
 {
         static const uint8_t no_random[JOB_ID_BYTES];
@@ -306,7 +307,7 @@ static int read_file(sqlite3_stmt *s, File **ret)
         return 0;
 }
 
-/* Both tables are read once, in job order, side by side: no query per job. */
+/* Both tables are read once, in job order, side by side: no query per job. DUR-47 */
 typedef struct Reader {
         sqlite3_stmt *jobs, *files;
         bool more_files;
@@ -353,6 +354,7 @@ static int read_files_of(Store *store, Reader *reader, Job *job)
         return 0;
 }
 
+/* DUR-49 */
 int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *userdata)
 {
         Reader reader = { 0 };
@@ -379,6 +381,7 @@ int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *user
 
 /* ---- writing ---- */
 
+/* DUR-44 */
 void store_mark_job(Store *store, Job *job, StoreUrgency urgency)
 {
         if (job_state_is_final(job->state) && job->row == 0)
@@ -414,6 +417,7 @@ static void unmark_file(Store *store, File *file)
         file->dirty = false;
 }
 
+/* DUR-46 */
 void store_remove_job(Store *store, Job *job)
 {
         Removal *removal;
@@ -578,7 +582,7 @@ static void forget_marks(Store *store)
         store->promised = false;
 }
 
-/* Rows above these were given in the transaction that failed. */
+/* Rows above these were given in the transaction that failed. DUR-45 */
 static void void_rows(Store *store, uint64_t last_job, uint64_t last_file)
 {
         Job *job;

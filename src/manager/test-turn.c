@@ -232,6 +232,8 @@ static void test_signal_at_once(void **state)
 
         (void)state;
         open_case(&c);
+        call(&c);
+        run_until(&c, &c.n_replies, 1);
         assert_true(sd_bus_message_new_signal(c.server, &signal, "/", "x.Y", "News") >= 0);
         assert_true(turn_send(c.turn, signal) >= 0);
         sd_bus_message_unref(signal);

@@ -64,7 +64,7 @@ static void end(Transfer *t)
         t->listener->on_end(t->userdata, t, &t->report);
 }
 
-/* Ends with t->report; while a sync uses the descriptor, as soon as that is over. */
+/* Ends with t->report; while a sync uses the descriptor, as soon as that is over. DUR-35 */
 static void end_soon(Transfer *t)
 {
         if (t->syncing)
@@ -104,7 +104,7 @@ static void sync_last(Transfer *t);
 static void stop_fetching(Transfer *t);
 
 /* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so.
-   DUR-20, DUR-25 */
+   DUR-20, DUR-25, DUR-31, DUR-36 */
 static void on_synced(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
@@ -232,6 +232,7 @@ static void on_progress(void *userdata, uint64_t written)
         t->listener->on_progress(t->userdata, t);
 }
 
+/* DUR-34 */
 static void on_version_changed(Transfer *t)
 {
         if (t->stopping) {
@@ -282,6 +283,7 @@ static void on_done(void *userdata, const NetDone *done)
         end_synced(t);
 }
 
+/* ENG-38, ENG-39, ENG-40 */
 static void on_lost(void *userdata)
 {
         Transfer *t = userdata;
@@ -334,7 +336,8 @@ static void on_forgotten(void *userdata, uint64_t id)
         fetch(userdata);
 }
 
-/* JOB-78: a file that is not the recorded one begins at nothing. */
+/* JOB-78: a file that is not the recorded one begins at nothing. DUR-32, DUR-33.
+   ENG-42 */
 static void on_opened(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
@@ -438,6 +441,7 @@ static void stop_fetching(Transfer *t)
         end_synced(t);
 }
 
+/* ENG-41 */
 void transfer_stop(Transfer *transfer)
 {
         if (transfer->stopping)

@@ -69,7 +69,7 @@ static void deliver_all(Turn *turn)
         }
 }
 
-/* Replies become errors; signals and callbacks wait for a commit that works. */
+/* Replies become errors; signals and callbacks wait for a commit that works. DUR-41 */
 static void fail_replies(Turn *turn, int error)
 {
         struct WaitingList kept = STAILQ_HEAD_INITIALIZER(kept);
@@ -86,7 +86,7 @@ static void fail_replies(Turn *turn, int error)
         STAILQ_CONCAT(&turn->waiting, &kept);
 }
 
-/* DUR-15 … DUR-19, DUR-21: nothing that promises leaves before this. */
+/* DUR-15 … DUR-19, DUR-21, DUR-40: nothing that promises leaves before this. */
 int turn_commit(Turn *turn)
 {
         int r = store_commit(turn->store);
@@ -154,6 +154,7 @@ void turn_free(Turn *turn)
         free(turn);
 }
 
+/* DUR-42 */
 void turn_schedule(Turn *turn)
 {
         int enabled = SD_EVENT_OFF;

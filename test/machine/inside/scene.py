@@ -51,6 +51,14 @@ def poll(condition, what, timeout=DEADLINE):
         time.sleep(0.01)
 
 
+def parse(output):
+    """What `bits --json` printed: the list that its one key names; text if it is none."""
+    if not output.lstrip().startswith('{'):
+        return output
+    [value] = json.loads(output).values()
+    return value
+
+
 # ---- commands
 
 def sh(command, user=None, status=0, timeout=DEADLINE):
@@ -139,7 +147,7 @@ class Session:
 
     def run(self, command, status=0):
         """Runs a command in the session; gives its output. status: None for any."""
-        self.shell.stdin.write(f'{{ {command}\n}} </dev/null 2>&1; echo; echo {self.END} $?\n')
+        self.shell.stdin.write(f'{{ {command}\n}} </dev/null 2>&1; code=$?; echo; echo {self.END} $code\n')
         self.shell.stdin.flush()
         output = ''
         for line in self.shell.stdout:
@@ -154,8 +162,7 @@ class Session:
 
     def bits(self, *words, status=0):
         """`bits --json` in the session; the parsed output."""
-        output = self.run(shlex.join(['bits', '--json', *map(str, words)]), status)
-        return json.loads(output) if output.strip().startswith(('{', '[')) else output
+        return parse(self.run(shlex.join(['bits', '--json', *map(str, words)]), status))
 
     def leave_behind(self, seconds=1000):
         """A process that outlives the logout; gives its id."""
@@ -259,13 +266,13 @@ class Log:
 
 def bits(*words, user=None, status=0):
     """`bits --json` outside of any session; the parsed output."""
-    output = sh(shlex.join(['bits', '--json', *map(str, words)]), user, status)
-    return json.loads(output) if output.strip().startswith(('{', '[')) else output
+    return parse(sh(shlex.join(['bits', '--json', *map(str, words)]), user, status))
 
 
 def job_of(identifier, user=None):
     """What `bits show` says of a job."""
-    return bits('show', identifier, user=user)
+    [job] = bits('show', identifier, user=user)
+    return job
 
 
 def wait_state(identifier, *states, timeout=DEADLINE):
@@ -282,7 +289,7 @@ def wait_bytes(identifier, count=1, timeout=DEADLINE):
 def start_job(url, target, user=None, session=None):
     """A resumed job with one file; its id."""
     run = session.bits if session else lambda *words: bits(*words, user=user)
-    identifier = run('create', pathlib.Path(target).name)['id']
+    identifier = run('create', pathlib.Path(target).name)[0]['id']
     run('add', identifier, url, target)
     run('resume', identifier)
     return identifier
@@ -319,5 +326,5 @@ def settle():
     """The service as after a boot: running, nothing in its queue."""
     systemctl('reset-failed', *DAEMONS)
     systemctl('start', *SOCKETS, *DAEMONS)
-    for entry in bits('list', '--all-users')['jobs']:
+    for entry in bits('list', '--all-users'):
         bits('cancel', entry['id'])

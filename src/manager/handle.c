@@ -3,7 +3,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/tally.h"
-#include "manager/bus.h"
+#include "manager/bus-names.h"
 #include "manager/turn.h"
 
 #include <search.h>
@@ -293,9 +293,8 @@ static int watch_peer(Handle *handle)
 
         for (size_t i = 0; i < ELEMENTS(signals) && r >= 0; i++)
                 r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
-                                        "/org/freedesktop/DBus/Local",
-                                        "org.freedesktop.DBus.Local", signals[i].member,
-                                        signals[i].handler, handle);
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        signals[i].member, signals[i].handler, handle);
         if (r >= 0)
                 r = sd_event_add_defer(handle->handles->event, &handle->read_on, on_read_on,
                                        handle);

@@ -26,8 +26,8 @@ struct Handle {
         uid_t opener;
         bool opener_owned; /* he was the job's owner when the handle was made */
 
-        Client *client;                     /* bus kind, else NULL */
-        sd_bus *peer;                       /* socket kind, else NULL */
+        Client *client; /* bus kind, else NULL */
+        sd_bus *peer;   /* socket kind, else NULL */
         sd_event_source *read_on;
         TAILQ_ENTRY(Handle) entries;        /* of the job */
         TAILQ_ENTRY(Handle) client_entries; /* of the client, or of the dying */

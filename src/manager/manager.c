@@ -114,7 +114,7 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
         if (r >= 0)
                 r = handles_new(manager->event, p->jobs, bus_serve_job, p, &p->handles);
         if (r >= 0)
-                r = news_new(manager->event, p, &p->news);
+                r = news_new(manager->event, p->bus, p->turn, p->handles, &p->news);
         return r;
 }
 

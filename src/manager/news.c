@@ -1,5 +1,7 @@
 #include "manager/news.h"
 
+#include "manager/bus-names.h"
+
 #include "basic/log.h"
 
 #include <stdarg.h>
@@ -11,7 +13,9 @@ enum {
 
 struct News {
         sd_event *event;
-        BusContext *context;
+        sd_bus *bus;
+        Turn *turn;
+        Handles *handles;
 };
 
 /* Of one job: when JobModification may go out again. */
@@ -22,13 +26,13 @@ struct JobNews {
         bool waiting; /* something changed since the last signal */
 };
 
-int news_new(sd_event *event, BusContext *context, News **ret)
+int news_new(sd_event *event, sd_bus *bus, Turn *turn, Handles *handles, News **ret)
 {
         News *news = malloc(sizeof(*news));
 
         if (!news)
                 return -ENOMEM;
-        *news = (News){ event, context };
+        *news = (News){ event, bus, turn, handles };
         *ret = news;
         return 0;
 }
@@ -44,15 +48,14 @@ static int tell(News *news, Handle *handle, const char *path, const char *member
 {
         sd_bus_message *m = NULL;
         const char *destination = handle_destination(handle);
-        int r = sd_bus_message_new_signal(handle_bus(handle, news->context->bus), &m, path, BUS_JOB,
-                                          member);
+        int r = sd_bus_message_new_signal(handle_bus(handle, news->bus), &m, path, BUS_JOB, member);
 
         if (r >= 0 && destination)
                 r = sd_bus_message_set_destination(m, destination);
         if (r >= 0 && types)
                 r = sd_bus_message_appendv(m, types, args);
         if (r >= 0)
-                r = turn_send(news->context->turn, m);
+                r = turn_send(news->turn, m);
         sd_bus_message_unref(m);
         return r;
 }
@@ -159,21 +162,20 @@ void news_file_transferred(News *news, Job *job, const File *file)
 /* SEC-65, SEC-66 */
 static void tell_subscribers(News *news, Job *job, const char *member)
 {
-        BusContext *context = news->context;
         char path[BUS_JOB_PATH_MAX];
         Client *client;
 
         bus_job_path(job, path);
-        TAILQ_FOREACH (client, handles_clients(context->handles), entries) {
+        TAILQ_FOREACH (client, handles_clients(news->handles), entries) {
                 sd_bus_message *m = NULL;
 
                 if (!client->subscribed || policy_rights(client->uid, job->owner) == 0)
                         continue;
-                if (sd_bus_message_new_signal(context->bus, &m, BUS_ROOT_PATH, BUS_MANAGER,
-                                              member) >= 0 &&
+                if (sd_bus_message_new_signal(news->bus, &m, BUS_ROOT_PATH, BUS_MANAGER, member) >=
+                            0 &&
                     sd_bus_message_set_destination(m, client->name) >= 0 &&
                     sd_bus_message_append(m, "so", job->id, path) >= 0)
-                        (void)turn_send(context->turn, m);
+                        (void)turn_send(news->turn, m);
                 sd_bus_message_unref(m);
         }
 }

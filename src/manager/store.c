@@ -104,6 +104,22 @@ static int schema_version(sqlite3 *db, int *ret)
         return r;
 }
 
+/* DUR-48: damage is found now, while the database can still be set aside, and not in the middle of
+   its jobs. */
+static int check_content(sqlite3 *db)
+{
+        sqlite3_stmt *s = NULL;
+        int r = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL);
+
+        if (r == SQLITE_OK)
+                r = sqlite3_step(s);
+        if (r == SQLITE_ROW && !string_equal((const char *)sqlite3_column_text(s, 0), "ok"))
+                r = SQLITE_CORRUPT;
+        r = errno_of(db, r);
+        sqlite3_finalize(s);
+        return r;
+}
+
 /* One transaction makes all tables or none. */
 static int create_schema(sqlite3 *db)
 {
@@ -136,6 +152,8 @@ static int open_database(const char *path, sqlite3 **ret)
                 r = create_schema(db);
         else if (r >= 0 && version != SCHEMA_VERSION)
                 r = -EPROTONOSUPPORT;
+        else if (r >= 0)
+                r = check_content(db);
         if (r < 0) {
                 sqlite3_close(db);
                 return r;
@@ -269,7 +287,9 @@ static int read_job(sqlite3_stmt *s, Job **ret)
         if (!job->display_name || !job->description)
                 return -ENOMEM;
         if (!job_type_name(job->type) || !job_priority_name(job->priority) ||
-            !job_state_name(job->state))
+            !job_state_name(job->state) || job->pending < 0 || job->pending >= PENDING_MAX ||
+            (job->token_flags & ~(uint32_t)TOKEN_FLAGS_ALL) != 0 ||
+            !error_context_name(job->fault.context))
                 return -EBADMSG;
         *ret = TAKE_PTR(job);
         return 0;
@@ -313,6 +333,14 @@ typedef struct Reader {
         bool more_files;
 } Reader;
 
+static int next_file(Store *store, Reader *reader)
+{
+        int r = sqlite3_step(reader->files);
+
+        reader->more_files = r == SQLITE_ROW;
+        return errno_of(store->db, r);
+}
+
 static int reader_open(Store *store, Reader *reader)
 {
         int r = sqlite3_prepare_v2(
@@ -330,28 +358,26 @@ static int reader_open(Store *store, Reader *reader)
                         " kept, total, etag, last_modified, modification_time, resumable,"
                         " transferred, completed FROM files ORDER BY job, number",
                         -1, &reader->files, NULL);
-        if (r == SQLITE_OK)
-                r = sqlite3_step(reader->files);
-        reader->more_files = r == SQLITE_ROW;
-        return errno_of(store->db, r);
+        return r == SQLITE_OK ? next_file(store, reader) : errno_of(store->db, r);
 }
 
+/* Files of a job that was left out are passed over. */
 static int read_files_of(Store *store, Reader *reader, Job *job)
 {
-        while (reader->more_files && column_u64(reader->files, 0) == job->row) {
-                File *file;
-                int r = read_file(reader->files, &file);
+        int r = 0;
 
-                if (r >= 0 && (r = job_append_file(job, file)) < 0)
-                        file_free(file);
-                if (r < 0)
-                        return r;
-                r = sqlite3_step(reader->files);
-                reader->more_files = r == SQLITE_ROW;
-                if (errno_of(store->db, r) < 0)
-                        return errno_of(store->db, r);
+        while (r >= 0 && reader->more_files && column_u64(reader->files, 0) <= job->row) {
+                File *file = NULL;
+
+                if (column_u64(reader->files, 0) == job->row) {
+                        r = read_file(reader->files, &file);
+                        if (r >= 0 && (r = job_append_file(job, file)) < 0)
+                                file_free(file);
+                }
+                if (r >= 0)
+                        r = next_file(store, reader);
         }
-        return 0;
+        return r;
 }
 
 /* DUR-49 */
@@ -369,6 +395,12 @@ int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *user
                         break;
                 }
                 r = read_job(reader.jobs, &job);
+                if (r == -EBADMSG) { /* DUR-49: all the others must not suffer for it */
+                        log_error("a job in the store makes no sense and is left out (row %lld)",
+                                  (long long)sqlite3_column_int64(reader.jobs, 0));
+                        r = 0;
+                        continue;
+                }
                 if (r >= 0)
                         r = read_files_of(store, &reader, job);
                 if (r >= 0)
@@ -541,14 +573,6 @@ static int write_marked(Store *store)
         File *file;
         int r;
 
-        STAILQ_FOREACH (removal, &store->removals, entries) {
-                int p = 1;
-
-                bind_u64(delete, &p, removal->row);
-                r = run(store, delete);
-                if (r < 0)
-                        return r;
-        }
         TAILQ_FOREACH (job, &store->jobs, dirty_entries) {
                 r = write_job(store, job);
                 if (r < 0)
@@ -556,6 +580,16 @@ static int write_marked(Store *store)
         }
         TAILQ_FOREACH (file, &store->files, dirty_entries) {
                 r = write_file(store, file);
+                if (r < 0)
+                        return r;
+        }
+        /* DUR-45: last, so that new rows get numbers above all that were there before: void_rows()
+           knows them by that. */
+        STAILQ_FOREACH (removal, &store->removals, entries) {
+                int p = 1;
+
+                bind_u64(delete, &p, removal->row);
+                r = run(store, delete);
                 if (r < 0)
                         return r;
         }

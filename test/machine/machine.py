@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TESTS = HERE.parent
 CACHE = pathlib.Path(os.environ.get('OPENBITS_TEST_CACHE', '/var/cache/openbits-test-machine'))
 NEEDED = ('mmdebstrap', 'systemd-nspawn', 'unshare', 'setpriv', 'nsenter', 'meson')
+INSTALL_FAILED = 96
 MACHINE_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
 
@@ -45,8 +46,8 @@ done
 # always exists, and /run/systemd of the host is covered, so that no folder of ours is left either.
 START = r"""
 set -eu
-cache=$1 root=$2 upper=$3 build=$4 name=$5
-shift 5
+cache=$1 root=$2 upper=$3 build=$4 name=$5 prepare=$6
+shift 6
 mkdir -p "$cache/mount" /run/systemd
 mount -t tmpfs -o mode=755 machine "$cache/mount"
 mount -t tmpfs -o mode=755 machine /run/systemd
@@ -57,11 +58,12 @@ mkdir -p "$upper/changes" "$upper/work"
 mount -t overlay -o "lowerdir=$root,upperdir=$upper/changes,workdir=$upper/work" machine "$disk"
 # What a package does when it is installed.
 if [ -n "$build" ]; then
-    DESTDIR=$disk meson install -C "$build" --no-rebuild --quiet
+    DESTDIR=$disk meson install -C "$build" --no-rebuild --quiet || exit 96
     PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$disk" /bin/sh -ec \
         'ldconfig; systemd-sysusers openbits.conf; systemctl --quiet enable bitsd.service
-         touch /etc/.updated /var/.updated'
+         touch /etc/.updated /var/.updated' || exit 96
 fi
+[ -z "$prepare" ] || PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$disk" /bin/sh -ec "$prepare"
 # Pure cgroup 2, whatever the host has mounted; the machine's part of it begins where nspawn stands.
 """ + SWEEP + r"""
 mkdir "/sys/fs/cgroup/$name"
@@ -97,12 +99,13 @@ def make_root():
     return pathlib.Path(result.stdout.strip())
 
 
-def _children(pid):
+def descendants(pid):
+    """Processes below that one, parents first."""
     with contextlib.suppress(OSError):
         for path in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
             for child in path.read_text().split():
                 yield int(child)
-                yield from _children(child)
+                yield from descendants(child)
 
 
 class Machine:
@@ -111,9 +114,10 @@ class Machine:
 
     count = 0
 
-    def __init__(self, build=None, upper=None, bind=()):
+    def __init__(self, build=None, upper=None, bind=(), prepare=''):
         """build: installed before each boot (None: nothing is). bind: (host, machine) directories,
-        read only."""
+        read only. prepare: a shell command that is run on the disk before each boot."""
+        self.prepare = prepare
         self.build = os.path.realpath(build) if build else ''
         self.upper = os.path.realpath(upper) if upper else ''
         self.bind = [f'--bind-ro={os.path.realpath(host)}:{inside}' for host, inside in bind]
@@ -135,7 +139,8 @@ class Machine:
         self._process = subprocess.Popen(
             ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private',
              '--pid', '--fork', '--kill-child', '--mount-proc', '--', 'bash', '-c', START, 'start',
-             CACHE, self.root, self.upper, self.build, name, *self.bind],
+             CACHE, self.root, self.upper, self.build, name,
+             self.prepare, *self.bind],
             stdin=subprocess.DEVNULL, stdout=self._console, stderr=self._console)
         try:
             self._find_leader(time.monotonic() + timeout)
@@ -154,9 +159,11 @@ class Machine:
     def _find_leader(self, deadline):
         """The machine's PID 1, as soon as it answers."""
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+            status = self._process.poll()
+            assert status != INSTALL_FAILED, f'OpenBITS cannot be installed: {self.console()}'
+            if status is not None:
                 raise CannotBoot(f'the machine does not start: {self.console()[-1500:].strip()}')
-            for pid in _children(self._process.pid):
+            for pid in descendants(self._process.pid):
                 with contextlib.suppress(OSError, StopIteration):
                     status = pathlib.Path(f'/proc/{pid}/status').read_text()
                     numbers = next(line.split()[1:] for line in status.splitlines()

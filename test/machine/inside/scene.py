@@ -10,6 +10,7 @@ logind to end it.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import collections
 import contextlib
 import json
 import os
@@ -28,14 +29,16 @@ WEB, PROXY, TLS = 'web.openbits.test', 'proxy.openbits.test', 'tls.openbits.test
 LARGE = 4_000_000               # bytes of each .../large
 DEADLINE = 30
 
-SCENARIOS = {}                  # name: (function, what the product lacks for it or None)
+Scenario = collections.namedtuple('Scenario', 'function needs bus')
+SCENARIOS = {}                  # by name, in the order in which they run
 
 
-def scenario(needs=None):
-    """Registers a function as a scenario. needs: it is written, and waits for this."""
+def scenario(needs=None, bus='dbus-daemon'):
+    """Registers a function as a scenario. needs: it is written, and waits for this. bus: it runs in
+    a machine whose message bus is that one."""
     def register(function):
         assert function.__name__ not in SCENARIOS
-        SCENARIOS[function.__name__] = (function, needs)
+        SCENARIOS[function.__name__] = Scenario(function, needs, bus)
         return function
     return register
 

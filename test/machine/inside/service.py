@@ -31,7 +31,7 @@ def boot_starts_the_service():
     assert systemctl('--failed', '--no-legend', '--no-pager') == ''
     log = sh('journalctl --quiet --no-pager --boot --priority=warning --output=cat '
              '_SYSTEMD_UNIT=bitsd.service + _SYSTEMD_UNIT=bits-broker.service')
-    assert log == ''
+    assert log == '', log
     for name in DAEMONS:
         assert unit(name, 'NRestarts') == '0'
 

@@ -97,28 +97,26 @@ def disk():
 
 
 PREPARE_JOBS = '''
-job() { bits create "$1" >/dev/null; bits add "$1" "$2" "/srv/$1"; }
+job() { bits create "$1" >/dev/null; bits add "$1" "$2" "$folder/$1"; }
 job waiting http://web.openbits.test/open/small
 job ready http://web.openbits.test/open/small; bits resume ready; bits wait ready
-job helped http://tls.openbits.test/trickle/large
-bits token set helped --as svc-sync; bits token flags helped network; bits resume helped
-job running http://web.openbits.test/open/slow/large; bits resume running
-for name in running helped; do
-    while bits --json show $name | grep -q '"bytes-transferred": 0,'; do :; done
-done
+job helped http://web.openbits.test/open/slow/large
+bits token set helped --as svc-sync; bits token flags helped network
+job running http://web.openbits.test/open/slow/large; bits resume running helped
+while bits --json show running | grep -q '"bytes-transferred": 0,'; do :; done
 '''
 FINISH_JOBS = '''
 bits wait --timeout 20 running ready
 bits complete running ready >&2
-cmp /srv/running /srv/web/open/large
-cmp /srv/ready /srv/web/open/small
+cmp $folder/running /srv/web/open/large
+cmp $folder/ready /srv/web/open/small
 bits --json list
 '''
 
 
-def after_reboot(booted):
+def after_reboot(booted, folder):
     """What must be true of those jobs after any end of the machine."""
-    result = booted.run('sh', '-ec', FINISH_JOBS)
+    result = booted.run('sh', '-ec', f'folder={folder}{FINISH_JOBS}')
     assert result.returncode == 0, result.stdout + result.stderr
     jobs = {job['display-name']: job for job in json.loads(result.stdout)['jobs']}
     assert sorted(jobs) == ['helped', 'waiting']
@@ -130,15 +128,18 @@ def after_reboot(booted):
 
 
 # OPS-43
+@pytest.mark.parametrize('folder', ['/srv/stable', pytest.param('/srv', marks=pytest.mark.xfail(
+    reason='a temporary file is not recognised when the device number of its file system is another '
+    'after the reboot'))])
 @pytest.mark.parametrize('end', ['poweroff', 'crash'])
-def test_jobs_survive_a_reboot(disk, end):
+def test_jobs_survive_a_reboot(disk, end, folder):
     with reason_to_skip(), machine.Machine(machine.default_build(), disk, BIND) as booted:
         assert booted.boot() == 'running'
-        result = booted.run('sh', '-ec', PREPARE_JOBS)
+        result = booted.run('sh', '-ec', f'folder={folder}{PREPARE_JOBS}')
         assert result.returncode == 0, result.stdout + result.stderr
         getattr(booted, end)()
         assert booted.boot() == 'running'
-        after_reboot(booted)
+        after_reboot(booted, folder)
 
 
 # OPS-44

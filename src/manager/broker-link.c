@@ -38,6 +38,7 @@ struct BrokerLink {
         TAILQ_HEAD(, Request) requests; /* in the order made */
 };
 
+/* ENG-57 */
 static void reconnect_later(BrokerLink *link)
 {
         (void)sd_event_source_set_time_relative(link->reconnect, link->delay);
@@ -77,6 +78,7 @@ static void send_request(BrokerLink *link, Request *request)
         reconnect_later(link);
 }
 
+/* ENG-55 */
 static void send_all(BrokerLink *link)
 {
         Request *request;
@@ -132,6 +134,7 @@ static int on_hello(BrokerLink *link, Message *m)
         return 0;
 }
 
+/* ENG-56 */
 static int on_message(void *userdata, Message *m)
 {
         BrokerLink *link = userdata;

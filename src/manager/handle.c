@@ -277,9 +277,9 @@ static int on_read_on(sd_event_source *source, void *userdata)
 {
         Handle *handle = userdata;
 
-        (void)source;
-        while (!handle->dying && sd_bus_process(handle->peer, NULL) > 0)
-                ;
+        /* One at a time: a peer that never stops sending must not keep the loop to itself. */
+        if (!handle->dying && sd_bus_process(handle->peer, NULL) > 0)
+                (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         return 0;
 }
 

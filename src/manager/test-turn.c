@@ -117,8 +117,8 @@ static void close_case(Case *c)
 
         sd_event_source_disable_unref(c->busy);
         turn_free(c->turn);
-        sd_bus_flush_close_unref(c->client);
-        sd_bus_flush_close_unref(c->server);
+        sd_bus_close_unref(c->client);
+        sd_bus_close_unref(c->server);
         store_remove_job(c->store, c->job);
         store_close(c->store);
         job_free(c->job);

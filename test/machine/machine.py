@@ -54,7 +54,13 @@ mount -t tmpfs -o mode=755 machine /run/systemd
 disk=$cache/mount/disk
 mkdir "$disk" "$cache/mount/memory"
 [ -n "$upper" ] || upper=$cache/mount/memory
-mkdir -p "$upper/changes" "$upper/work"
+mkdir -p "$upper/changes" "$upper/work" "$upper/srv"
+# Device numbers of file systems without a device depend on the order of mounting: as on many a
+# machine, they differ from boot to boot.
+for i in $(seq "${name##*-}"); do
+    mkdir "$cache/mount/$i"
+    mount -t tmpfs machine "$cache/mount/$i"
+done
 mount -t overlay -o "lowerdir=$root,upperdir=$upper/changes,workdir=$upper/work" machine "$disk"
 # What a package does when it is installed.
 if [ -n "$build" ]; then
@@ -72,7 +78,8 @@ exec 7<&-
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
 exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe --boot --machine=testmachine \
     --directory="$disk" --private-network --resolv-conf=off --timezone=off --link-journal=no \
-    --system-call-filter=@known --capability=CAP_NET_ADMIN,CAP_BPF "$@"
+    --system-call-filter=@known --capability=CAP_NET_ADMIN,CAP_BPF \
+    --bind="$upper/srv:/srv/stable" "$@"
 """
 
 
@@ -110,7 +117,8 @@ def descendants(pid):
 
 class Machine:
     """One machine. boot(), run() as often as wanted, then poweroff() or crash(); after either it
-    can boot again, and finds what was kept if it has an `upper` directory."""
+    can boot again, and finds what was kept if it has an `upper` directory. In the machine, /srv/stable
+    is a part of the disk whose device number is the same in each boot; of the rest it differs."""
 
     count = 0
 

@@ -259,6 +259,23 @@ def test_first_call_may_come_together_with_the_end_of_the_authentication(world):
         assert connection.reply(serial, timeout=10) == ('s', 'in haste')
 
 
+# LIM-31
+def test_holder_who_never_reads_is_let_go(world):
+    """Hundreds of calls, no answer read: the service closes that handle and goes on."""
+    manager = world.manager()
+    job = manager.create()
+    deaf = world.handle(manager.open(job.id))
+    ended = False
+    for _ in range(20000):
+        try:
+            deaf.send(job.path, bus.JOB, 'ListFiles')
+        except OSError:
+            ended = True
+            break
+    assert ended
+    assert job.state == 'suspended'
+
+
 # HND-14
 def test_two_holders_of_copies_of_one_handle(root_world):
     """A copy of the descriptor keeps the handle; only the last close ends it."""

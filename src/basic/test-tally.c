@@ -1,5 +1,5 @@
 /*
- * A tally against a plain array.
+ * The tally is held against a plain array while random users take and give back.
  */
 #include "basic/tally.h"
 

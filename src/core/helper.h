@@ -14,17 +14,17 @@ enum {
 };
 
 typedef enum Purpose {
-        PURPOSE_CHECK_LOCAL_FILE,  /* AddFile's access check */
-        PURPOSE_TEMPORARY_FILE,    /* create and write the temporary file */
-        PURPOSE_RENAME,            /* give it its final name */
+        PURPOSE_CHECK_LOCAL_FILE, /* AddFile's access check */
+        PURPOSE_TEMPORARY_FILE,   /* create and write the temporary file */
+        PURPOSE_RENAME,           /* give it its final name */
         PURPOSE_DELETE_TEMPORARY,
-        PURPOSE_READ_SOURCE,       /* an upload's local file */
+        PURPOSE_READ_SOURCE, /* an upload's local file */
         PURPOSE_REPLY_FILE,
-        PURPOSE_REMOTE_FILE,       /* file:// and SMB */
-        PURPOSE_HTTP,              /* the connection and its implicit credentials, server and proxy */
+        PURPOSE_REMOTE_FILE, /* file:// and SMB */
+        PURPOSE_HTTP,        /* the connection and its implicit credentials, server and proxy */
         PURPOSE_CLIENT_CERTIFICATE,
         PURPOSE_NOTIFY_COMMAND,
-        PURPOSE_SIGN_ON,           /* may the job run at all */
+        PURPOSE_SIGN_ON, /* may the job run at all */
         PURPOSE_QUOTA,
         PURPOSE_MAX,
         PURPOSE_INVALID = -1,

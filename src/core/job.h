@@ -61,7 +61,7 @@ typedef struct File {
         bool transferred;
         bool completed; /* has its final name */
 
-        uint64_t stored_kept; /* what the store would say after a crash now */
+        uint64_t stored_written; /* what the store would say after a crash now */
         bool dirty;
         TAILQ_ENTRY(File) dirty_entries;
 

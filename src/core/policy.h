@@ -21,7 +21,8 @@ enum {
 unsigned policy_rights(uid_t caller, uid_t owner);
 
 /* SetHelperToken (reference 01 section 2.3): 0, or BITS_E_ACCESS_DENIED. `opener` made the handle,
-   `opener_owned` is whether he owned the job at that moment, `token_uid` is whom the token names. */
+   `opener_owned` is whether he owned the job at that moment, `token_uid` is whom the token names.
+   */
 BitsCode policy_set_helper_token(uid_t opener, bool opener_owned, uid_t token_uid);
 /* SetHelperTokenFlags: as above, `token_uid` of the token that is set now, if has_token. */
 BitsCode policy_set_helper_flags(uid_t opener, bool opener_owned, bool has_token, uid_t token_uid);

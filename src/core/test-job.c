@@ -1,6 +1,6 @@
 /*
- * The model of a job: ids, temporary names, the counters under everything that can happen to a file,
- * the life of a fault.
+ * The model of a job: ids, temporary names, the counters under everything that can happen to a
+ * file, the life of a fault.
  */
 #include "core/job.h"
 

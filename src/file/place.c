@@ -3,9 +3,9 @@
  * it: a directory renamed in the middle cannot split a request over two places.
  *
  * A name proves nothing, since others may have rights in the same directory. The temporary file is
- * recognised by device and inode, which the manager stored when it was made. A new one always gets a
- * new inode, because a writer of an earlier life may still hold the old one. "Ours" for an orphan of
- * a crash, of which no inode was stored, means: a regular file of our user with a single name.
+ * recognised by device and inode, which the manager stored when it was made. A new one always gets
+ * a new inode, because a writer of an earlier life may still hold the old one. "Ours" for an orphan
+ * of a crash, of which no inode was stored, means: a regular file of our user with a single name.
  */
 #include "file/place.h"
 
@@ -300,7 +300,8 @@ static int rename_and_verify(const Target *target, const PlaceRequest *q, nlink_
         /* FIL-18, JOB-44, JOB-45: replaces in one step what has the name. FIL-36 */
         if (renameat2(directory, q->temporary_name, directory, target->name, 0) < 0)
                 return -errno;
-        /* FIL-19: somebody with rights in the directory may have swapped the files since the look. */
+        /* FIL-19: somebody with rights in the directory may have swapped the files since the look.
+           */
         if (!holds_recorded(directory, target->name, q))
                 return -ESTALE;
         /* rename() between two names of one file leaves both. */

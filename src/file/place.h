@@ -3,8 +3,9 @@
  * its final name, remove it. Everything happens with the rights of the calling process.
  *
  * A local name is an absolute path. Symbolic links are followed in its directory part, except the
- * kernel's magic ones (/proc/self/fd/3), which would lead through a descriptor past all permissions;
- * the last component is never followed. A temporary name is one component that begins with a dot.
+ * kernel's magic ones (/proc/self/fd/3), which would lead through a descriptor past all
+ * permissions; the last component is never followed. A temporary name is one component that begins
+ * with a dot.
  *
  * All functions return 0 or -errno. -EINVAL: not such a name. -EISDIR: the local name ends in "/",
  * "/." or "/..", or a directory has it. -ENAMETOOLONG: the path or a component is too long.
@@ -41,6 +42,7 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
    -ESTALE: neither name holds the recorded file. */
 int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modification_time);
 
-/* Removes the temporary file; success also when it, or its directory, is not there. -ESTALE: another
-   file has its name (nothing recorded: one that is not ours alone), which was left alone. */
+/* Removes the temporary file; success also when it, or its directory, is not there. -ESTALE:
+   another file has its name (nothing recorded: one that is not ours alone), which was left alone.
+   */
 int place_discard(Changed *changed, const PlaceRequest *request);

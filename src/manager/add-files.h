@@ -16,6 +16,6 @@ DEFINE_CLEANUP(AddFiles, add_files_free);
 /* One more pair; 0 or the error set for the caller's reply. */
 int add_files_add(AddFiles *add, const char *remote_name, const char *local_name,
                   sd_bus_error *error);
-/* Starts the checks and takes `add`, which answers the call and frees itself. 1, or negative with the
-   error set (then `add` is freed too). */
+/* Starts the checks and takes `add`, which answers the call and frees itself. 1, or negative with
+   the error set (then `add` is freed too). */
 int add_files_run(AddFiles *add, sd_bus_error *error);

@@ -92,7 +92,8 @@ static Request *find_serial(BrokerLink *link, uint32_t serial)
 {
         Request *request;
 
-        /* Answers come in the order of the requests: the first is the one, but for cancelled ones. */
+        /* Answers come in the order of the requests: the first is the one, but for cancelled ones.
+           */
         TAILQ_FOREACH (request, &link->requests, entries)
                 if (request->serial == serial)
                         return request;

@@ -8,7 +8,8 @@
 
 #include <fcntl.h>
 
-/* A SetHelperToken that waits for the broker. The handle may be gone by then: its facts are here. */
+/* A SetHelperToken that waits for the broker. The handle may be gone by then: its facts are here.
+   */
 typedef struct SetToken {
         BusContext *context;
         sd_bus_message *call;

@@ -1,5 +1,6 @@
 /*
- * The bus layer: what the handlers may reach, and how they answer. A handler parses, requires a right, makes one call, replies.
+ * The bus layer: what the handlers may reach, and how they answer. A handler parses, requires a
+ * right, makes one call, replies.
  */
 #pragma once
 
@@ -46,6 +47,6 @@ int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *
 int bus_reply_committed(BusContext *context, sd_bus_message *call);
 /* The job was changed by a call: mark it, tell those who hold it. */
 void bus_job_changed(BusContext *context, Job *job);
-/* The same for a property's setter: sd-bus answers as soon as that returns, so the commit is now. 0, or
-   the error set. */
+/* The same for a property's setter: sd-bus answers as soon as that returns, so the commit is now.
+   0, or the error set. */
 int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error);

@@ -25,8 +25,8 @@ int engine_new(sd_event *event, WorkerPool *pool, Store *store, Turn *turn,
 void engine_free(Engine *engine);
 DEFINE_CLEANUP(Engine, engine_free);
 
-/* Takes the job under its care: a new one, or one from the store (whose state is set right: what was
-   transferring is queued again). 0 or -ENOMEM. */
+/* Takes the job under its care: a new one, or one from the store (whose state is set right: what
+   was transferring is queued again). 0 or -ENOMEM. */
 int engine_adopt(Engine *engine, Job *job);
 /* The job is leaving; no transfer may be on its way. */
 void engine_release(Engine *engine, Job *job);
@@ -41,8 +41,8 @@ void engine_priority_changed(Engine *engine, Job *job);
 /* Flags or token were changed: what runs goes on under the new identities, from the kept bytes. */
 void engine_identity_changed(Engine *engine, Job *job);
 
-/* Takes the job out of its turn and winds its transfers down; `on_stopped` follows when none is left,
-   at once or later, once. The job stays out until engine_unhold(). */
+/* Takes the job out of its turn and winds its transfers down; `on_stopped` follows when none is
+   left, at once or later, once. The job stays out until engine_unhold(). */
 void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userdata);
 void engine_unhold(Engine *engine, Job *job);
 

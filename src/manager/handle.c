@@ -6,8 +6,13 @@
 #include "manager/bus-names.h"
 #include "manager/turn.h"
 
+#include <inttypes.h>
 #include <search.h>
 #include <sys/socket.h>
+
+enum {
+        UNREAD_MAX = 256, /* messages that a holder has not read */
+};
 
 struct Handles {
         sd_event *event;
@@ -273,6 +278,21 @@ static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *er
         return sd_event_source_set_enabled(handle->read_on, SD_EVENT_ONESHOT);
 }
 
+/* LIM-31: who does not read is not served for ever. */
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        uint64_t unread = 0;
+
+        (void)error;
+        if (sd_bus_get_n_queued_write(handle->peer, &unread) < 0 || unread <= UNREAD_MAX)
+                return 0;
+        log_notice("a handle of uid %u has %" PRIu64 " unread messages: closed",
+                   (unsigned)handle->opener, unread);
+        (void)on_peer_gone(m, handle, NULL);
+        return 1;
+}
+
 static int on_read_on(sd_event_source *source, void *userdata)
 {
         Handle *handle = userdata;
@@ -291,6 +311,8 @@ static int watch_peer(Handle *handle)
         } signals[] = { { "Disconnected", on_peer_gone }, { "Connected", on_peer_connected } };
         int r = sd_bus_set_connected_signal(handle->peer, true);
 
+        if (r >= 0)
+                r = sd_bus_add_filter(handle->peer, NULL, on_call, handle);
         for (size_t i = 0; i < ELEMENTS(signals) && r >= 0; i++)
                 r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
                                         "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",

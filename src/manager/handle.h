@@ -1,10 +1,12 @@
 /*
  * Handles: what BITS calls an interface pointer. Who may do what with a job is decided once, when
- * the handle is made; after that the handle is the right. There are two kinds with the same methods:
+ * the handle is made; after that the handle is the right. There are two kinds with the same
+ * methods:
  *
  *  - of a connection to the message bus, made at its first call on a job and kept until it leaves
  *    the bus; it belongs to that connection;
- *  - of a socket (OpenJob, QueryInterface): peer-to-peer D-Bus, for whoever holds the descriptor. The
+ *  - of a socket (OpenJob, QueryInterface): peer-to-peer D-Bus, for whoever holds the descriptor.
+ * The
  *    kernel names bitsd itself as the peer there, so nobody may ever ask who calls on it.
  */
 #pragma once
@@ -61,8 +63,8 @@ void *handle_context(const Handle *handle);
 int handles_client(Handles *handles, sd_bus_message *m, Client **ret);
 const struct ClientList *handles_clients(const Handles *handles);
 
-/* The client's handle on the job, made now if he has none. *ret is NULL when he has no right at all:
-   to him the job does not exist. 0 or -errno (-EDQUOT: over his limit). */
+/* The client's handle on the job, made now if he has none. *ret is NULL when he has no right at
+   all: to him the job does not exist. 0 or -errno (-EDQUOT: over his limit). */
 int handle_of_client(Client *client, Job *job, Handle **ret);
 
 /* A new handle of the socket kind with these rights; *ret_fd is the caller's end. 0 or -errno

@@ -32,6 +32,7 @@ CREATE TABLE files (
         device INTEGER NOT NULL,
         inode INTEGER NOT NULL,
         kept INTEGER NOT NULL,
+        written INTEGER NOT NULL, -- counts while the machine is up: see the table below
         total INTEGER NOT NULL,
         etag TEXT,
         last_modified TEXT,
@@ -41,4 +42,9 @@ CREATE TABLE files (
         completed INTEGER NOT NULL,
         UNIQUE (job, number)
 );
+-- key "boot": the boot of the machine in which files.written was noted.
+CREATE TABLE facts (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+) WITHOUT ROWID;
 PRAGMA user_version = 1;

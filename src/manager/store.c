@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <systemd/sd-id128.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,11 +34,12 @@ static const char *const statement_texts[] = {
                        " fault_detail=?, fault_file=? WHERE row=?",
         [JOB_DELETE] = "DELETE FROM jobs WHERE row=?",
         [FILE_INSERT] = "INSERT INTO files (remote_name, local_name, temporary_name, device, inode,"
-                        " kept, total, etag, last_modified, modification_time, resumable,"
+                        " kept, written, total, etag, last_modified, modification_time, resumable,"
                         " transferred, completed, job, number)"
-                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [FILE_UPDATE] = "UPDATE files SET remote_name=?, local_name=?, temporary_name=?, device=?,"
-                        " inode=?, kept=?, total=?, etag=?, last_modified=?, modification_time=?,"
+                        " inode=?, kept=?, written=?, total=?, etag=?, last_modified=?, "
+                        "modification_time=?,"
                         " resumable=?, transferred=?, completed=? WHERE row=?",
 };
 static_assert_table(statement_texts, STATEMENT_MAX);
@@ -134,6 +136,24 @@ static int create_schema(sqlite3 *db)
         return r;
 }
 
+/* DUR-51: bytes that were written but not synced outlive every process, but not the machine. In the
+   first start after a boot nothing but the synced bytes counts. */
+static int forget_unsynced(sqlite3 *db)
+{
+        char sql[256], boot[SD_ID128_STRING_MAX];
+        sd_id128_t id;
+        int r = sd_id128_get_boot(&id);
+
+        if (r < 0)
+                return execute(db, "UPDATE files SET written = kept WHERE written > kept");
+        snprintf(sql, sizeof(sql),
+                 "BEGIN; UPDATE files SET written = kept WHERE written > kept AND NOT EXISTS"
+                 " (SELECT 1 FROM facts WHERE key = 'boot' AND value = '%s');"
+                 "REPLACE INTO facts (key, value) VALUES ('boot', '%s'); COMMIT",
+                 sd_id128_to_string(id, boot), boot);
+        return execute(db, sql);
+}
+
 static int open_database(const char *path, sqlite3 **ret)
 {
         sqlite3 *db = NULL;
@@ -154,6 +174,8 @@ static int open_database(const char *path, sqlite3 **ret)
                 r = -EPROTONOSUPPORT;
         else if (r >= 0)
                 r = check_content(db);
+        if (r >= 0)
+                r = forget_unsynced(db);
         if (r < 0) {
                 sqlite3_close(db);
                 return r;
@@ -162,7 +184,8 @@ static int open_database(const char *path, sqlite3 **ret)
         return 0;
 }
 
-/* A database that is no database, or that was made by a later version, is kept for people. DUR-48 */
+/* A database that is no database, or that was made by a later version, is kept for people. DUR-48
+   */
 static int set_aside(const char *path)
 {
         _cleanup_free_ char *aside = NULL;
@@ -313,7 +336,8 @@ static int read_file(sqlite3_stmt *s, File **ret)
         file->temporary_name = column_text(s, c++);
         file->device = column_u64(s, c++);
         file->inode = column_u64(s, c++);
-        file->kept = file->written = file->stored_kept = column_u64(s, c++);
+        file->kept = column_u64(s, c++);
+        file->written = file->stored_written = MAX(column_u64(s, c++), file->kept);
         file->total = column_u64(s, c++);
         file->etag = column_text(s, c++);
         file->last_modified = column_text(s, c++);
@@ -355,7 +379,7 @@ static int reader_open(Store *store, Reader *reader)
                 r = sqlite3_prepare_v2(
                         store->db,
                         "SELECT job, row, remote_name, local_name, temporary_name, device, inode,"
-                        " kept, total, etag, last_modified, modification_time, resumable,"
+                        " kept, written, total, etag, last_modified, modification_time, resumable,"
                         " transferred, completed FROM files ORDER BY job, number",
                         -1, &reader->files, NULL);
         return r == SQLITE_OK ? next_file(store, reader) : errno_of(store->db, r);
@@ -547,6 +571,7 @@ static int write_file(Store *store, File *file)
         bind_u64(s, &p, file->device);
         bind_u64(s, &p, file->inode);
         bind_u64(s, &p, file->kept);
+        bind_u64(s, &p, file->written);
         bind_u64(s, &p, file->total);
         bind_text(s, &p, file->etag);
         bind_text(s, &p, file->last_modified);
@@ -610,7 +635,7 @@ static void forget_marks(Store *store)
         while ((job = TAILQ_FIRST(&store->jobs)))
                 unmark_job(store, job);
         while ((file = TAILQ_FIRST(&store->files))) {
-                file->stored_kept = file->kept;
+                file->stored_written = file->written;
                 unmark_file(store, file);
         }
         store->promised = false;

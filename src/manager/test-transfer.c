@@ -241,12 +241,12 @@ static void test_fresh_waits_for_commit(void **state)
         c.file->inode = 6;
         store_mark_file(c.store, c.file, STORE_PROMISED);
         assert_int_equal(store_commit(c.store), 0);
-        assert_int_equal(c.file->stored_kept, 500);
+        assert_int_equal(c.file->stored_written, 500);
         begin(&c);
         assert_int_equal(expect_open(&c).inode, 6);
         answer_open(&c, true, 6, 0); /* the number came back */
         expect_start(&c, 0);
-        assert_int_equal(c.file->stored_kept, 0);
+        assert_int_equal(c.file->stored_written, 0);
         send_done(&c, NET_FAILED, 0);
         expect_end(&c, TRANSFER_FAILED);
         assert_int_equal(c.report.code, BITS_E_HTTP(404));
@@ -414,6 +414,31 @@ static void test_sync_error_is_remembered(void **state)
         close_case(&c);
 }
 
+/* DUR-50: a process died with a sync; the next one says that all is well. It may not have been
+   told. */
+static void test_sync_in_doubt(void **state)
+{
+        Case c;
+
+        (void)state;
+        open_case(&c);
+        fetch_some(&c, MUCH);
+        expect_sync(&c);
+        c.local = fd_close(c.local);
+        world_run(&c.w);
+        c.local = world_start_worker(&c.w, WORKER_FILE);
+        expect_sync(&c);
+        answer_sync(&c, 0);
+        world_expect(&c.w, c.net, MESSAGE_NET_STOP);
+        send_done(&c, NET_STOPPED, MUCH);
+        expect_sync(&c);
+        answer_sync(&c, 0);
+        expect_end(&c, TRANSFER_STOPPED);
+        assert_int_equal(c.file->kept, 0);
+        assert_int_equal(c.file->written, 0);
+        close_case(&c);
+}
+
 /* ENG-41: stop in each phase ends once, with what arrived kept. */
 static void test_stop_while_opening(void **state)
 {
@@ -505,6 +530,7 @@ int main(void)
                 cmocka_unit_test(test_lost_too_often_while_syncing),
                 cmocka_unit_test(test_lost_too_often_not_resumable),
                 cmocka_unit_test(test_sync_error_is_remembered),
+                cmocka_unit_test(test_sync_in_doubt),
                 cmocka_unit_test(test_stop_while_opening),
                 cmocka_unit_test(test_stop_before_a_network_worker),
                 cmocka_unit_test(test_stop_while_fetching_and_syncing),

@@ -36,6 +36,7 @@ struct Transfer {
 
         bool syncing;   /* a sync is under way */
         int sync_error; /* the kernel tells a lost write once: it must not be forgotten */
+        bool doubt;     /* a worker died with a sync: it may have been told */
         uint64_t sync_target, last_sync; /* bytes it makes safe; µs, monotonic */
 
         TransferReport report;
@@ -111,14 +112,15 @@ static void on_synced(void *userdata, FileAnswer *answer)
 
         t->syncing = false;
         t->last_sync = now_monotonic();
-        if (answer->result == WORK_DONE && answer->error == 0) {
+        t->doubt = t->doubt || answer->doubtful;
+        if (answer->result == WORK_DONE && answer->error == 0 && !t->doubt) {
                 file_set_kept(t->file, MAX(t->file->kept, MIN(t->sync_target, t->file->written)));
                 mark(t);
         }
         if (answer->error != 0)
                 t->sync_error = answer->error;
         if (t->phase != PHASE_SYNCING) {
-                if (t->sync_error != 0)
+                if (t->sync_error != 0 || t->doubt)
                         stop_fetching(t);
                 return;
         }
@@ -132,7 +134,11 @@ static void on_synced(void *userdata, FileAnswer *answer)
                 fail_local(t, t->sync_error, "cannot write");
                 return;
         }
-        if (t->sync_target < t->file->written)
+        if (t->doubt) { /* DUR-50: fetched again from what is sure */
+                file_set_written(t->file, t->file->kept);
+                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                end(t);
+        } else if (t->sync_target < t->file->written)
                 sync_last(t);
         else
                 end(t);
@@ -159,7 +165,7 @@ static void sync_last(Transfer *t)
 static void end_synced(Transfer *t)
 {
         bool nothing = t->file->written == t->file->kept && t->report.end != TRANSFER_DONE &&
-                       t->sync_error == 0;
+                       t->sync_error == 0 && !t->doubt;
 
         if (t->fd < 0 || (nothing && !t->syncing))
                 end(t);
@@ -228,6 +234,7 @@ static void on_progress(void *userdata, uint64_t written)
         if (file_can_resume(t->file))
                 t->losses = 0;
         file_set_written(t->file, written);
+        mark(t);
         sync_in_passing(t);
         t->listener->on_progress(t->userdata, t);
 }
@@ -321,7 +328,7 @@ static void fetch(Transfer *t)
                 t->report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end(t);
         } else if (t->file->total != JOB_SIZE_UNKNOWN && t->file->total > 0 &&
-                   t->file->kept == t->file->total) {
+                   t->file->written == t->file->total) {
                 t->report = (TransferReport){ .end = TRANSFER_DONE };
                 end_synced(t);
         } else if (worker_net_attach(t->net, &t->client) < 0)
@@ -358,11 +365,12 @@ static void on_opened(void *userdata, FileAnswer *answer)
         }
         if (answer->opened.fresh && (file->inode != 0 || file->written > 0))
                 file_reset(file);
-        file_set_written(file, file->kept);
+        if (answer->opened.size < file->written)
+                file_set_written(file, file->kept);
         file->device = answer->opened.device;
         file->inode = answer->opened.inode;
         mark(t);
-        if (file->stored_kept > 0 && file->kept == 0) {
+        if (file->stored_written > 0 && file->written == 0) {
                 t->phase = PHASE_FORGETTING;
                 store_mark_file(t->store, file, STORE_PROMISED);
                 if (turn_after_commit(t->turn, on_forgotten, t, 0) < 0)
@@ -378,7 +386,7 @@ static void open_temporary(Transfer *t)
         t->phase = PHASE_OPENING;
         if (file->written > 0 && !file_can_resume(file)) /* JOB-34 */
                 file_reset(file);
-        if (file->kept == 0)
+        if (file->written == 0)
                 file->device = file->inode = 0; /* a new one costs nothing and is surely empty */
         if (worker_open(t->local,
                         &(FileOpen){ .local_name = file->local_name,

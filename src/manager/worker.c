@@ -1,4 +1,4 @@
-#include "manager/worker.h"
+#include "manager/worker-internal.h"
 
 #include "basic/fd.h"
 #include "basic/log.h"
@@ -16,66 +16,8 @@ enum {
         RESEND_USEC = 10 * 1000,  /* after a send that found no room */
 };
 
-/* A file operation under way: the bytes of the message, to be sent again to the next process. */
-typedef struct FileRequest {
-        TAILQ_ENTRY(FileRequest) entries;
-        uint32_t serial;
-        uint16_t type;
-        bool sent;
-        FileCallback callback; /* NULL for a batch of syncs: userdata is its list */
-        void *userdata;
-        FdList fds; /* borrowed */
-        size_t size;
-        uint8_t *bytes;
-} FileRequest;
-
-/* One descriptor that waits to be synced together with others. */
-typedef struct SyncItem {
-        TAILQ_ENTRY(SyncItem) entries;
-        int fd;
-        FileCallback callback;
-        void *userdata;
-} SyncItem;
-
-TAILQ_HEAD(SyncList, SyncItem);
-
-struct Worker {
-        WorkerPool *pool;
-        WorkerKind kind;
-        WorkerIdentity identity; /* token: an own copy */
-        unsigned users;
-
-        uint64_t ticket; /* of the broker, while it starts a process */
-        Channel *channel;
-        pid_t pid;
-        uint64_t process; /* counts them */
-        bool ready;
-        bool broken; /* it broke the protocol: no second chance for what it worked on */
-        unsigned deaths;
-        sd_event_source *restart; /* the next process, or what the channel did not take */
-        sd_event_source *idle;
-
-        uint32_t last_serial;
-        TAILQ_HEAD(, FileRequest) requests;
-        struct SyncList syncs; /* not yet in a request */
-        bool syncing;
-
-        void *clients_by_id; /* tsearch */
-        TAILQ_HEAD(, NetClient) clients;
-};
-
-struct WorkerPool {
-        sd_event *event;
-        BrokerLink *broker;
-        void *workers; /* tsearch by identity and kind */
-        uint64_t last_client_id;
-};
-
 static void worker_free(Worker *worker);
-static void need_process(Worker *worker);
 static void send_everything(Worker *worker);
-static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
-                      const U32List *errors);
 
 static int compare_workers(const void *a, const void *b)
 {
@@ -90,13 +32,6 @@ static int compare_workers(const void *a, const void *b)
                        : x->identity.cookie > y->identity.cookie ? 1
                                                                  : 0;
         return x->identity.uid < y->identity.uid ? -1 : x->identity.uid > y->identity.uid ? 1 : 0;
-}
-
-static int compare_clients(const void *a, const void *b)
-{
-        const NetClient *x = a, *y = b;
-
-        return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
 }
 
 int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret)
@@ -139,7 +74,7 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
         if (worker->ready)
                 send_everything(worker);
         else
-                need_process(worker);
+                worker_need_process(worker);
         return 0;
 }
 
@@ -193,35 +128,12 @@ static void end_process(Worker *worker)
         worker->pid = 0;
 }
 
-static void free_syncs(struct SyncList *syncs)
-{
-        SyncItem *item;
-
-        while ((item = TAILQ_FIRST(syncs))) {
-                TAILQ_REMOVE(syncs, item, entries);
-                free(item);
-        }
-}
-
 static void worker_free(Worker *worker)
 {
-        FileRequest *request;
-
         (void)tdelete(worker, &worker->pool->workers, compare_workers);
         end_process(worker);
-        while ((request = TAILQ_FIRST(&worker->requests))) {
-                TAILQ_REMOVE(&worker->requests, request, entries);
-                if (!request->callback) {
-                        free_syncs(request->userdata);
-                        free(request->userdata);
-                }
-                free(request->bytes);
-                free(request);
-        }
-        free_syncs(&worker->syncs);
-        while (worker->clients_by_id)
-                (void)tdelete(*(NetClient **)worker->clients_by_id, &worker->clients_by_id,
-                              compare_clients);
+        worker_file_free(worker);
+        worker_net_free(worker);
         sd_event_source_disable_unref(worker->idle);
         sd_event_source_disable_unref(worker->restart);
         fd_close(worker->identity.token);
@@ -263,86 +175,14 @@ void worker_release(Worker *worker)
 
 /* ---- failing and repeating ---- */
 
-static void fail_request(Worker *worker, FileRequest *request, WorkResult result)
-{
-        FileAnswer answer = { .result = result };
-
-        if (request->callback)
-                request->callback(request->userdata, &answer);
-        else
-                on_synced(worker, request, &answer, NULL);
-        free(request->bytes);
-        free(request);
-}
-
-static void detach(NetClient *client)
-{
-        Worker *worker = client->worker;
-
-        (void)tdelete(client, &worker->clients_by_id, compare_clients);
-        TAILQ_REMOVE(&worker->clients, client, entries);
-        client->worker = NULL;
-        client->started = client->lost = false;
-}
-
-/* Everything that waits for this seat fails. Callbacks may make new requests and attach new clients:
-   those are not touched. They may also detach others, so the list is looked at anew each time; a
-   client from before is known by its number. */
+/* Everything that waits for this seat fails. */
 static void fail_all(Worker *worker, WorkResult result)
 {
-        TAILQ_HEAD(, FileRequest) requests = TAILQ_HEAD_INITIALIZER(requests);
-        uint64_t last_id = worker->pool->last_client_id;
-        FileRequest *request;
-        NetClient *client;
-
         worker_acquire_again(worker);
         worker->deaths = 0;
-        TAILQ_CONCAT(&requests, &worker->requests, entries);
-        while ((request = TAILQ_FIRST(&requests))) {
-                TAILQ_REMOVE(&requests, request, entries);
-                fail_request(worker, request, result);
-        }
-        while ((client = TAILQ_FIRST(&worker->clients)) && client->id <= last_id) {
-                detach(client);
-                client->listener->on_failed(client->userdata, result);
-        }
+        worker_file_fail(worker, result);
+        worker_net_fail(worker, result);
         worker_release(worker);
-}
-
-static NetClient *first_lost(Worker *worker)
-{
-        NetClient *client;
-
-        TAILQ_FOREACH (client, &worker->clients, entries)
-                if (client->lost)
-                        return client;
-        return NULL;
-}
-
-/* One client's news may end others: the list is looked at anew each time. */
-static void lose_clients(Worker *worker)
-{
-        NetClient *client;
-
-        while ((client = first_lost(worker))) {
-                client->lost = false;
-                client->listener->on_lost(client->userdata);
-        }
-}
-
-/* From here on nothing is under way, whatever a callback asks. */
-static void forget_process(Worker *worker)
-{
-        FileRequest *request;
-        NetClient *client;
-
-        end_process(worker);
-        TAILQ_FOREACH (request, &worker->requests, entries)
-                request->sent = false;
-        TAILQ_FOREACH (client, &worker->clients, entries) {
-                client->lost = client->started;
-                client->started = false;
-        }
 }
 
 /* The process is gone. What it had not answered is repeated to the next one, unless that makes no
@@ -351,7 +191,9 @@ static void process_ended(Worker *worker)
 {
         bool broken = worker->broken, began = worker->ready;
 
-        forget_process(worker);
+        end_process(worker);
+        worker_file_forget(worker);
+        worker_net_forget(worker);
         worker->broken = false;
         worker->deaths++;
         if (broken || worker->deaths >= DEATHS_MAX) {
@@ -361,16 +203,16 @@ static void process_ended(Worker *worker)
         if (worker->deaths > DEATHS_AT_ONCE)
                 arm(worker->restart, RESTART_USEC << MIN(worker->deaths - DEATHS_AT_ONCE, 6u));
         worker_acquire_again(worker);
-        lose_clients(worker);
-        need_process(worker);
+        worker_net_lose(worker);
+        worker_need_process(worker);
         worker_release(worker);
 }
 
 /* ---- talking to a process ---- */
 
-/* Sends the draft. True: it is on its way, or the end of the channel is. False: there is no room now;
-   the timer sends what is left. */
-static bool send_draft(Worker *worker)
+/* Sends the draft. True: it is on its way, or the end of the channel is. False: there is no room
+   now; the timer sends what is left. */
+bool worker_send_draft(Worker *worker)
 {
         int r = channel_send(worker->channel);
 
@@ -382,57 +224,10 @@ static bool send_draft(Worker *worker)
         return false;
 }
 
-static bool send_request(Worker *worker, FileRequest *request)
-{
-        Message *m = channel_draft(worker->channel);
-
-        message_begin(m, request->type, request->serial);
-        memcpy(m->data, request->bytes, request->size);
-        m->size = request->size;
-        for (unsigned i = 0; i < request->fds.count; i++)
-                message_put_fd(m, request->fds.items[i]);
-        request->sent = send_draft(worker);
-        return request->sent;
-}
-
-/* 0, also when it has to wait for room; -EMSGSIZE when it can never be sent. */
-static int start_client(Worker *worker, NetClient *client)
-{
-        Message *m = channel_draft(worker->channel);
-
-        client->listener->write_start(client->userdata, m);
-        if (m->bad)
-                return -EMSGSIZE;
-        client->started = send_draft(worker);
-        return 0;
-}
-
-static NetClient *first_not_started(Worker *worker)
-{
-        NetClient *client;
-
-        TAILQ_FOREACH (client, &worker->clients, entries)
-                if (!client->started)
-                        return client;
-        return NULL;
-}
-
-/* ENG-36: what finds no room now goes when there is some. */
 static void send_everything(Worker *worker)
 {
-        FileRequest *request;
-        NetClient *client;
-
-        TAILQ_FOREACH (request, &worker->requests, entries)
-                if (!request->sent && !send_request(worker, request))
-                        return;
-        while ((client = first_not_started(worker))) {
-                if (start_client(worker, client) < 0) {
-                        detach(client);
-                        client->listener->on_failed(client->userdata, WORK_ABORTED);
-                } else if (!client->started)
-                        return;
-        }
+        if (worker_file_send(worker))
+                worker_net_send(worker);
 }
 
 static int on_hello(Worker *worker, Message *m)
@@ -452,127 +247,6 @@ static int on_hello(Worker *worker, Message *m)
         return 0;
 }
 
-static FileRequest *find_request(Worker *worker, uint32_t serial)
-{
-        FileRequest *request;
-
-        /* Answered in order: the first one, as a rule. */
-        TAILQ_FOREACH (request, &worker->requests, entries)
-                if (request->serial == serial)
-                        return request->sent ? request : NULL;
-        return NULL;
-}
-
-static uint16_t answer_type(uint16_t request_type)
-{
-        switch (request_type) {
-        case MESSAGE_FILE_OPEN:
-                return MESSAGE_FILE_OPENED;
-        case MESSAGE_FILE_SYNC:
-                return MESSAGE_FILE_SYNCED;
-        default:
-                return MESSAGE_FILE_RESULT;
-        }
-}
-
-/* Takes the request off the list: only after the message was found right. */
-static void finish_request(Worker *worker, FileRequest *request, FileAnswer *answer,
-                           const U32List *errors)
-{
-        TAILQ_REMOVE(&worker->requests, request, entries);
-        worker->deaths = 0;
-        if (request->callback)
-                request->callback(request->userdata, answer);
-        else
-                on_synced(worker, request, answer, errors);
-        free(request->bytes);
-        free(request);
-}
-
-static int on_file_answer(Worker *worker, Message *m)
-{
-        FileRequest *request = find_request(worker, m->serial);
-        FileAnswer answer = { .result = WORK_DONE };
-        FileResult result;
-        FileSynced synced;
-
-        if (!request || answer_type(request->type) != m->type)
-                return -EBADMSG;
-        switch (m->type) {
-        case MESSAGE_FILE_OPENED:
-                if (file_opened_read(m, &answer.opened) < 0)
-                        return -EBADMSG;
-                answer.error = (int)answer.opened.error;
-                if (answer.opened.file.count != (answer.error == 0 ? 1u : 0u)) {
-                        for (unsigned i = 0; i < answer.opened.file.count; i++)
-                                fd_close(answer.opened.file.items[i]);
-                        return -EBADMSG;
-                }
-                finish_request(worker, request, &answer, NULL);
-                if (answer.opened.file.count > 0)
-                        fd_close(answer.opened.file.items[0]);
-                return 0;
-        case MESSAGE_FILE_SYNCED:
-                if (file_synced_read(m, &synced) < 0 || synced.errors.count != request->fds.count)
-                        return -EBADMSG;
-                finish_request(worker, request, &answer, &synced.errors);
-                return 0;
-        default:
-                if (file_result_read(m, &result) < 0)
-                        return -EBADMSG;
-                answer.error = (int)result.error;
-                finish_request(worker, request, &answer, NULL);
-                return 0;
-        }
-}
-
-static NetClient *find_client(Worker *worker, uint64_t id)
-{
-        NetClient key = { .id = id };
-        NetClient **found = tfind(&key, &worker->clients_by_id, compare_clients);
-
-        return found && (*found)->started ? *found : NULL;
-}
-
-static int on_net_done(Worker *worker, Message *m)
-{
-        NetDone done;
-        NetClient *client;
-
-        if (net_done_read(m, &done) < 0 || done.outcome >= NET_OUTCOME_MAX ||
-            !(client = find_client(worker, done.transfer)))
-                return -EBADMSG;
-        detach(client);
-        client->listener->on_done(client->userdata, &done);
-        return 0;
-}
-
-static int on_net_message(Worker *worker, Message *m)
-{
-        NetStarted started;
-        NetProgress progress;
-        NetClient *client;
-
-        switch (m->type) {
-        case MESSAGE_NET_STARTED:
-                if (net_started_read(m, &started) < 0 ||
-                    !(client = find_client(worker, started.transfer)))
-                        return -EBADMSG;
-                client->listener->on_started(client->userdata, &started);
-                return 0;
-        case MESSAGE_NET_PROGRESS:
-                if (net_progress_read(m, &progress) < 0 ||
-                    !(client = find_client(worker, progress.transfer)))
-                        return -EBADMSG;
-                client->listener->on_progress(client->userdata, progress.written);
-                return 0;
-        case MESSAGE_NET_DONE:
-                return on_net_done(worker, m);
-        default:
-                return -EBADMSG;
-        }
-}
-
 static int on_message(void *userdata, Message *m)
 {
         Worker *worker = userdata;
@@ -581,7 +255,8 @@ static int on_message(void *userdata, Message *m)
                 return on_hello(worker, m);
         if (!worker->ready)
                 return -EBADMSG;
-        return worker->kind == WORKER_FILE ? on_file_answer(worker, m) : on_net_message(worker, m);
+        return worker->kind == WORKER_FILE ? worker_file_message(worker, m)
+                                           : worker_net_message(worker, m);
 }
 
 static void on_end(void *userdata, int reason)
@@ -660,187 +335,11 @@ static void ask_broker(Worker *worker)
 }
 
 /* A process for the work that waits, unless one is on its way or a pause is kept. */
-static void need_process(Worker *worker)
+void worker_need_process(Worker *worker)
 {
         int pausing = SD_EVENT_OFF;
 
         (void)sd_event_source_get_enabled(worker->restart, &pausing);
         if (has_work(worker) && worker->ticket == 0 && !worker->channel && pausing == SD_EVENT_OFF)
                 ask_broker(worker);
-}
-
-/* ---- requests ---- */
-
-static FileRequest *request_new(Worker *worker, const Message *m, const FdList *fds,
-                                FileCallback callback, void *userdata)
-{
-        FileRequest *request = calloc(1, sizeof(*request));
-
-        if (!request)
-                return NULL;
-        request->bytes = malloc(m->size);
-        if (!request->bytes) {
-                free(request);
-                return NULL;
-        }
-        memcpy(request->bytes, m->data, m->size);
-        request->size = m->size;
-        request->serial = m->serial;
-        request->type = m->type;
-        if (fds)
-                request->fds = *fds;
-        request->callback = callback;
-        request->userdata = userdata;
-        TAILQ_INSERT_TAIL(&worker->requests, request, entries);
-        return request;
-}
-
-/* The message that all writers write into; one thread, one request at a time. */
-static Message *scratch(void)
-{
-        static Message m;
-
-        if (!m.data && message_init(&m) < 0)
-                return NULL;
-        return &m;
-}
-
-static int submit(Worker *worker, Message *m, const FdList *fds, FileCallback callback,
-                  void *userdata)
-{
-        FileRequest *request;
-
-        if (m->bad)
-                return -EMSGSIZE;
-        request = request_new(worker, m, fds, callback, userdata);
-        if (!request)
-                return -ENOMEM;
-        if (worker->ready)
-                (void)send_request(worker, request);
-        else
-                need_process(worker);
-        return 0;
-}
-
-#define DEFINE_REQUEST(function, Type, stem)                                               \
-        int function(Worker *worker, const Type *x, FileCallback callback, void *userdata) \
-        {                                                                                  \
-                Message *m = scratch();                                                    \
-                                                                                           \
-                if (!m)                                                                    \
-                        return -ENOMEM;                                                    \
-                stem##_write(m, ++worker->last_serial, x);                                 \
-                return submit(worker, m, NULL, callback, userdata);                        \
-        }
-DEFINE_REQUEST(worker_check, FileCheck, file_check)
-DEFINE_REQUEST(worker_open, FileOpen, file_open)
-DEFINE_REQUEST(worker_commit, FileCommit, file_commit)
-DEFINE_REQUEST(worker_discard, FileDiscard, file_discard)
-
-int worker_sync_directories(Worker *worker, FileCallback callback, void *userdata)
-{
-        Message *m = scratch();
-
-        if (!m)
-                return -ENOMEM;
-        file_sync_directories_write(m, ++worker->last_serial, &(FileSyncDirectories){ 0 });
-        return submit(worker, m, NULL, callback, userdata);
-}
-
-/* ---- syncing, many at a time ---- */
-
-static void flush_syncs(Worker *worker);
-
-static void on_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
-                      const U32List *errors)
-{
-        struct SyncList *batch = request->userdata;
-        SyncItem *item;
-        unsigned i = 0;
-
-        worker->syncing = false;
-        while ((item = TAILQ_FIRST(batch))) {
-                FileAnswer a = { .result = answer->result,
-                                 .error = errors ? (int)errors->items[i++] : 0 };
-
-                TAILQ_REMOVE(batch, item, entries);
-                item->callback(item->userdata, &a);
-                free(item);
-        }
-        free(batch);
-        flush_syncs(worker);
-}
-
-/* One batch at a time: while it is on its way to the disk, the next one gathers. DUR-30 */
-static void flush_syncs(Worker *worker)
-{
-        struct SyncList *batch;
-        FileSync x = { 0 };
-        SyncItem *item;
-        Message *m = scratch();
-
-        if (worker->syncing || TAILQ_EMPTY(&worker->syncs))
-                return;
-        batch = malloc(sizeof(*batch));
-        if (!batch || !m)
-                return;
-        TAILQ_INIT(batch);
-        while (x.files.count < MESSAGE_FDS_MAX && (item = TAILQ_FIRST(&worker->syncs))) {
-                TAILQ_REMOVE(&worker->syncs, item, entries);
-                TAILQ_INSERT_TAIL(batch, item, entries);
-                x.files.items[x.files.count++] = item->fd;
-        }
-        worker->syncing = true;
-        file_sync_write(m, ++worker->last_serial, &(FileSync){ 0 });
-        (void)submit(worker, m, &x.files, NULL, batch);
-}
-
-int worker_sync(Worker *worker, int fd, FileCallback callback, void *userdata)
-{
-        SyncItem *item = malloc(sizeof(*item));
-
-        if (!item)
-                return -ENOMEM;
-        *item = (SyncItem){ .fd = fd, .callback = callback, .userdata = userdata };
-        TAILQ_INSERT_TAIL(&worker->syncs, item, entries);
-        flush_syncs(worker);
-        return 0;
-}
-
-/* ---- network clients ---- */
-
-int worker_net_attach(Worker *worker, NetClient *client)
-{
-        assert(!client->worker);
-        client->id = ++worker->pool->last_client_id;
-        client->worker = worker;
-        client->started = client->lost = false;
-        if (!tsearch(client, &worker->clients_by_id, compare_clients)) {
-                client->worker = NULL;
-                return -ENOMEM;
-        }
-        TAILQ_INSERT_TAIL(&worker->clients, client, entries);
-        if (!worker->ready)
-                need_process(worker);
-        else if (start_client(worker, client) < 0) {
-                detach(client);
-                return -EMSGSIZE;
-        }
-        return 0;
-}
-
-bool worker_net_stop(NetClient *client)
-{
-        if (!client->worker || !client->started)
-                return false;
-        net_stop_write(channel_draft(client->worker->channel), 0,
-                       &(NetStop){ .transfer = client->id });
-        (void)channel_send(client->worker->channel);
-        return true;
-}
-
-void worker_net_detach(NetClient *client)
-{
-        if (client->worker)
-                detach(client);
 }

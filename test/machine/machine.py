@@ -46,8 +46,8 @@ done
 # always exists, and /run/systemd of the host is covered, so that no folder of ours is left either.
 START = r"""
 set -eu
-cache=$1 root=$2 upper=$3 build=$4 name=$5 prepare=$6
-shift 6
+cache=$1 root=$2 upper=$3 build=$4 name=$5 prepare=$6 boots=$7
+shift 7
 mkdir -p "$cache/mount" /run/systemd
 mount -t tmpfs -o mode=755 machine "$cache/mount"
 mount -t tmpfs -o mode=755 machine /run/systemd
@@ -57,7 +57,7 @@ mkdir "$disk" "$cache/mount/memory"
 mkdir -p "$upper/changes" "$upper/work" "$upper/srv"
 # Device numbers of file systems without a device depend on the order of mounting: as on many a
 # machine, they differ from boot to boot.
-for i in $(seq "${name##*-}"); do
+for i in $(seq $((boots * 16))); do
     mkdir "$cache/mount/$i"
     mount -t tmpfs machine "$cache/mount/$i"
 done
@@ -134,6 +134,7 @@ class Machine:
         fcntl.flock(self._lock, fcntl.LOCK_SH)      # mk-root removes no root that is in use
         self._console = tempfile.TemporaryFile('w+')
         self._process = self.leader = None
+        self._boots = -1
 
     # ---- life
 
@@ -141,6 +142,7 @@ class Machine:
         """Boots and waits until the machine has settled; gives its state, "running" or
         "degraded"."""
         Machine.count += 1
+        self._boots += 1
         name = f'openbits-test-machine-{os.getpid()}-{Machine.count}'
         self._console.seek(0)
         self._console.truncate()
@@ -148,7 +150,7 @@ class Machine:
             ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private',
              '--pid', '--fork', '--kill-child', '--mount-proc', '--', 'bash', '-c', START, 'start',
              CACHE, self.root, self.upper, self.build, name,
-             self.prepare, *self.bind],
+             self.prepare, str(self._boots), *self.bind],
             stdin=subprocess.DEVNULL, stdout=self._console, stderr=self._console)
         try:
             self._find_leader(time.monotonic() + timeout)

@@ -17,6 +17,7 @@ import os
 import pathlib
 import pwd
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -331,3 +332,95 @@ def settle():
     systemctl('start', *SOCKETS, *DAEMONS)
     for entry in bits('list', '--all-users'):
         bits('cancel', entry['id'])
+
+
+# ---- helper tokens
+
+TOKEN_REQUIRED = '0x80200056'
+TRICKLE = f'http://{TLS}/trickle/large'     # more than a minute for the whole
+SECOND = 1.0                                # what a sign-off may take until it has been obeyed
+
+SEND_TOKEN = '''
+import array, os, socket, sys
+sys.path.insert(0, "/test")
+sys.dont_write_bytecode = True
+import bus
+fd = bus.capture_token("/run/openbits/token")
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(sys.argv[1])
+    socket.send_fds(s, [b"t"], [fd])
+'''
+
+
+def token_of(session):
+    """A token captured by a process in that session; the caller's descriptor."""
+    path = '/run/token-of-a-session'
+    pathlib.Path('/run/send-token.py').write_text(SEND_TOKEN)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(1)
+        session.run(f'/usr/bin/python3 /run/send-token.py {path}')
+        connection, _ = listener.accept()
+        with connection:
+            _, [fd], _, _ = socket.recv_fds(connection, 1, 1)
+    return fd
+
+
+def give_token(identifier, fd, flags):
+    """root gives the job that helper, with what it does: 'network', 'local-file,network'."""
+    import bus
+    with bus_connection() as connection:
+        bus.Manager(connection).job(identifier).set_helper_token(fd)
+    os.close(fd)
+    bits('token', 'flags', identifier, flags)
+
+
+def lend(identifier, user, flags):
+    """root captures a token of that user outside of any session, and gives it to the job."""
+    bits('token', 'set', identifier, '--as', user)
+    bits('token', 'flags', identifier, flags)
+
+
+def expect_dropped(identifier):
+    """Within a second: the job asks for a token, and has none."""
+    job = wait_state(identifier, 'error', timeout=SECOND)
+    assert job['error']['code'] == TOKEN_REQUIRED and job['helper-sid'] is None
+    return job
+
+
+def expect_kept(*identifiers, seconds=1.5 * SECOND):
+    """The jobs are as they were, for that long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for identifier in identifiers:
+            job = job_of(identifier)
+            assert job['state'] not in ('error', 'suspended') and job['helper-sid'], job
+        time.sleep(0.1)
+
+
+def use_implicit_credentials(identifier, target='server'):
+    """SetCredentials(target, negotiate, nobody's name): the identity's own may go out."""
+    import bus
+    with bus_connection() as connection:
+        bus.Manager(connection).job(identifier).call('SetCredentials', 'ssss', target, 'negotiate',
+                                                     '', '')
+
+
+@contextlib.contextmanager
+def proxy(port):
+    """All connections of workers go through that proxy."""
+    folder = pathlib.Path('/run/systemd/system/bits-broker.service.d')
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'proxy.conf').write_text(
+        f'[Service]\nEnvironment=http_proxy=http://{PROXY}:{port}\n')
+    systemctl('daemon-reload')
+    systemctl('restart', 'bits-broker.service')
+    try:
+        yield
+    finally:
+        (folder / 'proxy.conf').unlink()
+        systemctl('daemon-reload')
+        systemctl('restart', 'bits-broker.service')

@@ -4,6 +4,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import os
+import signal
 import socket
 import xml.etree.ElementTree
 
@@ -257,6 +258,28 @@ def test_first_call_may_come_together_with_the_end_of_the_authentication(world):
     with bus.Connection.to_handle(world.manager().open(job.id), hasty=True) as connection:
         serial = connection.send(job.path, bus.PROPERTIES, 'Get', 'ss', bus.JOB, 'DisplayName')
         assert connection.reply(serial, timeout=10) == ('s', 'in haste')
+
+
+# LIM-32
+def test_calls_that_wait_are_bounded(root_world):
+    """A stopped bits-file leaves AddFile without an answer; after some hundred the next is refused."""
+    world = root_world
+    manager = world.manager()
+    job = manager.create()
+    directory = world.vault()
+    job.add('http://127.0.0.1:1/a', directory / 'first')
+    [worker] = world.playground.pids('bits-file')
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with world.handle(manager.open(job.id)) as handle:
+            for number in range(256):
+                handle.send(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/{number}')
+            with pytest.raises(bus.BusError) as refused:
+                handle.call(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/more')
+        assert refused.value.short == 'LimitsExceeded'
+        assert job.state == 'suspended'
+    finally:
+        os.kill(worker, signal.SIGCONT)
 
 
 # LIM-31

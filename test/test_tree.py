@@ -142,7 +142,8 @@ def test_lines_have_no_tabs_and_end_in_time():
     python = [path for folder in ('test', 'tools', 'bench') for path in (ROOT / folder).glob('*.py')]
     for path in c_files() + python:
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if '\t' in line or len(line) > (MOST_COLUMNS if path.suffix in ('.c', '.h') else MOST_PYTHON_COLUMNS) or line != line.rstrip():
+            most = MOST_COLUMNS if path.suffix in ('.c', '.h') else MOST_PYTHON_COLUMNS
+            if '\t' in line or len(line) > most or line != line.rstrip():
                 bad.append(f'{name(path)}:{number}')
     assert not bad
 

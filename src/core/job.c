@@ -89,13 +89,19 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         return 0;
 }
 
+void job_forget_files(Job *job)
+{
+        for (size_t i = 0; job->files && i < job->n_files; i++)
+                file_free(job->files[i]);
+        free(job->files);
+        job->files = NULL;
+}
+
 void job_free(Job *job)
 {
         if (!job)
                 return;
-        for (size_t i = 0; i < job->n_files; i++)
-                file_free(job->files[i]);
-        free(job->files);
+        job_forget_files(job);
         free(job->display_name);
         free(job->description);
         fault_done(&job->fault);

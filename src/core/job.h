@@ -114,6 +114,7 @@ struct Job {
         struct Finish *finish;                  /* Complete or Cancel under way */
         TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
         struct JobNews *news;
+        bool counted_finished; /* by the table, once it is over */
 };
 
 /* A new suspended job with BITS's defaults. `random` gives its id (version 4). 0 or -ENOMEM. */
@@ -134,6 +135,9 @@ void file_free(File *file);
 DEFINE_CLEANUP(File, file_free);
 /* The job owns it from now on; its counters follow. 0 or -ENOMEM. */
 int job_append_file(Job *job, File *file);
+
+/* Drops the files of a job that is over: `files` is NULL from now on, the counters stay. */
+void job_forget_files(Job *job);
 
 /* The only place where a state changes. 0, or the code that the call answers with. Clears the fault
    when the job leaves an error state. */

@@ -9,7 +9,7 @@
 typedef struct AddFiles AddFiles;
 
 /* For a job that can take files; the answer goes to `call`. 0 or -ENOMEM. */
-int add_files_new(BusContext *context, Job *job, sd_bus_message *call, AddFiles **ret);
+int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret);
 void add_files_free(AddFiles *add);
 DEFINE_CLEANUP(AddFiles, add_files_free);
 

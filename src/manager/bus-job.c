@@ -28,6 +28,16 @@ static int require_modify(const Handle *handle, sd_bus_error *error)
 
 /* ---- files ---- */
 
+static int begin_add_files(const Handle *handle, sd_bus_message *m, AddFiles **ret,
+                           sd_bus_error *error)
+{
+        int r = handle_charge(handle, error);
+
+        if (r >= 0 && (r = add_files_new(handle, m, ret)) < 0)
+                handles_discharge(handle->handles, handle->opener);
+        return r;
+}
+
 static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -38,7 +48,7 @@ static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r >= 0)
                 r = require_modify(handle, error);
         if (r >= 0)
-                r = add_files_new(handle_context(handle), handle->job, m, &add);
+                r = begin_add_files(handle, m, &add, error);
         if (r >= 0)
                 r = add_files_add(add, remote_name, local_name, error);
         return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
@@ -68,7 +78,7 @@ static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r = require_modify(handle, error);
 
         if (r >= 0)
-                r = add_files_new(handle_context(handle), handle->job, m, &add);
+                r = begin_add_files(handle, m, &add, error);
         if (r >= 0)
                 r = read_pairs(m, add, error);
         return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
@@ -99,7 +109,7 @@ static int on_list_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(sssttb)");
-        for (size_t i = 0; r >= 0 && i < job->n_files; i++)
+        for (size_t i = 0; r >= 0 && job->files && i < job->n_files; i++)
                 r = append_file(reply, job->files[i]);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
@@ -212,7 +222,7 @@ static int on_get_error(sd_bus_message *m, void *userdata, sd_bus_error *error)
         /* JOB-68 */
         if (job->state != STATE_ERROR && job->state != STATE_TRANSIENT_ERROR)
                 return bus_fail_code(error, BG_E_ERROR_INFORMATION_UNAVAILABLE);
-        if (job->fault_file >= 0 && (size_t)job->fault_file < job->n_files)
+        if (job->files && job->fault_file >= 0 && (size_t)job->fault_file < job->n_files)
                 file = job->files[job->fault_file];
         text = job->fault.detail ? job->fault.detail : error_text_of(job->fault.code);
         return sd_bus_reply_method_return(m, "uusss", (uint32_t)job->fault.context, job->fault.code,

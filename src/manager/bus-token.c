@@ -15,13 +15,15 @@ typedef struct SetToken {
         sd_bus_message *call;
         char job_id[JOB_ID_CHARACTERS + 1];
         uid_t opener;
-        bool opener_owned;
+        bool opener_owned, charged;
         int fd;
 } SetToken;
 
 static void set_token_free(SetToken *set)
 {
         sd_bus_message_unref(set->call);
+        if (set->charged)
+                handles_discharge(set->context->handles, set->opener);
         fd_close(set->fd);
         free(set);
 }
@@ -124,6 +126,10 @@ static int on_set_helper_token(sd_bus_message *m, void *userdata, sd_bus_error *
         set->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (set->fd < 0)
                 return -errno;
+        r = handle_charge(handle, error);
+        if (r < 0)
+                return r;
+        set->charged = true;
         if (broker_describe_token(context->broker, set->fd, on_described, set) == 0)
                 return -ENOMEM;
         TAKE_PTR(set);

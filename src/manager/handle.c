@@ -21,8 +21,8 @@ struct Handles {
         void *context;
         void *clients_by_name; /* tsearch */
         struct ClientList clients;
-        Tally bus_handles, peers;   /* per user */
-        TAILQ_HEAD(, Handle) dying; /* freed from the loop, never from their own callbacks */
+        Tally bus_handles, peers, calls; /* per user */
+        TAILQ_HEAD(, Handle) dying;      /* freed from the loop, never from their own callbacks */
         sd_event_source *bury;
 };
 
@@ -134,6 +134,7 @@ void handles_free(Handles *handles)
         sd_event_source_disable_unref(handles->bury);
         tally_done(&handles->bus_handles);
         tally_done(&handles->peers);
+        tally_done(&handles->calls);
         free(handles);
 }
 
@@ -384,6 +385,23 @@ int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool 
 }
 
 /* HND-06, HND-07: the handle is the right; who calls on it is never asked. */
+/* LIM-32 */
+int handle_charge(const Handle *handle, sd_bus_error *error)
+{
+        Handles *handles = handle->handles;
+
+        if (tally_get(&handles->calls, handle->opener) >=
+            policy_limit(LIMIT_CALLS_PER_USER, handle->opener))
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many of your calls wait for an answer.");
+        return tally_up(&handles->calls, handle->opener);
+}
+
+void handles_discharge(Handles *handles, uid_t opener)
+{
+        tally_down(&handles->calls, opener);
+}
+
 int handle_require(const Handle *handle, unsigned right, sd_bus_error *error)
 {
         if ((handle->rights & right) == right)

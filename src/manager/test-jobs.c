@@ -48,6 +48,32 @@ static void test_find_list_count(void **state)
         job_table_free(table);
 }
 
+/* LIM-33: an ordinary user's finished jobs keep their files up to a number, then only the counters. */
+static void test_finished_jobs_are_bounded(void **state)
+{
+        static const uint8_t random[6];
+        Handle handles[JOBS] = { 0 };
+        JobTable *table;
+        File *file;
+        size_t with_files = 0;
+
+        (void)state;
+        assert_int_equal(job_table_new(&table), 0);
+        for (uint8_t n = 0; n < JOBS; n++) {
+                Job *job = add_job(table, n, 1000);
+
+                assert_int_equal(file_new("http://h/x", "/a", random, &file), 0);
+                assert_int_equal(job_append_file(job, file), 0);
+                TAILQ_INSERT_TAIL(&job->handles, &handles[n], entries);
+                assert_int_equal(job_transition(job, EVENT_CANCEL, 1), 0);
+                job_table_retire(table, job);
+                assert_int_equal(job->n_files, 1);
+                with_files += job->files != NULL;
+        }
+        assert_int_equal(with_files, policy_limit(LIMIT_FINISHED_PER_USER, 1000));
+        job_table_free(table);
+}
+
 /* A retired job is not found and not counted, but there for those who hold it. */
 static void test_retire(void **state)
 {
@@ -85,6 +111,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_find_list_count),
                 cmocka_unit_test(test_retire),
+                cmocka_unit_test(test_finished_jobs_are_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -202,19 +203,23 @@ class Machine:
     def crash(self):
         """An end without warning: every process is killed at once."""
         if self._process:
-            self._process.kill()
-            self._process.wait()
+            # unshare ends after its child, and that, as the first of its name space, after all else.
+            for pid in list(descendants(self._process.pid))[:1] or [self._process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = self.leader = None
             self._sweep()
 
-    def _sweep(self):
-        for _ in range(20):     # killed processes leave their cgroups a moment later
-            swept = subprocess.run(
-                ['unshare', '--mount', '--propagation', 'private', 'bash', '-c', 'cache=$1' + SWEEP,
-                 'sweep', CACHE], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            if not swept.stderr:
-                break
-            time.sleep(0.05)
+    @staticmethod
+    def _sweep():
+        subprocess.run(['unshare', '--mount', '--propagation', 'private', 'bash', '-c',
+                        'cache=$1' + SWEEP, 'sweep', CACHE],
+                       stdin=subprocess.DEVNULL, capture_output=True)
 
     def close(self):
         self.crash()

@@ -51,7 +51,7 @@ _bits() {
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else
                                 words='display-name= description= priority= minimum-retry-delay='
-                                words+=' no-progress-timeout='
+                                words+=' no-progress-timeout= notify-flags='
                                 compopt -o nospace 2>/dev/null
                         fi ;;
                 token)

@@ -52,6 +52,7 @@ def test_handle_serves_the_same_interfaces(world, way):
 def test_job_says_its_signals_on_the_handle(world):
     job = world.manager().create()
     held = open_job(world, job)
+    job.set('NotifyFlags', 0x13)
     job.add(world.put(1000), world.vault() / 'a')
     job.resume()
     held.bus.wait_signal(lambda s: s.member == 'FileTransferred' and s.path == job.path)

@@ -296,7 +296,14 @@ int verb_complete(int argc, char **argv)
 /* ---- set ---- */
 
 typedef struct Setting {
-        enum { SET_DISPLAY_NAME, SET_DESCRIPTION, SET_PRIORITY, SET_RETRY_DELAY, SET_TIMEOUT } key;
+        enum {
+                SET_DISPLAY_NAME,
+                SET_DESCRIPTION,
+                SET_PRIORITY,
+                SET_RETRY_DELAY,
+                SET_TIMEOUT,
+                SET_NOTIFY_FLAGS,
+        } key;
         const char *text;
         uint32_t number;
         bits_job_priority priority;
@@ -305,7 +312,7 @@ typedef struct Setting {
 static const char *const setting_keys[] = {
         [SET_DISPLAY_NAME] = "display-name",   [SET_DESCRIPTION] = "description",
         [SET_PRIORITY] = "priority",           [SET_RETRY_DELAY] = "minimum-retry-delay",
-        [SET_TIMEOUT] = "no-progress-timeout",
+        [SET_TIMEOUT] = "no-progress-timeout", [SET_NOTIFY_FLAGS] = "notify-flags",
 };
 
 /* 0, or a usage error. */
@@ -323,7 +330,8 @@ static int setting_parse(const char *word, Setting *ret)
                         break;
         if (i == ELEMENTS(setting_keys))
                 return usage_error("there is no property '%.*s': display-name, description, "
-                                   "priority, minimum-retry-delay or no-progress-timeout",
+                                   "priority, minimum-retry-delay, no-progress-timeout or "
+                                   "notify-flags",
                                    (int)(equals - word), word);
         setting.key = i;
         setting.text = equals + 1;
@@ -333,6 +341,10 @@ static int setting_parse(const char *word, Setting *ret)
         if ((setting.key == SET_RETRY_DELAY || setting.key == SET_TIMEOUT) &&
             !parse_uint32(setting.text, &setting.number))
                 return usage_error("'%s' is no number of seconds", setting.text);
+        if (setting.key == SET_NOTIFY_FLAGS && !parse_uint32(setting.text, &setting.number))
+                return usage_error("'%s' is no number: 1 transferred, 2 error, 3 both, 4 none, "
+                                   "16 each file",
+                                   setting.text);
         *ret = setting;
         return EXIT_OK;
 }
@@ -350,6 +362,8 @@ static int setting_apply(bits_job *job, const Setting *setting)
                 return bits_job_set_minimum_retry_delay(job, setting->number);
         case SET_TIMEOUT:
                 return bits_job_set_no_progress_timeout(job, setting->number);
+        case SET_NOTIFY_FLAGS:
+                return bits_job_set_notify_flags(job, setting->number);
         }
         return -EINVAL;
 }

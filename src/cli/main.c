@@ -35,7 +35,8 @@ static const struct Verb {
         { "list", verb_list, "[--all-users]", "list jobs" },
         { "show", verb_show, "JOB", "show all about a job" },
         { "set", verb_set, "JOB KEY=VALUE…",
-          "change display-name, description, priority, minimum-retry-delay, no-progress-timeout" },
+          "change display-name, description, priority, minimum-retry-delay, no-progress-timeout, "
+          "notify-flags" },
         { "token", verb_token,
           "set JOB [--as USER] | bits token clear JOB | bits token flags JOB FLAGS | bits token "
           "show "

@@ -80,6 +80,7 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         job->minimum_retry_delay = DEFAULT_MINIMUM_RETRY_DELAY;
         job->no_progress_timeout = DEFAULT_NO_PROGRESS_TIMEOUT;
         job->created = job->modified = now_realtime;
+        job->notify_flags = NOTIFY_FLAGS_DEFAULT;
         job->fault_file = NO_FILE;
         job->display_name = strdup(display_name);
         job->description = strdup("");

@@ -68,6 +68,18 @@ typedef struct File {
         struct Transfer *transfer; /* the engine's, while it works on the file */
 } File;
 
+/* Which events a job's holders are told (BG_NOTIFY_…, reference 02 section 13). */
+enum {
+        NOTIFY_JOB_TRANSFERRED = 0x1,
+        NOTIFY_JOB_ERROR = 0x2,
+        NOTIFY_DISABLE = 0x4, /* nothing, whatever else is set */
+        NOTIFY_JOB_MODIFICATION = 0x8,
+        NOTIFY_FILE_TRANSFERRED = 0x10,
+        NOTIFY_FILE_RANGES_TRANSFERRED = 0x20,
+        NOTIFY_FLAGS_ALL = 0x3f,
+        NOTIFY_FLAGS_DEFAULT = NOTIFY_JOB_TRANSFERRED | NOTIFY_JOB_ERROR,
+};
+
 /* A call that takes more than one step and is finished after a crash. */
 typedef enum PendingCall {
         PENDING_NONE,
@@ -91,6 +103,7 @@ struct Job {
         char *description;
         uint32_t minimum_retry_delay; /* s */
         uint32_t no_progress_timeout; /* s */
+        uint32_t notify_flags;        /* NOTIFY_… */
         uint32_t token_flags;
         Token *token;
 

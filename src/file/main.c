@@ -16,6 +16,7 @@
 #include "sandbox/sandbox.h"
 #include "wire/protocol.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ static uint32_t positive(int r)
         return r < 0 ? (uint32_t)-r : 0;
 }
 
-/* The broker may have made the pair non-blocking. */
+/* The channel is non-blocking. */
 static int send_out(Worker *w)
 {
         struct pollfd p = { w->channel, POLLOUT, 0 };
@@ -167,25 +168,32 @@ static bool peer_is_gone(int r)
         return r == 0 || r == -EPIPE || r == -ECONNRESET;
 }
 
-/* 0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed.
+/* 0 when there is nothing more to do, 1 when there may be a message. */
+static int wait_for_request(int channel)
+{
+        struct pollfd p = { channel, POLLIN, 0 };
+        int r = poll(&p, 1, IDLE_MSEC);
+
+        if (r < 0)
+                return errno == EINTR ? 1 : -errno;
+        return r; /* FIL-33 */
+}
+
+/* Requests come in bursts: poll() only when the channel is empty.
+   0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed.
    FIL-34 */
 static int serve(Worker *w)
 {
-        struct pollfd p = { w->channel, POLLIN, 0 };
-        int r;
-
         for (;;) {
-                r = poll(&p, 1, IDLE_MSEC);
-                if (r < 0 && errno != EINTR)
-                        return -errno;
-                if (r == 0)
-                        return 0; /* FIL-33 */
-                r = message_receive(&w->in, w->channel);
-                if (r == -EAGAIN)
-                        continue;
+                int r = message_receive(&w->in, w->channel);
+
                 if (r > 0) {
                         r = dispatch(w);
                         if (r == 0)
+                                continue;
+                } else if (r == -EAGAIN) {
+                        r = wait_for_request(w->channel);
+                        if (r > 0)
                                 continue;
                 }
                 return peer_is_gone(r) ? 0 : r; /* FIL-32 */
@@ -214,9 +222,12 @@ static int enter_sandbox(uint32_t *ret_layers)
 
 static int run(Worker *w, uint32_t layers)
 {
-        int r;
+        int r = 0;
 
-        r = message_init(&w->in);
+        if (fcntl(w->channel, F_SETFL, fcntl(w->channel, F_GETFL) | O_NONBLOCK) < 0)
+                r = -errno;
+        if (r >= 0)
+                r = message_init(&w->in);
         if (r >= 0)
                 r = message_init(&w->out);
         if (r >= 0)

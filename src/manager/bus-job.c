@@ -287,6 +287,8 @@ static int get_number(sd_bus *bus, const char *path, const char *interface, cons
                 value = job->minimum_retry_delay;
         else if (string_equal(property, "NoProgressTimeout"))
                 value = job->no_progress_timeout;
+        else if (string_equal(property, "NotifyFlags"))
+                value = job->notify_flags;
         return sd_bus_message_append(reply, "u", value);
 }
 
@@ -378,7 +380,12 @@ static int set_number(sd_bus *bus, const char *path, const char *interface, cons
                 r = require_modify(handle, error);
         if (r < 0)
                 return r;
-        if (string_equal(property, "MinimumRetryDelay"))
+        if (string_equal(property, "NotifyFlags")) {
+                if ((number & ~(uint32_t)NOTIFY_FLAGS_ALL) != 0)
+                        return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
+                                        "0x%x has unknown notification flags", number);
+                job->notify_flags = number;
+        } else if (string_equal(property, "MinimumRetryDelay"))
                 job->minimum_retry_delay = MAX(number, (uint32_t)LEAST_MINIMUM_RETRY_DELAY);
         else
                 job->no_progress_timeout = number;
@@ -413,6 +420,7 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_WRITABLE_PROPERTY("Priority", "s", get_text, set_priority, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("MinimumRetryDelay", "u", get_number, set_number, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("NoProgressTimeout", "u", get_number, set_number, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("NotifyFlags", "u", get_number, set_number, 0, WRITABLE),
         SD_BUS_SIGNAL("JobTransferred", "", 0),
         SD_BUS_SIGNAL("JobError", "uu", 0),
         SD_BUS_SIGNAL("JobModification", "", 0),

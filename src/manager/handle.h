@@ -72,8 +72,8 @@ int handle_of_client(Client *client, Job *job, Handle **ret);
 int handle_open(Handles *handles, Job *job, unsigned rights, uid_t opener, bool opener_owned,
                 int *ret_fd);
 
-/* Charges a call that waits for a worker or the broker to the handle's opener. 0, or negative with the
-   error set when he has too many. Each success is given back with handles_discharge(). */
+/* Charges a call that waits for a worker or the broker to the handle's opener. 0, or negative with
+   the error set when he has too many. Each success is given back with handles_discharge(). */
 int handle_charge(const Handle *handle, sd_bus_error *error);
 void handles_discharge(Handles *handles, uid_t opener);
 

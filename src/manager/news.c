@@ -46,6 +46,7 @@ void news_free(News *news)
 static int tell(News *news, Handle *handle, const char *path, const char *member, const char *types,
                 va_list args)
 {
+        bool gathered = string_equal(member, "FileTransferred"); /* there may be thousands */
         sd_bus_message *m = NULL;
         const char *destination = handle_destination(handle);
         int r = sd_bus_message_new_signal(handle_bus(handle, news->bus), &m, path, BUS_JOB, member);
@@ -55,7 +56,7 @@ static int tell(News *news, Handle *handle, const char *path, const char *member
         if (r >= 0 && types)
                 r = sd_bus_message_appendv(m, types, args);
         if (r >= 0)
-                r = turn_send(news->turn, m);
+                r = gathered ? turn_send_gathered(news->turn, m) : turn_send(news->turn, m);
         sd_bus_message_unref(m);
         return r;
 }
@@ -144,19 +145,30 @@ void news_modified(News *news, Job *job)
                 jn->waiting = true;
 }
 
+/* JOB-80: the flags of reference 02 section 13. JobModification is the holders' sign to look again,
+   as a change of properties is elsewhere on the bus, and is not among what the flags choose. */
+static bool wanted(const Job *job, uint32_t flag)
+{
+        return (job->notify_flags & (flag | NOTIFY_DISABLE)) == flag;
+}
+
 void news_transferred(News *news, Job *job)
 {
-        tell_holders(news, job, "JobTransferred", NULL);
+        if (wanted(job, NOTIFY_JOB_TRANSFERRED))
+                tell_holders(news, job, "JobTransferred", NULL);
 }
 
 void news_error(News *news, Job *job)
 {
-        tell_holders(news, job, "JobError", "uu", (uint32_t)job->fault.context, job->fault.code);
+        if (wanted(job, NOTIFY_JOB_ERROR))
+                tell_holders(news, job, "JobError", "uu", (uint32_t)job->fault.context,
+                             job->fault.code);
 }
 
 void news_file_transferred(News *news, Job *job, const File *file)
 {
-        tell_holders(news, job, "FileTransferred", "u", file->index);
+        if (wanted(job, NOTIFY_FILE_TRANSFERRED))
+                tell_holders(news, job, "FileTransferred", "u", file->index);
 }
 
 /* SEC-65, SEC-66 */

@@ -12,6 +12,7 @@ CREATE TABLE jobs (
         description TEXT NOT NULL,
         minimum_retry_delay INTEGER NOT NULL,
         no_progress_timeout INTEGER NOT NULL,
+        notify_flags INTEGER NOT NULL,
         token_flags INTEGER NOT NULL,
         created INTEGER NOT NULL,
         modified INTEGER NOT NULL,

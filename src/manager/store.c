@@ -22,16 +22,18 @@ typedef enum Statement {
 } Statement;
 
 static const char *const statement_texts[] = {
-        [JOB_INSERT] = "INSERT INTO jobs (id, owner, type, priority, state, pending, display_name,"
-                       " description, minimum_retry_delay, no_progress_timeout, token_flags,"
-                       " created, modified, transfer_completed, error_count, fault_context,"
-                       " fault_code, fault_detail, fault_file)"
-                       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        [JOB_UPDATE] = "UPDATE jobs SET id=?, owner=?, type=?, priority=?, state=?, pending=?,"
-                       " display_name=?, description=?, minimum_retry_delay=?,"
-                       " no_progress_timeout=?, token_flags=?, created=?, modified=?,"
-                       " transfer_completed=?, error_count=?, fault_context=?, fault_code=?,"
-                       " fault_detail=?, fault_file=? WHERE row=?",
+        [JOB_INSERT] =
+                "INSERT INTO jobs (id, owner, type, priority, state, pending, display_name,"
+                " description, minimum_retry_delay, no_progress_timeout, notify_flags, token_flags,"
+                " created, modified, transfer_completed, error_count, fault_context,"
+                " fault_code, fault_detail, fault_file)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [JOB_UPDATE] =
+                "UPDATE jobs SET id=?, owner=?, type=?, priority=?, state=?, pending=?,"
+                " display_name=?, description=?, minimum_retry_delay=?,"
+                " no_progress_timeout=?, notify_flags=?, token_flags=?, created=?, modified=?,"
+                " transfer_completed=?, error_count=?, fault_context=?, fault_code=?,"
+                " fault_detail=?, fault_file=? WHERE row=?",
         [JOB_DELETE] = "DELETE FROM jobs WHERE row=?",
         [FILE_INSERT] = "INSERT INTO files (remote_name, local_name, temporary_name, device, inode,"
                         " kept, written, total, etag, last_modified, modification_time, resumable,"
@@ -298,6 +300,7 @@ static int read_job(sqlite3_stmt *s, Job **ret)
         job->description = column_text(s, c++);
         job->minimum_retry_delay = (uint32_t)column_u64(s, c++);
         job->no_progress_timeout = (uint32_t)column_u64(s, c++);
+        job->notify_flags = (uint32_t)column_u64(s, c++);
         job->token_flags = (uint32_t)column_u64(s, c++);
         job->created = column_u64(s, c++);
         job->modified = column_u64(s, c++);
@@ -370,7 +373,8 @@ static int reader_open(Store *store, Reader *reader)
         int r = sqlite3_prepare_v2(
                 store->db,
                 "SELECT row, id, owner, type, priority, state, pending, display_name, description,"
-                " minimum_retry_delay, no_progress_timeout, token_flags, created, modified,"
+                " minimum_retry_delay, no_progress_timeout, notify_flags, token_flags, created, "
+                "modified,"
                 " transfer_completed, error_count, fault_context, fault_code, fault_detail,"
                 " fault_file FROM jobs ORDER BY row",
                 -1, &reader->jobs, NULL);
@@ -543,6 +547,7 @@ static int write_job(Store *store, Job *job)
         bind_text(s, &p, job->description);
         bind_u64(s, &p, job->minimum_retry_delay);
         bind_u64(s, &p, job->no_progress_timeout);
+        bind_u64(s, &p, job->notify_flags);
         bind_u64(s, &p, job->token_flags);
         bind_u64(s, &p, job->created);
         bind_u64(s, &p, job->modified);

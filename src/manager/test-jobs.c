@@ -48,7 +48,8 @@ static void test_find_list_count(void **state)
         job_table_free(table);
 }
 
-/* LIM-33: an ordinary user's finished jobs keep their files up to a number, then only the counters. */
+/* LIM-33: an ordinary user's finished jobs keep their files up to a number, then only the counters.
+   */
 static void test_finished_jobs_are_bounded(void **state)
 {
         static const uint8_t random[6];

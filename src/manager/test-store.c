@@ -149,6 +149,7 @@ static void fill_job(Job *job)
         job->description = strdup("d");
         job->minimum_retry_delay = UINT32_MAX;
         job->no_progress_timeout = UINT32_MAX - 1;
+        job->notify_flags = NOTIFY_FLAGS_ALL;
         job->token_flags = TOKEN_FLAGS_ALL;
         job->created = 1;
         job->modified = 2;
@@ -180,6 +181,7 @@ static void assert_jobs_equal(const Job *a, const Job *b)
         assert_string_equal(a->description, b->description);
         assert_int_equal(a->minimum_retry_delay, b->minimum_retry_delay);
         assert_int_equal(a->no_progress_timeout, b->no_progress_timeout);
+        assert_int_equal(a->notify_flags, b->notify_flags);
         assert_int_equal(a->token_flags, b->token_flags);
         assert_int_equal(a->created, b->created);
         assert_int_equal(a->modified, b->modified);

@@ -45,6 +45,8 @@ int turn_commit(Turn *turn);
 int turn_reply(Turn *turn, sd_bus_message *call, sd_bus_message *reply);
 /* Sends a signal after the commit, in order with the replies. */
 int turn_send(Turn *turn, sd_bus_message *signal);
+/* The same, but it may take a tenth of a second, so that many such signals share one commit. */
+int turn_send_gathered(Turn *turn, sd_bus_message *signal);
 /* Calls back after the commit, from the loop. `id` is the caller's, so that a callback can look
    up what may be gone by then. Kept over a failed commit. 0 or -ENOMEM. */
 int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id);

@@ -175,7 +175,7 @@ static int on_get_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
         char path[BUS_JOB_PATH_MAX];
         const char *id;
         Client *client;
-        Job *job;
+        Job *job = NULL;
         int r = sd_bus_message_read(m, "s", &id);
 
         if (r >= 0)
@@ -192,7 +192,7 @@ static int on_open_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
         _cleanup_close_ int fd = -EBADF;
         const char *id;
         Client *client;
-        Job *job;
+        Job *job = NULL;
         int r = sd_bus_message_read(m, "s", &id);
 
         if (r >= 0)

@@ -292,7 +292,6 @@ void file_reset(File *file)
         file_set_transferred(file, false);
         (void)file_set_version(file, NULL, NULL, false);
         file->modification_time = 0;
-        file->device = file->inode = 0;
 }
 
 bool file_can_resume(const File *file)

@@ -51,6 +51,7 @@ typedef struct File {
         char *temporary_name; /* one component, beside the local name */
 
         uint64_t device, inode; /* of the temporary file, 0: none made yet */
+        uint64_t birth;         /* of that inode, ns since 1970, 0: unknown */
         uint64_t kept;          /* first bytes that would survive a power cut */
         uint64_t written;       /* first bytes that are in the file */
         uint64_t total;         /* JOB_SIZE_UNKNOWN until the server said it */
@@ -169,7 +170,8 @@ void file_set_total(File *file, uint64_t total);
 void file_set_transferred(File *file, bool transferred);
 /* What the server said about the version; NULL or "" for unknown. 0 or -ENOMEM. */
 int file_set_version(File *file, const char *etag, const char *last_modified, bool resumable);
-/* From zero, with a new temporary file: another version, or the old file is gone. */
+/* From zero, with a new temporary file: another version, or the old file is gone. What is known of
+   the old one stays, so that the new one can take its place, whosever it is. */
 void file_reset(File *file);
 /* True when the bytes kept can be continued. */
 bool file_can_resume(const File *file);

@@ -278,6 +278,7 @@ static void test_resumable(void **state)
         assert_true(file_can_resume(file));
         file_reset(file);
         assert_false(file_can_resume(file));
+        assert_int_equal(file->inode, 4); /* FIL-48 */
         assert_null(file->etag);
         assert_null(file->last_modified);
         file_set_transferred(file, true);

@@ -1,7 +1,7 @@
 /*
  * bits-file: touches the local files of one identity, exactly with its rights, because the process
  * has that identity and no other. It opens what a transfer writes into and hands the descriptor
- * over; content never passes through it.
+ * over; content passes through it only when a file changes hands (place.h).
  *
  * One request, one answer, one after the other: a hung file system may block it, which stalls this
  * identity and nobody else. Between requests it remembers only the directories that are not synced
@@ -76,14 +76,19 @@ static int on_open(Worker *w)
         if (r < 0)
                 return r;
         r = place_open(&w->changed,
-                       &(PlaceRequest){ q.local_name, q.temporary_name, q.device, q.inode },
+                       &(PlaceRequest){ q.local_name,
+                                        q.temporary_name,
+                                        { q.device, q.inode, q.birth },
+                                        q.kept,
+                                        q.written },
                        &opened);
         reply.error = positive(r);
         if (r == 0) {
                 fd = opened.fd;
                 reply.fresh = opened.fresh;
-                reply.device = opened.device;
-                reply.inode = opened.inode;
+                reply.device = opened.mark.device;
+                reply.inode = opened.mark.inode;
+                reply.birth = opened.mark.birth;
                 reply.size = opened.size;
                 reply.file = (FdList){ .items = { fd }, .count = 1 };
         }
@@ -117,8 +122,9 @@ static int on_commit(Worker *w)
         if (r < 0)
                 return r;
         return answer(w, place_commit(&w->changed,
-                                      &(PlaceRequest){ q.local_name, q.temporary_name, q.device,
-                                                       q.inode },
+                                      &(PlaceRequest){ .local_name = q.local_name,
+                                                       .temporary_name = q.temporary_name,
+                                                       .recorded = { q.device, q.inode, q.birth } },
                                       q.modification_time));
 }
 
@@ -130,8 +136,11 @@ static int on_discard(Worker *w)
         r = file_discard_read(&w->in, &q);
         if (r < 0)
                 return r;
-        return answer(w, place_discard(&w->changed, &(PlaceRequest){ q.local_name, q.temporary_name,
-                                                                     q.device, q.inode }));
+        return answer(w,
+                      place_discard(&w->changed,
+                                    &(PlaceRequest){ .local_name = q.local_name,
+                                                     .temporary_name = q.temporary_name,
+                                                     .recorded = { q.device, q.inode, q.birth } }));
 }
 
 static int on_sync_directories(Worker *w)

@@ -36,13 +36,6 @@ int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *
 }
 
 /* HND-01, HND-05: the interfaces of this one job, and nothing else. */
-int bus_serve_job(sd_bus *peer, const char *path, Handle *handle)
-{
-        int r = bus_job_serve(peer, path, handle);
-
-        return r < 0 ? r : bus_token_serve(peer, path, handle);
-}
-
 /* DUR-15 … DUR-19 */
 int bus_reply_committed(BusContext *context, sd_bus_message *call)
 {

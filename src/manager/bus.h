@@ -34,8 +34,7 @@ typedef struct BusContext {
 int bus_manager_register(BusContext *context);
 int bus_job_register(BusContext *context);
 int bus_token_register(BusContext *context);
-/* The interfaces of one job on a peer connection (a HandleServe). */
-int bus_serve_job(sd_bus *peer, const char *path, Handle *handle);
+/* Each interface of one job on a peer connection (a HandleServe). */
 int bus_job_serve(sd_bus *peer, const char *path, Handle *handle);
 int bus_token_serve(sd_bus *peer, const char *path, Handle *handle);
 

@@ -277,6 +277,7 @@ static int begin_rename(Finish *finish, File *file, Work *work)
                                             .temporary_name = file->temporary_name,
                                             .device = file->device,
                                             .inode = file->inode,
+                                            .birth = file->birth,
                                             .modification_time = file->modification_time },
                              on_renamed, work);
 }
@@ -288,7 +289,8 @@ static int begin_discard(Finish *finish, File *file, Work *work)
                               &(FileDiscard){ .local_name = file->local_name,
                                               .temporary_name = file->temporary_name,
                                               .device = file->device,
-                                              .inode = file->inode },
+                                              .inode = file->inode,
+                                              .birth = file->birth },
                               on_discarded, work);
 }
 

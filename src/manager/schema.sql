@@ -32,6 +32,7 @@ CREATE TABLE files (
         temporary_name TEXT NOT NULL,
         device INTEGER NOT NULL,
         inode INTEGER NOT NULL,
+        birth INTEGER NOT NULL, -- of the inode, ns since 1970, 0: unknown
         kept INTEGER NOT NULL,
         written INTEGER NOT NULL, -- counts while the machine is up: see the table below
         total INTEGER NOT NULL,

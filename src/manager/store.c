@@ -36,11 +36,11 @@ static const char *const statement_texts[] = {
                 " fault_detail=?, fault_file=? WHERE row=?",
         [JOB_DELETE] = "DELETE FROM jobs WHERE row=?",
         [FILE_INSERT] = "INSERT INTO files (remote_name, local_name, temporary_name, device, inode,"
-                        " kept, written, total, etag, last_modified, modification_time, resumable,"
-                        " transferred, completed, job, number)"
-                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                        " birth, kept, written, total, etag, last_modified, modification_time,"
+                        " resumable, transferred, completed, job, number)"
+                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [FILE_UPDATE] = "UPDATE files SET remote_name=?, local_name=?, temporary_name=?, device=?,"
-                        " inode=?, kept=?, written=?, total=?, etag=?, last_modified=?, "
+                        " inode=?, birth=?, kept=?, written=?, total=?, etag=?, last_modified=?, "
                         "modification_time=?,"
                         " resumable=?, transferred=?, completed=? WHERE row=?",
 };
@@ -339,6 +339,7 @@ static int read_file(sqlite3_stmt *s, File **ret)
         file->temporary_name = column_text(s, c++);
         file->device = column_u64(s, c++);
         file->inode = column_u64(s, c++);
+        file->birth = column_u64(s, c++);
         file->kept = column_u64(s, c++);
         file->written = file->stored_written = MAX(column_u64(s, c++), file->kept);
         file->total = column_u64(s, c++);
@@ -383,8 +384,8 @@ static int reader_open(Store *store, Reader *reader)
                 r = sqlite3_prepare_v2(
                         store->db,
                         "SELECT job, row, remote_name, local_name, temporary_name, device, inode,"
-                        " kept, written, total, etag, last_modified, modification_time, resumable,"
-                        " transferred, completed FROM files ORDER BY job, number",
+                        " birth, kept, written, total, etag, last_modified, modification_time,"
+                        " resumable, transferred, completed FROM files ORDER BY job, number",
                         -1, &reader->files, NULL);
         return r == SQLITE_OK ? next_file(store, reader) : errno_of(store->db, r);
 }
@@ -575,6 +576,7 @@ static int write_file(Store *store, File *file)
         bind_text(s, &p, file->temporary_name);
         bind_u64(s, &p, file->device);
         bind_u64(s, &p, file->inode);
+        bind_u64(s, &p, file->birth);
         bind_u64(s, &p, file->kept);
         bind_u64(s, &p, file->written);
         bind_u64(s, &p, file->total);

@@ -162,6 +162,7 @@ static void fill_file(File *file)
 {
         file->device = UINT64_MAX;
         file->inode = UINT64_MAX - 1;
+        file->birth = UINT64_MAX - 2;
         file_set_total(file, 1u << 31);
         file_set_kept(file, 12345);
         assert_int_equal(file_set_version(file, "\"e\"", "Mon", true), 0);
@@ -204,6 +205,7 @@ static void assert_files_equal(const File *a, const File *b)
         assert_string_equal(a->temporary_name, b->temporary_name);
         assert_int_equal(a->device, b->device);
         assert_int_equal(a->inode, b->inode);
+        assert_int_equal(a->birth, b->birth);
         assert_int_equal(a->kept, b->kept);
         assert_int_equal(a->total, b->total);
         assert_true(string_equal(a->etag, b->etag));

@@ -15,7 +15,7 @@ enum {
 
 typedef enum Phase {
         PHASE_OPENING,
-        PHASE_FORGETTING, /* the store forgets bytes of another file */
+        PHASE_FORGETTING, /* the store learns which file it is, and forgets bytes of another */
         PHASE_FETCHING,
         PHASE_SYNCING, /* for the last time; `report` says what follows */
 } Phase;
@@ -343,12 +343,20 @@ static void on_forgotten(void *userdata, uint64_t id)
         fetch(userdata);
 }
 
-/* JOB-78: a file that is not the recorded one begins at nothing. DUR-32, DUR-33.
-   ENG-42 */
+/* A device may get another number at a boot. FIL-40, FIL-41 */
+static bool is_another(const File *file, const FileOpened *opened)
+{
+        return file->inode != opened->inode || file->birth != opened->birth ||
+               (file->birth == 0 && file->device != opened->device);
+}
+
+/* JOB-78: a file that is not the recorded one begins at nothing, unless it is a copy of its kept
+   bytes. Of both the store hears before a byte is written. DUR-32, DUR-33, DUR-54. ENG-42 */
 static void on_opened(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
         File *file = t->file;
+        bool another;
 
         if (answer->result != WORK_DONE) {
                 end_unserved(t, answer->result, true);
@@ -367,10 +375,12 @@ static void on_opened(void *userdata, FileAnswer *answer)
                 file_reset(file);
         if (answer->opened.size < file->written)
                 file_set_written(file, file->kept);
+        another = is_another(file, &answer->opened);
         file->device = answer->opened.device;
         file->inode = answer->opened.inode;
+        file->birth = answer->opened.birth;
         mark(t);
-        if (file->stored_written > 0 && file->written == 0) {
+        if (file->stored_written > 0 && (another || file->written == 0)) {
                 t->phase = PHASE_FORGETTING;
                 store_mark_file(t->store, file, STORE_PROMISED);
                 if (turn_after_commit(t->turn, on_forgotten, t, 0) < 0)
@@ -386,13 +396,15 @@ static void open_temporary(Transfer *t)
         t->phase = PHASE_OPENING;
         if (file->written > 0 && !file_can_resume(file)) /* JOB-34 */
                 file_reset(file);
-        if (file->written == 0)
-                file->device = file->inode = 0; /* a new one costs nothing and is surely empty */
+        /* With nothing written it is a new one: that costs nothing and is surely empty. */
         if (worker_open(t->local,
                         &(FileOpen){ .local_name = file->local_name,
                                      .temporary_name = file->temporary_name,
                                      .device = file->device,
-                                     .inode = file->inode },
+                                     .inode = file->inode,
+                                     .birth = file->birth,
+                                     .kept = file->kept,
+                                     .written = file->written },
                         on_opened, t) < 0)
                 end_unserved(t, WORK_NOT_STARTED, true);
 }

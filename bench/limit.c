@@ -4,8 +4,9 @@
  *
  *     limit [-d] PORT DIRECTORY < PATHS
  *
- * Fetches http://127.0.0.1:PORT/PATH for every line of standard input into DIRECTORY, under the last
- * component of the path. It knows no answer but 200 with a Content-Length; anything else ends it.
+ * Fetches http://127.0.0.1:PORT/PATH for every line of standard input into DIRECTORY, under the
+ * last component of the path. It knows no answer but 200 with a Content-Length; anything else ends
+ * it.
  *
  * With -d the files are safe from a power cut when it ends, as those of bits are: written under
  * another name, synced by the batch, renamed, and at last the directory is synced.

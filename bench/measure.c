@@ -1,7 +1,8 @@
 /*
  * Runs a command and says what it took, its reaped children included:
  *
- *     measure FILE COMMAND…   writes "wall user system peak status" (seconds, seconds, seconds, KiB,
+ *     measure FILE COMMAND…   writes "wall user system peak status" (seconds, seconds, seconds,
+ * KiB,
  *                             status as of wait()) into FILE
  *
  * A program of its own because a child's peak begins with the memory of the process that forked it:

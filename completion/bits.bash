@@ -58,8 +58,8 @@ _bits() {
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else
                                 words='display-name= description= priority= minimum-retry-delay='
-                                words+=' no-progress-timeout= proxy= proxy-bypass= credential-cache='
-                                words+=' helper-credential-cache='
+                                words+=' no-progress-timeout= notify-flags= proxy= proxy-bypass='
+                                words+=' credential-cache= helper-credential-cache='
                                 compopt -o nospace 2>/dev/null
                         fi ;;
                 credentials)

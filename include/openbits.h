@@ -202,6 +202,10 @@ BITS_EXPORT int bits_job_get_minimum_retry_delay(bits_job *job, uint32_t *ret_se
 BITS_EXPORT int bits_job_set_minimum_retry_delay(bits_job *job, uint32_t seconds);
 BITS_EXPORT int bits_job_get_no_progress_timeout(bits_job *job, uint32_t *ret_seconds);
 BITS_EXPORT int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds);
+/* BG_NOTIFY_…: 0x1 transferred, 0x2 error, 0x4 none, 0x10 each file; E_NOTIMPL for unknown bits.
+   Default 3. (IBackgroundCopyJob::SetNotifyFlags) */
+BITS_EXPORT int bits_job_get_notify_flags(bits_job *job, uint32_t *ret_flags);
+BITS_EXPORT int bits_job_set_notify_flags(bits_job *job, uint32_t flags);
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
 /* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000

@@ -72,7 +72,8 @@ def test_handle_serves_the_same(world, interface):
 def page():
     assert MAN_PAGES, 'there is no man page of the bus interface'
     text = '\n'.join(path.read_text() for path in MAN_PAGES)
-    return re.sub(r'\\f[BIRP]', ' ', text.replace('\\-', '-').replace('\\&', ''))
+    text = re.sub(r'\\f[BIRP]', ' ', text)     # fonts would join the names to letters
+    return text.replace('\\-', '-').replace('\\&', '')
 
 
 # OPS-19

@@ -4,6 +4,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import os
+import signal
 import socket
 import xml.etree.ElementTree
 
@@ -51,6 +52,7 @@ def test_handle_serves_the_same_interfaces(world, way):
 def test_job_says_its_signals_on_the_handle(world):
     job = world.manager().create()
     held = open_job(world, job)
+    job.set('NotifyFlags', 0x13)
     job.add(world.put(1000), world.vault() / 'a')
     job.resume()
     held.bus.wait_signal(lambda s: s.member == 'FileTransferred' and s.path == job.path)
@@ -257,6 +259,45 @@ def test_first_call_may_come_together_with_the_end_of_the_authentication(world):
     with bus.Connection.to_handle(world.manager().open(job.id), hasty=True) as connection:
         serial = connection.send(job.path, bus.PROPERTIES, 'Get', 'ss', bus.JOB, 'DisplayName')
         assert connection.reply(serial, timeout=10) == ('s', 'in haste')
+
+
+# LIM-32
+def test_calls_that_wait_are_bounded(root_world):
+    """A stopped bits-file leaves AddFile without an answer; after some hundred the next is refused."""
+    world = root_world
+    manager = world.manager()
+    job = manager.create()
+    directory = world.vault()
+    job.add('http://127.0.0.1:1/a', directory / 'first')
+    [worker] = world.playground.pids('bits-file')
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with world.handle(manager.open(job.id)) as handle:
+            for number in range(256):
+                handle.send(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/{number}')
+            with pytest.raises(bus.BusError) as refused:
+                handle.call(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/more')
+        assert refused.value.short == 'LimitsExceeded'
+        assert job.state == 'suspended'
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+# LIM-31
+def test_holder_who_never_reads_is_let_go(world):
+    """Hundreds of calls, no answer read: the service closes that handle and goes on."""
+    manager = world.manager()
+    job = manager.create()
+    deaf = world.handle(manager.open(job.id))
+    ended = False
+    for _ in range(20000):
+        try:
+            deaf.send(job.path, bus.JOB, 'ListFiles')
+        except OSError:
+            ended = True
+            break
+    assert ended
+    assert job.state == 'suspended'
 
 
 # HND-14

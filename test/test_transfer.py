@@ -82,6 +82,7 @@ def test_each_file_is_announced_once_and_before_the_job(world):
     manager = world.manager()
     job = manager.create()
     vault = world.vault()
+    job.set('NotifyFlags', 0x13)
     job.add_all([(world.put(1000), vault / f'f{n}') for n in range(5)])
     job.resume()
     manager.bus.wait_signal(lambda s: s.member == 'JobTransferred' and s.path == job.path)
@@ -90,6 +91,21 @@ def test_each_file_is_announced_once_and_before_the_job(world):
     assert sorted(s.body[0] for s in news[:-1]) == [0, 1, 2, 3, 4]
     assert [s.member for s in news].count('JobTransferred') == 1
     assert job.state == 'transferred'
+
+
+# JOB-80
+@pytest.mark.parametrize('flags, told', [(3, {'JobTransferred'}), (0x11, {'FileTransferred', 'JobTransferred'}),
+                                         (2, set()), (0x17, set())])
+def test_flags_choose_the_news(world, flags, told):
+    manager = world.manager()
+    job = manager.create()
+    assert job.get('NotifyFlags') == 3
+    job.set('NotifyFlags', flags)
+    job.add(world.put(1000), world.vault() / 'a')
+    job.resume()
+    job.wait('transferred')
+    assert job.complete() == 0      # its answer comes after whatever was told before
+    assert {s.member for s in manager.bus.signals if s.path == job.path} - {'JobModification'} == told
 
 
 # JOB-25
@@ -292,8 +308,9 @@ def test_nothing_beyond_the_promised_length_reaches_the_file(world):
 
 
 # JOB-38, DUR-13
-def test_range_at_the_wrong_place_never_reaches_the_file(world):
-    url = world.put(2 * MIB, cut_after=MIB // 2, range_lie=4096, times=2)
+@pytest.mark.parametrize('lie', [4096, -4096])
+def test_range_at_the_wrong_place_never_reaches_the_file(world, lie):
+    url = world.put(2 * MIB, cut_after=MIB // 2, range_lie=lie, times=2)
     target = world.vault() / 'a'
     job = world.start(url, target)
     resume_until_transferred(job)

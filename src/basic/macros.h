@@ -19,8 +19,19 @@
 #define _fallthrough_        __attribute__((fallthrough))
 
 #define ELEMENTS(array)      (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b)            ((a) < (b) ? (a) : (b))
-#define MAX(a, b)            ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once. */
+#define MIN(a, b)                                  \
+        ({                                         \
+                typeof(a) _min_a = (a);            \
+                typeof(b) _min_b = (b);            \
+                _min_a < _min_b ? _min_a : _min_b; \
+        })
+#define MAX(a, b)                                  \
+        ({                                         \
+                typeof(a) _max_a = (a);            \
+                typeof(b) _max_b = (b);            \
+                _max_a > _max_b ? _max_a : _max_b; \
+        })
 
 /* Every enumerator has its text: `static_assert_table(names, NOUN_MAX)`. */
 #define static_assert_table(array, max) \

@@ -320,6 +320,7 @@ typedef struct Setting {
                 SET_PROXY_BYPASS,
                 SET_CACHE,
                 SET_HELPER_CACHE,
+                SET_NOTIFY_FLAGS,
         } key;
         const char *text;
         uint32_t number;
@@ -336,6 +337,7 @@ static const char *const setting_keys[] = {
         [SET_PROXY_BYPASS] = "proxy-bypass",
         [SET_CACHE] = "credential-cache",
         [SET_HELPER_CACHE] = "helper-credential-cache",
+        [SET_NOTIFY_FLAGS] = "notify-flags",
 };
 
 /* 0, or a usage error. */
@@ -353,8 +355,9 @@ static int setting_parse(const char *word, Setting *ret)
                         break;
         if (i == ELEMENTS(setting_keys))
                 return usage_error("there is no property '%.*s': display-name, description, "
-                                   "priority, minimum-retry-delay, no-progress-timeout, proxy, "
-                                   "proxy-bypass, credential-cache or helper-credential-cache",
+                                   "priority, minimum-retry-delay, no-progress-timeout, "
+                                   "notify-flags, proxy, proxy-bypass, credential-cache or "
+                                   "helper-credential-cache",
                                    (int)(equals - word), word);
         setting.key = i;
         setting.text = equals + 1;
@@ -364,6 +367,10 @@ static int setting_parse(const char *word, Setting *ret)
         if ((setting.key == SET_RETRY_DELAY || setting.key == SET_TIMEOUT) &&
             !parse_uint32(setting.text, &setting.number))
                 return usage_error("'%s' is no number of seconds", setting.text);
+        if (setting.key == SET_NOTIFY_FLAGS && !parse_uint32(setting.text, &setting.number))
+                return usage_error("'%s' is no number: 1 transferred, 2 error, 3 both, 4 none, "
+                                   "16 each file",
+                                   setting.text);
         *ret = setting;
         return EXIT_OK;
 }
@@ -397,6 +404,8 @@ static int setting_apply(bits_job *job, const Setting *setting)
                 return bits_job_set_credential_cache(job, setting->text);
         case SET_HELPER_CACHE:
                 return set_helper_cache(job, setting->text);
+        case SET_NOTIFY_FLAGS:
+                return bits_job_set_notify_flags(job, setting->number);
         }
         return -EINVAL;
 }

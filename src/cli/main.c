@@ -36,8 +36,7 @@ static const struct Verb {
         { "show", verb_show, "JOB", "show all about a job" },
         { "set", verb_set, "JOB KEY=VALUE…",
           "change display-name, description, priority, minimum-retry-delay, no-progress-timeout, "
-          "proxy, "
-          "proxy-bypass, credential-cache, helper-credential-cache" },
+          "notify-flags, proxy, proxy-bypass, credential-cache, helper-credential-cache" },
         { "token", verb_token,
           "set JOB [--as USER] | bits token clear JOB | bits token flags JOB FLAGS | bits token "
           "show "

@@ -144,6 +144,16 @@ int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds)
         return set_number(job, "NoProgressTimeout", seconds);
 }
 
+int bits_job_get_notify_flags(bits_job *job, uint32_t *ret_flags)
+{
+        return get_number(job, "NotifyFlags", ret_flags);
+}
+
+int bits_job_set_notify_flags(bits_job *job, uint32_t flags)
+{
+        return set_number(job, "NotifyFlags", flags);
+}
+
 int bits_job_get_error_count(bits_job *job, uint32_t *ret_count)
 {
         return get_number(job, "ErrorCount", ret_count);

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 enum {
-        IDENTITY_SID_MAX = 32,      /* "S-1-22-1-4294967295" and its NUL */
+        IDENTITY_SID_MAX = 32,       /* "S-1-22-1-4294967295" and its NUL */
         IDENTITY_GROUPS_MAX = 65536, /* the kernel's NGROUPS_MAX */
 };
 
@@ -19,13 +19,14 @@ typedef struct Identity {
         gid_t gid;
         gid_t *groups; /* owned; may be NULL when n_groups is 0 */
         size_t n_groups;
-        char *session; /* owned; login session at the capture, NULL outside any */
+        char *session;  /* owned; login session at the capture, NULL outside any */
         bool signed_on; /* the user was, at the capture */
 } Identity;
 
 void identity_done(Identity *identity);
 
-/* The SID string of a user by Samba's mapping, S-1-22-1-<uid>. ret_sid has IDENTITY_SID_MAX bytes. */
+/* The SID string of a user by Samba's mapping, S-1-22-1-<uid>. ret_sid has IDENTITY_SID_MAX bytes.
+   */
 void identity_sid(uid_t uid, char *ret_sid);
 
 /* Administrator in the sense of BITS: the effective user is root. */

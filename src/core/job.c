@@ -92,6 +92,7 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         job->minimum_retry_delay = DEFAULT_MINIMUM_RETRY_DELAY;
         job->no_progress_timeout = DEFAULT_NO_PROGRESS_TIMEOUT;
         job->created = job->modified = now_realtime;
+        job->notify_flags = NOTIFY_FLAGS_DEFAULT;
         job->fault_file = NO_FILE;
         job->display_name = strdup(display_name);
         job->description = strdup("");
@@ -126,13 +127,19 @@ void job_set_credentials(Job *job, uint8_t *box, size_t size)
         job->credentials_size = size;
 }
 
+void job_forget_files(Job *job)
+{
+        for (size_t i = 0; job->files && i < job->n_files; i++)
+                file_free(job->files[i]);
+        free(job->files);
+        job->files = NULL;
+}
+
 void job_free(Job *job)
 {
         if (!job)
                 return;
-        for (size_t i = 0; i < job->n_files; i++)
-                file_free(job->files[i]);
-        free(job->files);
+        job_forget_files(job);
         free(job->display_name);
         free(job->description);
         free(job->proxy_list);
@@ -327,7 +334,6 @@ void file_reset(File *file)
         file_set_transferred(file, false);
         (void)file_set_version(file, NULL, NULL, false);
         file->modification_time = 0;
-        file->device = file->inode = 0;
 }
 
 bool file_can_resume(const File *file)

@@ -54,6 +54,7 @@ typedef struct File {
         char *temporary_name; /* one component, beside the local name */
 
         uint64_t device, inode; /* of the temporary file, 0: none made yet */
+        uint64_t birth;         /* of that inode, ns since 1970, 0: unknown */
         uint64_t kept;          /* first bytes that would survive a power cut */
         uint64_t written;       /* first bytes that are in the file */
         uint64_t total;         /* JOB_SIZE_UNKNOWN until the server said it */
@@ -64,12 +65,24 @@ typedef struct File {
         bool transferred;
         bool completed; /* has its final name */
 
-        uint64_t stored_kept; /* what the store would say after a crash now */
+        uint64_t stored_written; /* what the store would say after a crash now */
         bool dirty;
         TAILQ_ENTRY(File) dirty_entries;
 
         struct Transfer *transfer; /* the engine's, while it works on the file */
 } File;
+
+/* Which events a job's holders are told (BG_NOTIFY_…, reference 02 section 13). */
+enum {
+        NOTIFY_JOB_TRANSFERRED = 0x1,
+        NOTIFY_JOB_ERROR = 0x2,
+        NOTIFY_DISABLE = 0x4, /* nothing, whatever else is set */
+        NOTIFY_JOB_MODIFICATION = 0x8,
+        NOTIFY_FILE_TRANSFERRED = 0x10,
+        NOTIFY_FILE_RANGES_TRANSFERRED = 0x20,
+        NOTIFY_FLAGS_ALL = 0x3f,
+        NOTIFY_FLAGS_DEFAULT = NOTIFY_JOB_TRANSFERRED | NOTIFY_JOB_ERROR,
+};
 
 /* A call that takes more than one step and is finished after a crash. */
 typedef enum PendingCall {
@@ -96,6 +109,7 @@ struct Job {
         char *description;
         uint32_t minimum_retry_delay; /* s */
         uint32_t no_progress_timeout; /* s */
+        uint32_t notify_flags;        /* NOTIFY_… */
         uint32_t token_flags;
         Token *token;
         uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */
@@ -126,6 +140,7 @@ struct Job {
         struct Finish *finish;                  /* Complete or Cancel under way */
         TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
         struct JobNews *news;
+        bool counted_finished; /* by the table, once it is over */
 };
 
 /* A new suspended job with BITS's defaults. `random` gives its id (version 4). 0 or -ENOMEM. */
@@ -154,6 +169,9 @@ DEFINE_CLEANUP(File, file_free);
 /* The job owns it from now on; its counters follow. 0 or -ENOMEM. */
 int job_append_file(Job *job, File *file);
 
+/* Drops the files of a job that is over: `files` is NULL from now on, the counters stay. */
+void job_forget_files(Job *job);
+
 /* The only place where a state changes. 0, or the code that the call answers with. Clears the fault
    when the job leaves an error state. */
 BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime);
@@ -171,7 +189,8 @@ void file_set_total(File *file, uint64_t total);
 void file_set_transferred(File *file, bool transferred);
 /* What the server said about the version; NULL or "" for unknown. 0 or -ENOMEM. */
 int file_set_version(File *file, const char *etag, const char *last_modified, bool resumable);
-/* From zero, with a new temporary file: another version, or the old file is gone. */
+/* From zero, with a new temporary file: another version, or the old file is gone. What is known of
+   the old one stays, so that the new one can take its place, whosever it is. */
 void file_reset(File *file);
 /* True when the bytes kept can be continued. */
 bool file_can_resume(const File *file);

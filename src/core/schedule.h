@@ -1,7 +1,7 @@
 /*
- * Whose turn it is (reference 02 section 6). All foreground jobs run at once; of the background jobs
- * a few (one, unless configured) run, the higher priority first, within a priority in turns of one
- * time slice. Pure: time is an argument, nothing is started here, every operation is O(1) or
+ * Whose turn it is (reference 02 section 6). All foreground jobs run at once; of the background
+ * jobs a few (one, unless configured) run, the higher priority first, within a priority in turns of
+ * one time slice. Pure: time is an argument, nothing is started here, every operation is O(1) or
  * O(log n).
  *
  * A job is a member while its state is runnable. The engine asks which member to start and which to
@@ -37,7 +37,8 @@ void schedule_insert(Schedule *s, ScheduleEntry *e, JobPriority priority);
 /* The job is no longer runnable (running or waiting); not a member: nothing happens. */
 void schedule_remove(Schedule *s, ScheduleEntry *e);
 
-/* The next waiting member that should run now, NULL if none. After a start call schedule_started. */
+/* The next waiting member that should run now, NULL if none. After a start call schedule_started.
+   */
 ScheduleEntry *schedule_next_to_start(const Schedule *s);
 /* A running member that has to make room: pre-empted by a higher background priority, or its slice
    is over and another of its priority waits. NULL if none. After a stop call schedule_stopped. */

@@ -126,6 +126,8 @@ static void limits_of_people_services_and_root(void **state)
                 { LIMIT_HANDLES_PER_USER, 4096, 4096, 65536 },
                 { LIMIT_CONNECTIONS_PER_USER, 256, 256, 4096 },
                 { LIMIT_QUESTIONS_PER_USER, 32, 32, 32 },
+                { LIMIT_CALLS_PER_USER, 256, 256, 4096 },
+                { LIMIT_FINISHED_PER_USER, 64, 1024, 1024 },
                 { LIMIT_DISPLAY_NAME_CHARACTERS, 256, 256, 256 },
                 { LIMIT_DESCRIPTION_CHARACTERS, 1024, 1024, 1024 },
                 { LIMIT_REMOTE_NAME_CHARACTERS, 2200, 2200, 2200 },

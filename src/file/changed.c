@@ -55,7 +55,7 @@ static int open_for_sync(int directory, bool *ret_whole)
         return fd < 0 ? -EACCES : fd;
 }
 
-int changed_add(Changed *changed, int directory)
+static int add(Changed *changed, int directory, size_t *ret_index)
 {
         struct stat st;
         bool whole;
@@ -64,15 +64,34 @@ int changed_add(Changed *changed, int directory)
         if (fstat(directory, &st) < 0)
                 return -errno;
         for (size_t i = changed->count; i-- > 0;)
-                if (changed->items[i].inode == st.st_ino && changed->items[i].device == st.st_dev)
+                if (changed->items[i].inode == st.st_ino && changed->items[i].device == st.st_dev) {
+                        *ret_index = i;
                         return 0;
+                }
         fd = open_for_sync(directory, &whole);
         if (fd < 0)
                 return fd;
         if (changed->count == CHANGED_MAX)
                 sync_oldest(changed);
+        *ret_index = changed->count;
         changed->items[changed->count++] = (ChangedDirectory){ fd, st.st_dev, st.st_ino, whole };
         return 0;
+}
+
+int changed_add(Changed *changed, int directory)
+{
+        size_t index;
+
+        return add(changed, directory, &index);
+}
+
+/* It stays in the set: the next changed_sync() finds nothing to do there. */
+int changed_sync_one(Changed *changed, int directory)
+{
+        size_t index;
+        int r = add(changed, directory, &index);
+
+        return r < 0 ? r : sync_one(&changed->items[index]);
 }
 
 /* DUR-08 */

@@ -27,9 +27,12 @@ typedef struct Changed {
 void changed_done(Changed *changed);
 
 /* Call it before the change: it fails when the directory could not be synced afterwards. directory
-   is a descriptor, O_PATH will do; it stays the caller's. A full set syncs its oldest member to make
-   room. 0 or -errno. */
+   is a descriptor, O_PATH will do; it stays the caller's. A full set syncs its oldest member to
+   make room. 0 or -errno. */
 int changed_add(Changed *changed, int directory);
+
+/* Adds it, and syncs it now: for a change that something outside is about to rely on. 0 or -errno. */
+int changed_sync_one(Changed *changed, int directory);
 
 /* Syncs and forgets all of them, whatever fails. 0, or the first -errno since the last call. */
 int changed_sync(Changed *changed);

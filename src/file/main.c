@@ -1,7 +1,7 @@
 /*
  * bits-file: touches the local files of one identity, exactly with its rights, because the process
  * has that identity and no other. It opens what a transfer writes into and hands the descriptor
- * over; content never passes through it.
+ * over; content passes through it only when a file changes hands (place.h).
  *
  * One request, one answer, one after the other: a hung file system may block it, which stalls this
  * identity and nobody else. Between requests it remembers only the directories that are not synced
@@ -16,6 +16,7 @@
 #include "sandbox/sandbox.h"
 #include "wire/protocol.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ static uint32_t positive(int r)
         return r < 0 ? (uint32_t)-r : 0;
 }
 
-/* The broker may have made the pair non-blocking. */
+/* The channel is non-blocking. */
 static int send_out(Worker *w)
 {
         struct pollfd p = { w->channel, POLLOUT, 0 };
@@ -63,18 +64,6 @@ static int on_check(Worker *w)
         return r < 0 ? r : answer(w, place_check(q.local_name));
 }
 
-static int on_access(Worker *w)
-{
-        FileAccess q;
-        int r = file_access_read(&w->in, &q);
-
-        if (r < 0)
-                return r;
-        return answer(w, place_access(&(PlaceRequest){ q.local_name, q.temporary_name, q.device,
-                                                       q.inode },
-                                      q.writing != 0));
-}
-
 static int on_open(Worker *w)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -87,14 +76,19 @@ static int on_open(Worker *w)
         if (r < 0)
                 return r;
         r = place_open(&w->changed,
-                       &(PlaceRequest){ q.local_name, q.temporary_name, q.device, q.inode },
+                       &(PlaceRequest){ q.local_name,
+                                        q.temporary_name,
+                                        { q.device, q.inode, q.birth },
+                                        q.kept,
+                                        q.written },
                        &opened);
         reply.error = positive(r);
         if (r == 0) {
                 fd = opened.fd;
                 reply.fresh = opened.fresh;
-                reply.device = opened.device;
-                reply.inode = opened.inode;
+                reply.device = opened.mark.device;
+                reply.inode = opened.mark.inode;
+                reply.birth = opened.mark.birth;
                 reply.size = opened.size;
                 reply.file = (FdList){ .items = { fd }, .count = 1 };
         }
@@ -128,9 +122,23 @@ static int on_commit(Worker *w)
         if (r < 0)
                 return r;
         return answer(w, place_commit(&w->changed,
-                                      &(PlaceRequest){ q.local_name, q.temporary_name, q.device,
-                                                       q.inode },
+                                      &(PlaceRequest){ .local_name = q.local_name,
+                                                       .temporary_name = q.temporary_name,
+                                                       .recorded = { q.device, q.inode, q.birth } },
                                       q.modification_time));
+}
+
+static int on_access(Worker *w)
+{
+        FileAccess q;
+        int r = file_access_read(&w->in, &q);
+
+        if (r < 0)
+                return r;
+        return answer(w, place_access(&(PlaceRequest){ .local_name = q.local_name,
+                                                       .temporary_name = q.temporary_name,
+                                                       .recorded = { q.device, q.inode, q.birth } },
+                                      q.writing != 0));
 }
 
 static int on_discard(Worker *w)
@@ -141,8 +149,11 @@ static int on_discard(Worker *w)
         r = file_discard_read(&w->in, &q);
         if (r < 0)
                 return r;
-        return answer(w, place_discard(&w->changed, &(PlaceRequest){ q.local_name, q.temporary_name,
-                                                                     q.device, q.inode }));
+        return answer(w,
+                      place_discard(&w->changed,
+                                    &(PlaceRequest){ .local_name = q.local_name,
+                                                     .temporary_name = q.temporary_name,
+                                                     .recorded = { q.device, q.inode, q.birth } }));
 }
 
 static int on_sync_directories(Worker *w)
@@ -159,10 +170,10 @@ static const struct {
         int (*handle)(Worker *w);
 } requests[] = {
         { MESSAGE_FILE_CHECK, on_check },
-        { MESSAGE_FILE_ACCESS, on_access },
         { MESSAGE_FILE_OPEN, on_open },
         { MESSAGE_FILE_SYNC, on_sync },
         { MESSAGE_FILE_COMMIT, on_commit },
+        { MESSAGE_FILE_ACCESS, on_access },
         { MESSAGE_FILE_DISCARD, on_discard },
         { MESSAGE_FILE_SYNC_DIRECTORIES, on_sync_directories },
 };
@@ -180,25 +191,32 @@ static bool peer_is_gone(int r)
         return r == 0 || r == -EPIPE || r == -ECONNRESET;
 }
 
-/* 0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed.
+/* 0 when there is nothing more to do, 1 when there may be a message. */
+static int wait_for_request(int channel)
+{
+        struct pollfd p = { channel, POLLIN, 0 };
+        int r = poll(&p, 1, IDLE_MSEC);
+
+        if (r < 0)
+                return errno == EINTR ? 1 : -errno;
+        return r; /* FIL-33 */
+}
+
+/* Requests come in bursts: poll() only when the channel is empty.
+   0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed.
    FIL-34 */
 static int serve(Worker *w)
 {
-        struct pollfd p = { w->channel, POLLIN, 0 };
-        int r;
-
         for (;;) {
-                r = poll(&p, 1, IDLE_MSEC);
-                if (r < 0 && errno != EINTR)
-                        return -errno;
-                if (r == 0)
-                        return 0; /* FIL-33 */
-                r = message_receive(&w->in, w->channel);
-                if (r == -EAGAIN)
-                        continue;
+                int r = message_receive(&w->in, w->channel);
+
                 if (r > 0) {
                         r = dispatch(w);
                         if (r == 0)
+                                continue;
+                } else if (r == -EAGAIN) {
+                        r = wait_for_request(w->channel);
+                        if (r > 0)
                                 continue;
                 }
                 return peer_is_gone(r) ? 0 : r; /* FIL-32 */
@@ -227,9 +245,12 @@ static int enter_sandbox(uint32_t *ret_layers)
 
 static int run(Worker *w, uint32_t layers)
 {
-        int r;
+        int r = 0;
 
-        r = message_init(&w->in);
+        if (fcntl(w->channel, F_SETFL, fcntl(w->channel, F_GETFL) | O_NONBLOCK) < 0)
+                r = -errno;
+        if (r >= 0)
+                r = message_init(&w->in);
         if (r >= 0)
                 r = message_init(&w->out);
         if (r >= 0)

@@ -13,17 +13,21 @@
 #pragma once
 
 #include "file/changed.h"
+#include "file/inode.h"
 
 typedef struct PlaceRequest {
         const char *local_name;
         const char *temporary_name;
-        uint64_t device, inode; /* of the recorded temporary file; 0 and 0: none is recorded */
+        Mark recorded;    /* the temporary file */
+        uint64_t kept;    /* its first bytes, which are on the disk */
+        uint64_t written; /* its first bytes that are wanted, kept or not */
 } PlaceRequest;
 
 typedef struct PlaceOpened {
         int fd; /* the caller's, open for writing */
         bool fresh;
-        uint64_t device, inode, size;
+        Mark mark;
+        uint64_t size;
 } PlaceOpened;
 
 /* Could a file be made in this directory and take this name? -ENOENT, -ENOTDIR, -EACCES, -EROFS:
@@ -34,12 +38,17 @@ typedef struct PlaceOpened {
 int place_check(const char *local_name);
 
 /* place_check(), and whether this identity could go on with the recorded temporary file, which
-   another one may have made: write to it if `writing`, and in any case rename it. A file that is
+   another one may have made: read its bytes if `writing`, and in any case rename it. A file that is
    not there any more is no obstacle: it will be made anew. */
 int place_access(const PlaceRequest *request, bool writing);
 
-/* Opens the recorded temporary file, or makes a new one when none is recorded or it is no longer
-   there. -EEXIST: something that is not ours has the temporary name. */
+/* Opens the recorded temporary file, or makes a new one when none is recorded, when it is no longer
+   there, or when nothing of it is wanted.
+   A recorded file of another user's (the job has changed hands) is replaced by one of our own with
+   the same `kept` bytes, synced with its name; it is fresh when they cannot be read. -EACCES: we
+   may not replace it, and nothing was changed. That takes as long as the copying does; another
+   name is used meanwhile, and whatever a crash leaves under it goes with the next call.
+   -EEXIST: something that is not ours has the temporary name. */
 int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
 
 /* Sets the modification time (seconds since 1970, 0: leave it) where the owner allows, and renames
@@ -47,7 +56,7 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
    -ESTALE: neither name holds the recorded file. */
 int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modification_time);
 
-/* Removes the temporary file; success also when it, or its directory, is not there. -ESTALE:
-   another file has its name (nothing recorded: one that is not ours alone), which was left
-   alone. */
+/* Removes the temporary file, whosever the recorded one is; success also when it, or its directory, is not there. -ESTALE:
+   another file has its name (nothing recorded: one that is not ours alone), which was left alone.
+   */
 int place_discard(Changed *changed, const PlaceRequest *request);

@@ -1,126 +1,12 @@
 /*
- * The rules for local files, on a directory made for each test. Run by root, the tests take on an
- * unprivileged effective user: a root that may do everything would prove nothing about permissions.
+ * The rules for local files, each on a directory of its own.
  */
-#include "basic/fd.h"
-#include "file/place.h"
 #include "file/sync.h"
+#include "file/test-fixture.h"
 
-#include <fcntl.h>
-#include <limits.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-enum {
-        USER = 54321,
-        STRANGER = 54322,
-};
-
-typedef struct Fixture {
-        char root[64];
-        char final[PATH_MAX], temporary[PATH_MAX]; /* "<root>/final", "<root>/.temporary" */
-        Changed changed;
-} Fixture;
-
-static bool started_as_root;
-
-static void become(uid_t uid)
-{
-        if (!started_as_root)
-                return;
-        assert_return_code(seteuid(0), errno);
-        assert_return_code(seteuid(uid), errno);
-}
-
-static const char *inside(const Fixture *f, const char *name)
-{
-        static char paths[16][PATH_MAX]; /* more than one test uses at a time */
-        static unsigned next;
-        char *path = paths[next++ % ELEMENTS(paths)];
-
-        assert_true(snprintf(path, PATH_MAX, "%s/%s", f->root, name) < PATH_MAX);
-        return path;
-}
-
-static int setup(void **state)
-{
-        Fixture *f = calloc(1, sizeof(*f));
-
-        assert_non_null(f);
-        become(USER);
-        strcpy(f->root, "/tmp/test-place-XXXXXX");
-        assert_non_null(mkdtemp(f->root));
-        snprintf(f->final, sizeof(f->final), "%s/final", f->root);
-        snprintf(f->temporary, sizeof(f->temporary), "%s/.temporary", f->root);
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        Fixture *f = *state;
-        char command[256];
-
-        changed_done(&f->changed);
-        become(0);
-        snprintf(command, sizeof(command), "chmod -R u+rwx %s; rm -rf %s", f->root, f->root);
-        assert_int_equal(system(command), 0);
-        free(f);
-        return 0;
-}
-
-static void put(const char *path, const char *content)
-{
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-        assert_true(fd >= 0);
-        assert_int_equal(write(fd, content, strlen(content)), strlen(content));
-}
-
-static void assert_content(const char *path, const char *content)
-{
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        char buffer[64] = "";
-
-        assert_true(fd >= 0);
-        assert_true(read(fd, buffer, sizeof(buffer) - 1) >= 0);
-        assert_string_equal(buffer, content);
-}
-
-static bool exists(const char *path)
-{
-        struct stat st;
-
-        return lstat(path, &st) == 0;
-}
-
-static PlaceRequest request(const Fixture *f)
-{
-        return (PlaceRequest){ f->final, ".temporary", 0, 0 };
-}
-
-/* A temporary file with content, as it stands before Complete. */
-static PlaceRequest transferred(Fixture *f, const char *content)
-{
-        PlaceRequest q = request(f);
-        PlaceOpened o;
-
-        assert_int_equal(place_open(&f->changed, &q, &o), 0);
-        assert_true(o.fresh);
-        assert_int_equal(write(o.fd, content, strlen(content)), strlen(content));
-        close(o.fd);
-        q.device = o.device;
-        q.inode = o.inode;
-        return q;
-}
 
 /* FIL-01 */
 static void test_names(void **state)
@@ -242,11 +128,13 @@ static void test_temporary_names(void **state)
                 assert_int_equal(place_open(&f->changed, &q, &o), -EINVAL);
                 assert_int_equal(place_discard(&f->changed, &q), -EINVAL);
         }
-        q = (PlaceRequest){ inside(f, ".same"), ".same", 1, 1 };
+        q = (PlaceRequest){ .local_name = inside(f, ".same"),
+                            .temporary_name = ".same",
+                            .recorded = { 1, 1, 1 } };
         assert_int_equal(place_commit(&f->changed, &q, 0), -EINVAL);
         memset(name, '.', sizeof(name));
         name[NAME_MAX + 1] = 0;
-        q = (PlaceRequest){ f->final, name, 0, 0 };
+        q = (PlaceRequest){ .local_name = f->final, .temporary_name = name };
         assert_int_equal(place_open(&f->changed, &q, &o), -ENAMETOOLONG);
 }
 
@@ -261,7 +149,7 @@ static void test_open_new_and_again(void **state)
         assert_int_equal(place_open(&f->changed, &q, &o), 0);
         assert_false(o.fresh);
         assert_int_equal(o.size, 5);
-        assert_int_equal(o.inode, q.inode);
+        assert_true(mark_equal(&o.mark, &q.recorded));
         assert_int_equal(fcntl(o.fd, F_GETFL) & O_ACCMODE, O_WRONLY);
         close(o.fd);
 }
@@ -279,8 +167,7 @@ static void test_open_lost(void **state)
         assert_int_equal(o.size, 0);
         close(o.fd);
 
-        q.device = o.device;
-        q.inode = o.inode;
+        q.recorded = o.mark;
         put(inside(f, "other"), "other");
         assert_return_code(rename(inside(f, "other"), f->temporary), errno);
         assert_int_equal(place_open(&f->changed, &q, &o), 0);
@@ -419,9 +306,9 @@ static void test_commit_stale(void **state)
         PlaceRequest q = transferred(f, "new"), none = request(f);
 
         assert_int_equal(place_commit(&f->changed, &none, 0), -EINVAL);
-        q.device++; /* inode numbers repeat on other file systems */
+        q.recorded.birth++; /* inode numbers repeat, on other file systems and in time */
         assert_int_equal(place_commit(&f->changed, &q, 0), -ESTALE);
-        q.device--;
+        q.recorded.birth--;
         assert_return_code(rename(f->temporary, inside(f, "elsewhere")), errno);
         assert_int_equal(place_commit(&f->changed, &q, 0), -ESTALE);
         put(f->temporary, "swapped");
@@ -487,15 +374,14 @@ static void test_commit_race(void **state)
 
                 if (r < 0)
                         continue;
-                q.device = o.device;
-                q.inode = o.inode;
+                q.recorded = o.mark;
                 close(o.fd);
                 r = place_commit(&f->changed, &q, 0);
                 assert_true(r == 0 || r == -ESTALE);
                 if (r == 0) {
                         ok++;
                         assert_return_code(lstat(f->final, &st), errno);
-                        assert_int_equal(st.st_ino, q.inode);
+                        assert_int_equal(st.st_ino, q.recorded.inode);
                 } else
                         stale++;
         }
@@ -515,12 +401,10 @@ static void test_discard(void **state)
         assert_int_equal(place_discard(&f->changed, &q), 0);
         put(f->temporary, "another");
         put(inside(f, "keep the inode busy"), "");
-        if (q.inode != 0) {
-                q.inode++; /* the number may have been used again */
-                assert_int_equal(place_discard(&f->changed, &q), -ESTALE);
-        }
+        q.recorded.inode++; /* the number may have been used again */
+        assert_int_equal(place_discard(&f->changed, &q), -ESTALE);
         assert_content(f->temporary, "another");
-        q = (PlaceRequest){ inside(f, "gone/final"), ".temporary", q.device, q.inode };
+        q.local_name = inside(f, "gone/final");
         assert_int_equal(place_discard(&f->changed, &q), 0);
         q.local_name = inside(f, ".temporary/final");
         assert_int_equal(place_discard(&f->changed, &q), 0);
@@ -543,6 +427,47 @@ static void test_discard_orphan(void **state)
         assert_return_code(symlink("victim", f->temporary), errno);
         assert_int_equal(place_discard(&f->changed, &q), -ESTALE);
         assert_true(exists(f->temporary));
+}
+
+/* FIL-40: the file system is the same although its device got another number, which the test cannot
+   bring about; so the record gets one. FIL-41: without a time of birth the device counts. */
+static void test_marks(void **state)
+{
+        Fixture *f = *state;
+        PlaceRequest q = transferred(f, "12345");
+        const Mark a = { 1, 2, 0 }, b = { 3, 2, 0 }, c = { 1, 2, 4 };
+        PlaceOpened o;
+
+        assert_true(mark_equal(&a, &a));
+        assert_false(mark_equal(&a, &b));
+        assert_false(mark_equal(&a, &c));
+        assert_false(mark_equal(&c, &a));
+        if (q.recorded.birth == 0)
+                skip();
+        q.recorded.device++;
+        assert_int_equal(place_open(&f->changed, &q, &o), 0);
+        assert_false(o.fresh);
+        assert_int_equal(o.size, 5);
+        assert_int_equal(o.mark.device, q.recorded.device - 1);
+        close(o.fd);
+        assert_int_equal(place_commit(&f->changed, &q, 0), 0);
+        assert_content(f->final, "12345");
+}
+
+/* FIL-48: what nobody wants any more makes room, with a new inode. */
+static void test_open_renews(void **state)
+{
+        Fixture *f = *state;
+        PlaceRequest q = transferred(f, "12345");
+        _cleanup_close_ int stale = open(f->temporary, O_WRONLY | O_CLOEXEC);
+        PlaceOpened o;
+
+        q.kept = q.written = 0;
+        assert_int_equal(place_open(&f->changed, &q, &o), 0);
+        assert_true(o.fresh);
+        assert_int_equal(write(stale, "STALE", 5), 5);
+        assert_content(f->temporary, "");
+        close(o.fd);
 }
 
 /* DUR-03, DUR-04 */
@@ -635,7 +560,6 @@ static void test_sync_files(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_names),
                 TEST(test_check_kinds),
@@ -658,12 +582,13 @@ int main(void)
                 TEST(test_commit_race),
                 TEST(test_discard),
                 TEST(test_discard_orphan),
+                TEST(test_marks),
+                TEST(test_open_renews),
                 TEST(test_changed_directories),
                 TEST(test_more_directories_than_room),
                 TEST(test_drop_box),
                 TEST(test_sync_files),
         };
-#undef TEST
 
         started_as_root = geteuid() == 0;
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,8 @@ struct AddFiles {
         BusContext *context;
         sd_bus_message *call;
         char job_id[JOB_ID_CHARACTERS + 1];
-        uid_t owner; /* at the call */
+        uid_t owner;  /* at the call */
+        uid_t opener; /* the call is charged to him */
         Worker *worker;
         File **files;
         size_t n_files, room;
@@ -22,16 +23,17 @@ typedef struct Check {
         const File *file;
 } Check;
 
-int add_files_new(BusContext *context, Job *job, sd_bus_message *call, AddFiles **ret)
+int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret)
 {
         AddFiles *add = calloc(1, sizeof(*add));
 
         if (!add)
                 return -ENOMEM;
-        add->context = context;
+        add->context = handle_context(handle);
+        add->opener = handle->opener;
         add->call = sd_bus_message_ref(call);
-        add->owner = job->owner;
-        memcpy(add->job_id, job->id, sizeof(add->job_id));
+        add->owner = handle->job->owner;
+        memcpy(add->job_id, handle->job->id, sizeof(add->job_id));
         *ret = add;
         return 0;
 }
@@ -44,6 +46,7 @@ void add_files_free(AddFiles *add)
                 file_free(add->files[i]);
         free(add->files);
         worker_release(add->worker);
+        handles_discharge(add->context->handles, add->opener);
         sd_bus_message_unref(add->call);
         free(add->detail);
         free(add);

@@ -9,13 +9,13 @@
 typedef struct AddFiles AddFiles;
 
 /* For a job that can take files; the answer goes to `call`. 0 or -ENOMEM. */
-int add_files_new(BusContext *context, Job *job, sd_bus_message *call, AddFiles **ret);
+int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret);
 void add_files_free(AddFiles *add);
 DEFINE_CLEANUP(AddFiles, add_files_free);
 
 /* One more pair; 0 or the error set for the caller's reply. */
 int add_files_add(AddFiles *add, const char *remote_name, const char *local_name,
                   sd_bus_error *error);
-/* Starts the checks and takes `add`, which answers the call and frees itself. 1, or negative with the
-   error set (then `add` is freed too). */
+/* Starts the checks and takes `add`, which answers the call and frees itself. 1, or negative with
+   the error set (then `add` is freed too). */
 int add_files_run(AddFiles *add, sd_bus_error *error);

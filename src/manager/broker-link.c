@@ -39,6 +39,14 @@ struct BrokerLink {
         TAILQ_HEAD(, Request) requests; /* in the order made */
 };
 
+/* ENG-57 */
+static void reconnect_later(BrokerLink *link)
+{
+        (void)sd_event_source_set_time_relative(link->reconnect, link->delay);
+        (void)sd_event_source_set_enabled(link->reconnect, SD_EVENT_ONESHOT);
+        link->delay = MIN(link->delay * 2, (uint64_t)RECONNECT_MAX_USEC);
+}
+
 static void send_request(BrokerLink *link, Request *request)
 {
         Message *m = channel_draft(link->channel);
@@ -64,37 +72,56 @@ static void send_request(BrokerLink *link, Request *request)
                 break;
         }
         r = channel_send(link->channel);
-        /* The end of the channel is on its way; the request is repeated on the next one. */
-        if (r < 0)
-                log_errno(LOG_DEBUG, r, "cannot send to the broker");
+        if (r >= 0)
+                return;
+        log_errno(LOG_DEBUG, r, "cannot send to the broker");
+        if (r == -EPIPE || r == -ECONNRESET)
+                return; /* the end of the channel is on its way, then all is sent on the next one */
+        request->serial = 0;
+        reconnect_later(link);
+}
+
+/* ENG-55 */
+static void send_all(BrokerLink *link)
+{
+        Request *request;
+
+        TAILQ_FOREACH (request, &link->requests, entries)
+                if (request->serial == 0)
+                        send_request(link, request);
 }
 
 static Request *find_serial(BrokerLink *link, uint32_t serial)
 {
         Request *request;
 
-        /* Answers come in the order of the requests: the first is the one, but for cancelled ones. */
+        /* Answers come in the order of the requests: the first is the one, but for cancelled ones.
+           */
         TAILQ_FOREACH (request, &link->requests, entries)
                 if (request->serial == serial)
                         return request;
         return NULL;
 }
 
-static void answer(BrokerLink *link, uint32_t serial, BrokerAnswer *a)
+static int answer(BrokerLink *link, uint32_t serial, uint16_t type, BrokerAnswer *a)
 {
         Request *request = find_serial(link, serial);
+        bool describes;
 
         if (!request)
-                return; /* cancelled meanwhile */
+                return 0; /* cancelled meanwhile */
+        describes = request->type == MESSAGE_BROKER_DESCRIBE_TOKEN;
+        if (type != MESSAGE_BROKER_REFUSED && describes != (type == MESSAGE_BROKER_TOKEN))
+                return -EBADMSG;
         TAILQ_REMOVE(&link->requests, request, entries);
         request->callback(request->userdata, a);
         free(request);
+        return 0;
 }
 
 static int on_hello(BrokerLink *link, Message *m)
 {
         BrokerHello hello;
-        Request *request;
 
         if (link->greeted || broker_hello_read(m, &hello) < 0)
                 return -EBADMSG;
@@ -107,17 +134,18 @@ static int on_hello(BrokerLink *link, Message *m)
         link->delay = RECONNECT_FIRST_USEC;
         log_info("connected to the broker (%s)",
                  hello.may_switch ? "every identity" : "one identity");
-        TAILQ_FOREACH (request, &link->requests, entries)
-                send_request(link, request);
+        send_all(link);
         return 0;
 }
 
+/* ENG-56 */
 static int on_message(void *userdata, Message *m)
 {
         BrokerLink *link = userdata;
         BrokerAnswer a = { .worker.channel = -EBADF };
         uint32_t serial = m->serial;
         BrokerRefused refused;
+        int r;
 
         if (m->type == MESSAGE_BROKER_HELLO)
                 return on_hello(link, m);
@@ -142,16 +170,9 @@ static int on_message(void *userdata, Message *m)
         default:
                 return -EBADMSG;
         }
-        answer(link, serial, &a);
+        r = answer(link, serial, m->type, &a);
         fd_close(a.worker.channel);
-        return 0;
-}
-
-static void reconnect_later(BrokerLink *link)
-{
-        (void)sd_event_source_set_time_relative(link->reconnect, link->delay);
-        (void)sd_event_source_set_enabled(link->reconnect, SD_EVENT_ONESHOT);
-        link->delay = MIN(link->delay * 2, (uint64_t)RECONNECT_MAX_USEC);
+        return r;
 }
 
 static void on_end(void *userdata, int reason)
@@ -187,6 +208,11 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
+        if (link->channel) {
+                if (link->greeted)
+                        send_all(link); /* what found no room */
+                return 0;
+        }
         r = try_connect(link);
         if (r < 0) {
                 log_errno(LOG_DEBUG, r, "cannot connect to the broker at %s",

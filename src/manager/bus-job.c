@@ -38,6 +38,16 @@ static int require_files(const Handle *handle, sd_bus_error *error)
 
 /* ---- files ---- */
 
+static int begin_add_files(const Handle *handle, sd_bus_message *m, AddFiles **ret,
+                           sd_bus_error *error)
+{
+        int r = handle_charge(handle, error);
+
+        if (r >= 0 && (r = add_files_new(handle, m, ret)) < 0)
+                handles_discharge(handle->handles, handle->opener);
+        return r;
+}
+
 static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -48,7 +58,7 @@ static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r >= 0)
                 r = require_files(handle, error);
         if (r >= 0)
-                r = add_files_new(handle_context(handle), handle->job, m, &add);
+                r = begin_add_files(handle, m, &add, error);
         if (r >= 0)
                 r = add_files_add(add, remote_name, local_name, error);
         return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
@@ -78,7 +88,7 @@ static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r = require_files(handle, error);
 
         if (r >= 0)
-                r = add_files_new(handle_context(handle), handle->job, m, &add);
+                r = begin_add_files(handle, m, &add, error);
         if (r >= 0)
                 r = read_pairs(m, add, error);
         return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
@@ -109,7 +119,7 @@ static int on_list_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(sssttb)");
-        for (size_t i = 0; r >= 0 && i < job->n_files; i++)
+        for (size_t i = 0; r >= 0 && job->files && i < job->n_files; i++)
                 r = append_file(reply, job->files[i]);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
@@ -276,7 +286,7 @@ static int on_get_error(sd_bus_message *m, void *userdata, sd_bus_error *error)
         /* JOB-68 */
         if (job->state != STATE_ERROR && job->state != STATE_TRANSIENT_ERROR)
                 return bus_fail_code(error, BG_E_ERROR_INFORMATION_UNAVAILABLE);
-        if (job->fault_file >= 0 && (size_t)job->fault_file < job->n_files)
+        if (job->files && job->fault_file >= 0 && (size_t)job->fault_file < job->n_files)
                 file = job->files[job->fault_file];
         text = job->fault.detail ? job->fault.detail : error_text_of(job->fault.code);
         return sd_bus_reply_method_return(m, "uusss", (uint32_t)job->fault.context, job->fault.code,
@@ -343,6 +353,8 @@ static int get_number(sd_bus *bus, const char *path, const char *interface, cons
                 value = job->minimum_retry_delay;
         else if (string_equal(property, "NoProgressTimeout"))
                 value = job->no_progress_timeout;
+        else if (string_equal(property, "NotifyFlags"))
+                value = job->notify_flags;
         return sd_bus_message_append(reply, "u", value);
 }
 
@@ -444,7 +456,12 @@ static int set_number(sd_bus *bus, const char *path, const char *interface, cons
                 r = require_modify(handle, error);
         if (r < 0)
                 return r;
-        if (string_equal(property, "MinimumRetryDelay"))
+        if (string_equal(property, "NotifyFlags")) {
+                if ((number & ~(uint32_t)NOTIFY_FLAGS_ALL) != 0)
+                        return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
+                                        "0x%x has unknown notification flags", number);
+                job->notify_flags = number;
+        } else if (string_equal(property, "MinimumRetryDelay"))
                 job->minimum_retry_delay = MAX(number, (uint32_t)LEAST_MINIMUM_RETRY_DELAY);
         else
                 job->no_progress_timeout = number;
@@ -492,6 +509,7 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_WRITABLE_PROPERTY("NoProgressTimeout", "u", get_number, set_number, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("CredentialCache", "s", bus_get_credential_cache,
                                  bus_set_credential_cache, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("NotifyFlags", "u", get_number, set_number, 0, WRITABLE),
         SD_BUS_SIGNAL("JobTransferred", "", 0),
         SD_BUS_SIGNAL("JobError", "uu", 0),
         SD_BUS_SIGNAL("JobModification", "", 0),

@@ -10,7 +10,8 @@
 
 #include <fcntl.h>
 
-/* A SetHelperToken that waits for the broker. The handle may be gone by then: its facts are here. */
+/* A SetHelperToken that waits for the broker. The handle may be gone by then: its facts are here.
+   */
 typedef struct SetToken {
         BusContext *context;
         sd_bus_message *call;
@@ -18,12 +19,15 @@ typedef struct SetToken {
         uid_t opener;
         bool entitled;
         uid_t owner; /* at the call: a token for him is no token for his successor */
+        bool charged;
         int fd;
 } SetToken;
 
 static void set_token_free(SetToken *set)
 {
         sd_bus_message_unref(set->call);
+        if (set->charged)
+                handles_discharge(set->context->handles, set->opener);
         fd_close(set->fd);
         free(set);
 }
@@ -120,6 +124,10 @@ static int on_set_helper_token(sd_bus_message *m, void *userdata, sd_bus_error *
         set->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (set->fd < 0)
                 return -errno;
+        r = handle_charge(handle, error);
+        if (r < 0)
+                return r;
+        set->charged = true;
         if (broker_describe_token(context->broker, set->fd, on_described, set) == 0)
                 return -ENOMEM;
         TAKE_PTR(set);

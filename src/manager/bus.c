@@ -1,20 +1,9 @@
 #include "manager/bus.h"
 
 #include "basic/log.h"
-#include "basic/utf8.h"
 #include "manager/news.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <time.h>
-
-void bus_job_path(const Job *job, char ret[BUS_JOB_PATH_MAX])
-{
-        char compact[2 * JOB_ID_BYTES + 1];
-
-        job_id_compact(job->id, compact);
-        snprintf(ret, BUS_JOB_PATH_MAX, "%s/%s", BUS_JOB_PREFIX, compact);
-}
 
 int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *userdata,
                     void **ret_found, sd_bus_error *error)
@@ -47,36 +36,6 @@ int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *
 }
 
 /* HND-01, HND-05: the interfaces of this one job, and nothing else. */
-int bus_serve_job(sd_bus *peer, const char *path, Handle *handle)
-{
-        int r = bus_job_serve(peer, path, handle);
-
-        return r < 0 ? r : bus_token_serve(peer, path, handle);
-}
-
-const char *error_text_of(BitsCode code)
-{
-        const char *text = error_text(code);
-
-        return text ? text : "The call failed.";
-}
-
-int bus_fail(sd_bus_error *error, BitsCode code, const char *format, ...)
-{
-        char name[sizeof(BUS_ERROR_PREFIX) + 64], buffer[32];
-        _cleanup_free_ char *text = NULL;
-        va_list args;
-
-        va_start(args, format);
-        if (vasprintf(&text, format, args) < 0)
-                text = NULL;
-        va_end(args);
-        if (text)
-                utf8_scrub(text); /* names of callers are quoted, perhaps cut */
-        snprintf(name, sizeof(name), "%s%s", BUS_ERROR_PREFIX, error_bus_name(code, buffer));
-        return sd_bus_error_set(error, name, text ? text : error_text_of(code));
-}
-
 /* DUR-15 … DUR-19 */
 int bus_reply_committed(BusContext *context, sd_bus_message *call)
 {
@@ -87,15 +46,6 @@ int bus_reply_committed(BusContext *context, sd_bus_message *call)
                 r = turn_reply(context->turn, call, reply);
         sd_bus_message_unref(reply);
         return r < 0 ? r : 1;
-}
-
-void bus_reply_failure(sd_bus_message *call, BitsCode code, const char *detail)
-{
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-
-        (void)bus_fail(&error, code, "%s", string_empty(detail) ? error_text_of(code) : detail);
-        (void)sd_bus_reply_method_error(call, &error);
-        sd_bus_error_free(&error);
 }
 
 int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error)

@@ -169,7 +169,7 @@ static uint64_t no_progress_deadline(const EngineJob *ej)
         return ej->first_failure + ej->job->no_progress_timeout * USEC_PER_SEC;
 }
 
-/* JOB-66 */
+/* JOB-66, ENG-45 */
 static bool out_of_patience(const EngineJob *ej, uint64_t now)
 {
         return ej->job->no_progress_timeout == 0 ||
@@ -209,7 +209,8 @@ static void arm_retry(EngineJob *ej)
         (void)sd_event_source_set_enabled(ej->retry, SD_EVENT_ONESHOT);
 }
 
-/* JOB-60, JOB-61: the job keeps context, code, sentence and file. JOB-67: only the end is told. */
+/* JOB-60, JOB-61: the job keeps context, code, sentence and file. JOB-67: only the end is told.
+   ENG-44, ENG-51 */
 static void fail(Engine *engine, Job *job, const File *file, bool transient, ErrorContext context,
                  BitsCode code, const char *detail)
 {
@@ -264,6 +265,7 @@ static void fail_unserved(Engine *engine, Job *job, const TransferReport *report
              engine_work_result_text(report->result));
 }
 
+/* ENG-46 */
 static void fail_token_required(Engine *engine, Job *job)
 {
         fail(engine, job, NULL, false, CONTEXT_GENERAL_QUEUE_MANAGER, BG_E_TOKEN_REQUIRED,
@@ -275,7 +277,7 @@ static void fail_token_required(Engine *engine, Job *job)
 
 static void fill(EngineJob *ej);
 
-/* JOB-24: each file is told before the job. DUR-22: and the job after its commit. */
+/* JOB-24, ENG-43: each file is told before the job. DUR-22: and the job after its commit. */
 static void finish_if_done(Engine *engine, Job *job)
 {
         if (job->n_transferred < job->n_files || !job_state_is_runnable(job->state))
@@ -540,7 +542,7 @@ void engine_release(Engine *engine, Job *job)
         job->engine = NULL;
 }
 
-/* JOB-47, JOB-69 */
+/* JOB-47, JOB-69, ENG-48 */
 BitsCode engine_resume(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
@@ -573,7 +575,7 @@ void engine_files_added(Engine *engine, Job *job)
         changed(engine, job, STORE_PROMISED);
 }
 
-/* JOB-51 */
+/* JOB-51, ENG-49 */
 void engine_priority_changed(Engine *engine, Job *job)
 {
         if (!job->schedule.member)
@@ -587,6 +589,7 @@ void engine_priority_changed(Engine *engine, Job *job)
         kick(engine);
 }
 
+/* ENG-47 */
 void engine_identity_changed(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
@@ -672,6 +675,7 @@ void engine_signed_on(Engine *engine, Job *job)
         changed(engine, job, STORE_LAZY);
 }
 
+/* ENG-50 */
 void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userdata)
 {
         EngineJob *ej = job->engine;

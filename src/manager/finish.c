@@ -142,7 +142,8 @@ static void finally(Finish *finish)
                 on_left(finish, 0);
 }
 
-/* The job stays: what was renamed is renamed, the rest can be tried again. JOB-72 */
+/* The job stays: what was renamed is renamed, the rest can be tried again. JOB-72,
+   ENG-52 */
 static void give_up(Finish *finish)
 {
         Finisher *finisher = finish->finisher;
@@ -156,7 +157,7 @@ static void give_up(Finish *finish)
         finally(finish);
 }
 
-/* DUR-21: the callers hear of it after the commit. */
+/* DUR-21, DUR-37: the callers hear of it after the commit. */
 static void leave(Finish *finish)
 {
         Finisher *finisher = finish->finisher;
@@ -276,6 +277,7 @@ static int begin_rename(Finish *finish, File *file, Work *work)
                                             .temporary_name = file->temporary_name,
                                             .device = file->device,
                                             .inode = file->inode,
+                                            .birth = file->birth,
                                             .modification_time = file->modification_time },
                              on_renamed, work);
 }
@@ -287,7 +289,8 @@ static int begin_discard(Finish *finish, File *file, Work *work)
                               &(FileDiscard){ .local_name = file->local_name,
                                               .temporary_name = file->temporary_name,
                                               .device = file->device,
-                                              .inode = file->inode },
+                                              .inode = file->inode,
+                                              .birth = file->birth },
                               on_discarded, work);
 }
 
@@ -347,6 +350,7 @@ static void sync_directories(Finish *finish)
                 fail(finish, NULL, BITS_E_OUT_OF_MEMORY, "out of memory");
 }
 
+/* ENG-54: passes have an end. */
 static void begin_pass(Finish *finish)
 {
         finish->step = finish->kind == PENDING_COMPLETE ? STEP_RENAME : STEP_DISCARD;
@@ -439,6 +443,7 @@ static void on_intended(void *userdata, uint64_t id)
         advance(finish);
 }
 
+/* ENG-53 */
 static void on_stopped(void *userdata, Job *job)
 {
         Finish *finish = job->finish;

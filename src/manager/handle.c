@@ -3,11 +3,16 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/tally.h"
-#include "manager/bus.h"
+#include "manager/bus-names.h"
 #include "manager/turn.h"
 
+#include <inttypes.h>
 #include <search.h>
 #include <sys/socket.h>
+
+enum {
+        UNREAD_MAX = 256, /* messages that a holder has not read */
+};
 
 struct Handles {
         sd_event *event;
@@ -16,8 +21,8 @@ struct Handles {
         void *context;
         void *clients_by_name; /* tsearch */
         struct ClientList clients;
-        Tally bus_handles, peers;   /* per user */
-        TAILQ_HEAD(, Handle) dying; /* freed from the loop, never from their own callbacks */
+        Tally bus_handles, peers, calls; /* per user */
+        TAILQ_HEAD(, Handle) dying;      /* freed from the loop, never from their own callbacks */
         sd_event_source *bury;
 };
 
@@ -129,6 +134,7 @@ void handles_free(Handles *handles)
         sd_event_source_disable_unref(handles->bury);
         tally_done(&handles->bus_handles);
         tally_done(&handles->peers);
+        tally_done(&handles->calls);
         free(handles);
 }
 
@@ -323,8 +329,7 @@ static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* HND-04: sd-bus adds introspection. HND-15: attached last, so that nothing comes too early. */
-/* HND-12: what a peer sends together with the end of its authentication is in sd-bus's buffer
+/* HND-04: sd-bus adds introspection. HND-15: what a peer sends together with the end of its authentication is in sd-bus's buffer
    already, and no news of the socket will announce it. */
 static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -335,13 +340,28 @@ static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *er
         return sd_event_source_set_enabled(handle->read_on, SD_EVENT_ONESHOT);
 }
 
+/* LIM-31: who does not read is not served for ever. */
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        uint64_t unread = 0;
+
+        (void)error;
+        if (sd_bus_get_n_queued_write(handle->peer, &unread) < 0 || unread <= UNREAD_MAX)
+                return 0;
+        log_notice("a handle of uid %u has %" PRIu64 " unread messages: closed",
+                   (unsigned)handle->opener, unread);
+        (void)on_peer_gone(m, handle, NULL);
+        return 1;
+}
+
 static int on_read_on(sd_event_source *source, void *userdata)
 {
         Handle *handle = userdata;
 
-        (void)source;
-        while (!handle->dying && sd_bus_process(handle->peer, NULL) > 0)
-                ;
+        /* One at a time: a peer that never stops sending must not keep the loop to itself. */
+        if (!handle->dying && sd_bus_process(handle->peer, NULL) > 0)
+                (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         return 0;
 }
 
@@ -353,6 +373,8 @@ static int watch_peer(Handle *handle)
         } signals[] = { { "Disconnected", on_peer_gone }, { "Connected", on_peer_connected } };
         int r = sd_bus_set_connected_signal(handle->peer, true);
 
+        if (r >= 0)
+                r = sd_bus_add_filter(handle->peer, NULL, on_call, handle);
         for (size_t i = 0; i < ELEMENTS(signals) && r >= 0; i++)
                 r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
                                         "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
@@ -390,7 +412,7 @@ static int start_peer(Handle *handle, int fd)
                 r = sd_bus_start(handle->peer);
         bus_job_path(handle->job, path);
         if (r >= 0)
-                r = handles->serve(handle->peer, path, handle);
+                r = handles->serve(handle->peer, path, handle); /* HND-04 */
         if (r >= 0)
                 r = sd_bus_attach_event(handle->peer, handles->event, LOOP_BUS);
         return r;
@@ -421,6 +443,23 @@ int handle_open(Handles *handles, Job *job, const HandleFacts *facts, int *ret_f
         }
         *ret_fd = TAKE_FD(theirs);
         return 0;
+}
+
+/* LIM-32 */
+int handle_charge(const Handle *handle, sd_bus_error *error)
+{
+        Handles *handles = handle->handles;
+
+        if (tally_get(&handles->calls, handle->opener) >=
+            policy_limit(LIMIT_CALLS_PER_USER, handle->opener))
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many of your calls wait for an answer.");
+        return tally_up(&handles->calls, handle->opener);
+}
+
+void handles_discharge(Handles *handles, uid_t opener)
+{
+        tally_down(&handles->calls, opener);
 }
 
 /* HND-06, HND-07, HND-30, HND-31: the handle is the right; who calls on it is never asked. */

@@ -1,12 +1,13 @@
 #include "manager/jobs.h"
 
 #include "basic/tally.h"
+#include "core/policy.h"
 
 #include <search.h>
 
 struct JobTable {
-        void *by_id; /* tsearch over Job */
-        Tally counts;
+        void *by_id;            /* tsearch over Job */
+        Tally counts, finished; /* per owner */
         struct JobList jobs;
         struct JobList retired;
         size_t n_jobs;
@@ -51,6 +52,7 @@ void job_table_free(JobTable *table)
                 return;
         tdestroy(table->by_id, forget);
         tally_done(&table->counts);
+        tally_done(&table->finished);
         free_list(&table->jobs);
         free_list(&table->retired);
         free(table);
@@ -77,6 +79,13 @@ void job_table_retire(JobTable *table, Job *job)
         TAILQ_INSERT_TAIL(&table->retired, job, table_entries);
         table->n_jobs--;
         tally_down(&table->counts, job->owner);
+        /* LIM-33: those who hold it may read on; the files of a few are enough. */
+        if (tally_get(&table->finished, job->owner) >=
+                    policy_limit(LIMIT_FINISHED_PER_USER, job->owner) ||
+            tally_up(&table->finished, job->owner) < 0)
+                job_forget_files(job);
+        else
+                job->counted_finished = true;
 }
 
 int job_table_take(JobTable *table, Job *job, uid_t new_owner)
@@ -96,6 +105,8 @@ void job_table_release(JobTable *table, Job *job)
             !TAILQ_EMPTY(&job->handles))
                 return;
         (void)tdelete(job, &table->by_id, compare_ids);
+        if (job->counted_finished)
+                tally_down(&table->finished, job->owner);
         TAILQ_REMOVE(&table->retired, job, table_entries);
         job_free(job);
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-id128.h>
 #include <unistd.h>
 
 enum {
@@ -186,6 +187,7 @@ static int serve(const ManagerOptions *options)
 int main(int argc, char **argv)
 {
         _cleanup_free_ char *runtime = NULL, *state = NULL;
+        sd_id128_t boot;
         int r = parse_arguments(argc, argv);
 
         if (r <= 0)
@@ -206,6 +208,7 @@ int main(int argc, char **argv)
         }
         umask(0077);
         raise_descriptor_limit();
+        (void)sd_id128_get_boot(&boot); /* remembered by the library: the sandbox hides the file */
         r = serve(&(ManagerOptions){ arg_user, state, runtime });
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

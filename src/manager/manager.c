@@ -131,6 +131,14 @@ static void set_life(Manager *manager)
         worker_pool_set_presence(p->workers, presence);
 }
 
+/* What a handle's socket serves. */
+static int serve_job(sd_bus *peer, const char *path, Handle *handle)
+{
+        int r = bus_job_serve(peer, path, handle);
+
+        return r < 0 ? r : bus_token_serve(peer, path, handle);
+}
+
 static int build(Manager *manager, const ManagerOptions *options, const char *broker_socket)
 {
         static const EngineListener engine_listener = {
@@ -172,11 +180,11 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 r = finisher_new(p->engine, p->workers, p->store, p->turn, p->jobs,
                                  &finisher_listener, manager, &p->finisher);
         if (r >= 0)
-                r = handles_new(manager->event, p->jobs, bus_serve_job, p, &p->handles);
+                r = handles_new(manager->event, p->jobs, serve_job, p, &p->handles);
         if (r >= 0)
                 r = authorizer_new(p->bus, !options->user_mode, &p->authorizer);
         if (r >= 0)
-                r = news_new(manager->event, p, &p->news);
+                r = news_new(manager->event, p->bus, p->turn, p->handles, &p->news);
         return r;
 }
 

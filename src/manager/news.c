@@ -1,5 +1,7 @@
 #include "manager/news.h"
 
+#include "manager/bus-names.h"
+
 #include "basic/log.h"
 
 #include <stdarg.h>
@@ -11,7 +13,9 @@ enum {
 
 struct News {
         sd_event *event;
-        BusContext *context;
+        sd_bus *bus;
+        Turn *turn;
+        Handles *handles;
 };
 
 /* Of one job: when JobModification may go out again. */
@@ -22,13 +26,13 @@ struct JobNews {
         bool waiting; /* something changed since the last signal */
 };
 
-int news_new(sd_event *event, BusContext *context, News **ret)
+int news_new(sd_event *event, sd_bus *bus, Turn *turn, Handles *handles, News **ret)
 {
         News *news = malloc(sizeof(*news));
 
         if (!news)
                 return -ENOMEM;
-        *news = (News){ event, context };
+        *news = (News){ event, bus, turn, handles };
         *ret = news;
         return 0;
 }
@@ -42,17 +46,17 @@ void news_free(News *news)
 static int tell(News *news, Handle *handle, const char *path, const char *member, const char *types,
                 va_list args)
 {
+        bool gathered = string_equal(member, "FileTransferred"); /* there may be thousands */
         sd_bus_message *m = NULL;
         const char *destination = handle_destination(handle);
-        int r = sd_bus_message_new_signal(handle_bus(handle, news->context->bus), &m, path, BUS_JOB,
-                                          member);
+        int r = sd_bus_message_new_signal(handle_bus(handle, news->bus), &m, path, BUS_JOB, member);
 
         if (r >= 0 && destination)
                 r = sd_bus_message_set_destination(m, destination);
         if (r >= 0 && types)
                 r = sd_bus_message_appendv(m, types, args);
         if (r >= 0)
-                r = turn_send(news->context->turn, m);
+                r = gathered ? turn_send_gathered(news->turn, m) : turn_send(news->turn, m);
         sd_bus_message_unref(m);
         return r;
 }
@@ -141,39 +145,49 @@ void news_modified(News *news, Job *job)
                 jn->waiting = true;
 }
 
+/* JOB-80: the flags of reference 02 section 13. JobModification is the holders' sign to look again,
+   as a change of properties is elsewhere on the bus, and is not among what the flags choose. */
+static bool wanted(const Job *job, uint32_t flag)
+{
+        return (job->notify_flags & (flag | NOTIFY_DISABLE)) == flag;
+}
+
 void news_transferred(News *news, Job *job)
 {
-        tell_holders(news, job, "JobTransferred", NULL);
+        if (wanted(job, NOTIFY_JOB_TRANSFERRED))
+                tell_holders(news, job, "JobTransferred", NULL);
 }
 
 void news_error(News *news, Job *job)
 {
-        tell_holders(news, job, "JobError", "uu", (uint32_t)job->fault.context, job->fault.code);
+        if (wanted(job, NOTIFY_JOB_ERROR))
+                tell_holders(news, job, "JobError", "uu", (uint32_t)job->fault.context,
+                             job->fault.code);
 }
 
 void news_file_transferred(News *news, Job *job, const File *file)
 {
-        tell_holders(news, job, "FileTransferred", "u", file->index);
+        if (wanted(job, NOTIFY_FILE_TRANSFERRED))
+                tell_holders(news, job, "FileTransferred", "u", file->index);
 }
 
 /* SEC-65, SEC-66 */
 static void tell_subscribers(News *news, Job *job, const char *member)
 {
-        BusContext *context = news->context;
         char path[BUS_JOB_PATH_MAX];
         Client *client;
 
         bus_job_path(job, path);
-        TAILQ_FOREACH (client, handles_clients(context->handles), entries) {
+        TAILQ_FOREACH (client, handles_clients(news->handles), entries) {
                 sd_bus_message *m = NULL;
 
                 if (!client->subscribed || policy_rights(client->uid, job->owner) == 0)
                         continue;
-                if (sd_bus_message_new_signal(context->bus, &m, BUS_ROOT_PATH, BUS_MANAGER,
-                                              member) >= 0 &&
+                if (sd_bus_message_new_signal(news->bus, &m, BUS_ROOT_PATH, BUS_MANAGER, member) >=
+                            0 &&
                     sd_bus_message_set_destination(m, client->name) >= 0 &&
                     sd_bus_message_append(m, "so", job->id, path) >= 0)
-                        (void)turn_send(context->turn, m);
+                        (void)turn_send(news->turn, m);
                 sd_bus_message_unref(m);
         }
 }

@@ -4,10 +4,12 @@
  */
 #pragma once
 
-#include "manager/bus.h"
+#include "manager/handle.h"
+#include "manager/turn.h"
 
-/* Keeps the context, which must outlive it. */
-int news_new(sd_event *event, BusContext *context, News **ret);
+typedef struct News News;
+
+int news_new(sd_event *event, sd_bus *bus, Turn *turn, Handles *handles, News **ret);
 void news_free(News *news);
 DEFINE_CLEANUP(News, news_free);
 

@@ -15,6 +15,7 @@ CREATE TABLE jobs (
         description TEXT NOT NULL,
         minimum_retry_delay INTEGER NOT NULL,
         no_progress_timeout INTEGER NOT NULL,
+        notify_flags INTEGER NOT NULL,
         token_flags INTEGER NOT NULL,
         created INTEGER NOT NULL,
         modified INTEGER NOT NULL,
@@ -40,7 +41,9 @@ CREATE TABLE files (
         temporary_name TEXT NOT NULL,
         device INTEGER NOT NULL,
         inode INTEGER NOT NULL,
+        birth INTEGER NOT NULL, -- of the inode, ns since 1970, 0: unknown
         kept INTEGER NOT NULL,
+        written INTEGER NOT NULL, -- counts while the machine is up: see the table below
         total INTEGER NOT NULL,
         etag TEXT,
         last_modified TEXT,
@@ -50,4 +53,9 @@ CREATE TABLE files (
         completed INTEGER NOT NULL,
         UNIQUE (job, number)
 );
+-- key "boot": the boot of the machine in which files.written was noted.
+CREATE TABLE facts (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+) WITHOUT ROWID;
 PRAGMA user_version = 1;

@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <systemd/sd-id128.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,18 +24,19 @@ typedef enum Statement {
 } Statement;
 
 static const char *const statement_texts[] = {
-        [JOB_INSERT] = "INSERT INTO jobs (id, owner, type, priority, state, pending, display_name,"
-                       " description, minimum_retry_delay, no_progress_timeout, token_flags,"
-                       " created, modified, transfer_completed, error_count, fault_context,"
-                       " fault_code, fault_detail, fault_file, owner_elevated, owner_integrity, "
-                       "last_helper,"
-                       " proxy_usage, proxy_list, proxy_bypass, credential_cache,"
-                       " helper_credential_cache, credentials)"
-                       " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [JOB_INSERT] =
+                "INSERT INTO jobs (id, owner, type, priority, state, pending, display_name,"
+                " description, minimum_retry_delay, no_progress_timeout, notify_flags, token_flags,"
+                " created, modified, transfer_completed, error_count, fault_context,"
+                " fault_code, fault_detail, fault_file, owner_elevated, owner_integrity, "
+                "last_helper,"
+                " proxy_usage, proxy_list, proxy_bypass, credential_cache,"
+                " helper_credential_cache, credentials)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [JOB_UPDATE] =
                 "UPDATE jobs SET id=?, owner=?, type=?, priority=?, state=?, pending=?,"
                 " display_name=?, description=?, minimum_retry_delay=?,"
-                " no_progress_timeout=?, token_flags=?, created=?, modified=?,"
+                " no_progress_timeout=?, notify_flags=?, token_flags=?, created=?, modified=?,"
                 " transfer_completed=?, error_count=?, fault_context=?, fault_code=?,"
                 " fault_detail=?, fault_file=?, owner_elevated=?, owner_integrity=?, last_helper=?,"
                 " proxy_usage=?, proxy_list=?, proxy_bypass=?, credential_cache=?,"
@@ -42,11 +44,12 @@ static const char *const statement_texts[] = {
                 " WHERE row=?",
         [JOB_DELETE] = "DELETE FROM jobs WHERE row=?",
         [FILE_INSERT] = "INSERT INTO files (remote_name, local_name, temporary_name, device, inode,"
-                        " kept, total, etag, last_modified, modification_time, resumable,"
-                        " transferred, completed, job, number)"
-                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                        " birth, kept, written, total, etag, last_modified, modification_time,"
+                        " resumable, transferred, completed, job, number)"
+                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [FILE_UPDATE] = "UPDATE files SET remote_name=?, local_name=?, temporary_name=?, device=?,"
-                        " inode=?, kept=?, total=?, etag=?, last_modified=?, modification_time=?,"
+                        " inode=?, birth=?, kept=?, written=?, total=?, etag=?, last_modified=?, "
+                        "modification_time=?,"
                         " resumable=?, transferred=?, completed=? WHERE row=?",
 };
 static_assert_table(statement_texts, STATEMENT_MAX);
@@ -114,6 +117,22 @@ static int schema_version(sqlite3 *db, int *ret)
         return r;
 }
 
+/* DUR-48: damage is found now, while the database can still be set aside, and not in the middle of
+   its jobs. */
+static int check_content(sqlite3 *db)
+{
+        sqlite3_stmt *s = NULL;
+        int r = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL);
+
+        if (r == SQLITE_OK)
+                r = sqlite3_step(s);
+        if (r == SQLITE_ROW && !string_equal((const char *)sqlite3_column_text(s, 0), "ok"))
+                r = SQLITE_CORRUPT;
+        r = errno_of(db, r);
+        sqlite3_finalize(s);
+        return r;
+}
+
 /* One transaction makes all tables or none. */
 static int create_schema(sqlite3 *db)
 {
@@ -126,6 +145,24 @@ static int create_schema(sqlite3 *db)
         if (r < 0)
                 (void)execute(db, "ROLLBACK");
         return r;
+}
+
+/* DUR-51: bytes that were written but not synced outlive every process, but not the machine. In the
+   first start after a boot nothing but the synced bytes counts. */
+static int forget_unsynced(sqlite3 *db)
+{
+        char sql[256], boot[SD_ID128_STRING_MAX];
+        sd_id128_t id;
+        int r = sd_id128_get_boot(&id);
+
+        if (r < 0)
+                return execute(db, "UPDATE files SET written = kept WHERE written > kept");
+        snprintf(sql, sizeof(sql),
+                 "BEGIN; UPDATE files SET written = kept WHERE written > kept AND NOT EXISTS"
+                 " (SELECT 1 FROM facts WHERE key = 'boot' AND value = '%s');"
+                 "REPLACE INTO facts (key, value) VALUES ('boot', '%s'); COMMIT",
+                 sd_id128_to_string(id, boot), boot);
+        return execute(db, sql);
 }
 
 static int open_database(const char *path, sqlite3 **ret)
@@ -146,6 +183,10 @@ static int open_database(const char *path, sqlite3 **ret)
                 r = create_schema(db);
         else if (r >= 0 && version != SCHEMA_VERSION)
                 r = -EPROTONOSUPPORT;
+        else if (r >= 0)
+                r = check_content(db);
+        if (r >= 0)
+                r = forget_unsynced(db);
         if (r < 0) {
                 sqlite3_close(db);
                 return r;
@@ -154,7 +195,8 @@ static int open_database(const char *path, sqlite3 **ret)
         return 0;
 }
 
-/* A database that is no database, or that was made by a later version, is kept for people. */
+/* A database that is no database, or that was made by a later version, is kept for people. DUR-48
+   */
 static int set_aside(const char *path)
 {
         _cleanup_free_ char *aside = NULL;
@@ -330,6 +372,7 @@ static int read_network(sqlite3_stmt *s, int c, Job *job)
         return r;
 }
 
+/* DUR-43 */
 static int read_job(sqlite3_stmt *s, Job **ret)
 {
         static const uint8_t no_random[JOB_ID_BYTES];
@@ -353,6 +396,7 @@ static int read_job(sqlite3_stmt *s, Job **ret)
         job->description = column_text(s, c++);
         job->minimum_retry_delay = (uint32_t)column_u64(s, c++);
         job->no_progress_timeout = (uint32_t)column_u64(s, c++);
+        job->notify_flags = (uint32_t)column_u64(s, c++);
         job->token_flags = (uint32_t)column_u64(s, c++);
         job->created = column_u64(s, c++);
         job->modified = column_u64(s, c++);
@@ -371,7 +415,9 @@ static int read_job(sqlite3_stmt *s, Job **ret)
         if (!job->display_name || !job->description)
                 return -ENOMEM;
         if (!job_type_name(job->type) || !job_priority_name(job->priority) ||
-            !job_state_name(job->state))
+            !job_state_name(job->state) || job->pending < 0 || job->pending >= PENDING_MAX ||
+            (job->token_flags & ~(uint32_t)TOKEN_FLAGS_ALL) != 0 ||
+            !error_context_name(job->fault.context))
                 return -EBADMSG;
         *ret = TAKE_PTR(job);
         return 0;
@@ -395,7 +441,9 @@ static int read_file(sqlite3_stmt *s, File **ret)
         file->temporary_name = column_text(s, c++);
         file->device = column_u64(s, c++);
         file->inode = column_u64(s, c++);
-        file->kept = file->written = file->stored_kept = column_u64(s, c++);
+        file->birth = column_u64(s, c++);
+        file->kept = column_u64(s, c++);
+        file->written = file->stored_written = MAX(column_u64(s, c++), file->kept);
         file->total = column_u64(s, c++);
         file->etag = column_text(s, c++);
         file->last_modified = column_text(s, c++);
@@ -409,18 +457,27 @@ static int read_file(sqlite3_stmt *s, File **ret)
         return 0;
 }
 
-/* Both tables are read once, in job order, side by side: no query per job. */
+/* Both tables are read once, in job order, side by side: no query per job. DUR-47 */
 typedef struct Reader {
         sqlite3_stmt *jobs, *files;
         bool more_files;
 } Reader;
+
+static int next_file(Store *store, Reader *reader)
+{
+        int r = sqlite3_step(reader->files);
+
+        reader->more_files = r == SQLITE_ROW;
+        return errno_of(store->db, r);
+}
 
 static int reader_open(Store *store, Reader *reader)
 {
         int r = sqlite3_prepare_v2(
                 store->db,
                 "SELECT row, id, owner, type, priority, state, pending, display_name, description,"
-                " minimum_retry_delay, no_progress_timeout, token_flags, created, modified,"
+                " minimum_retry_delay, no_progress_timeout, notify_flags, token_flags, created, "
+                "modified,"
                 " transfer_completed, error_count, fault_context, fault_code, fault_detail,"
                 " fault_file, owner_elevated, owner_integrity, last_helper, proxy_usage, "
                 "proxy_list,"
@@ -432,33 +489,32 @@ static int reader_open(Store *store, Reader *reader)
                 r = sqlite3_prepare_v2(
                         store->db,
                         "SELECT job, row, remote_name, local_name, temporary_name, device, inode,"
-                        " kept, total, etag, last_modified, modification_time, resumable,"
-                        " transferred, completed FROM files ORDER BY job, number",
+                        " birth, kept, written, total, etag, last_modified, modification_time,"
+                        " resumable, transferred, completed FROM files ORDER BY job, number",
                         -1, &reader->files, NULL);
-        if (r == SQLITE_OK)
-                r = sqlite3_step(reader->files);
-        reader->more_files = r == SQLITE_ROW;
-        return errno_of(store->db, r);
+        return r == SQLITE_OK ? next_file(store, reader) : errno_of(store->db, r);
 }
 
+/* Files of a job that was left out are passed over. */
 static int read_files_of(Store *store, Reader *reader, Job *job)
 {
-        while (reader->more_files && column_u64(reader->files, 0) == job->row) {
-                File *file;
-                int r = read_file(reader->files, &file);
+        int r = 0;
 
-                if (r >= 0 && (r = job_append_file(job, file)) < 0)
-                        file_free(file);
-                if (r < 0)
-                        return r;
-                r = sqlite3_step(reader->files);
-                reader->more_files = r == SQLITE_ROW;
-                if (errno_of(store->db, r) < 0)
-                        return errno_of(store->db, r);
+        while (r >= 0 && reader->more_files && column_u64(reader->files, 0) <= job->row) {
+                File *file = NULL;
+
+                if (column_u64(reader->files, 0) == job->row) {
+                        r = read_file(reader->files, &file);
+                        if (r >= 0 && (r = job_append_file(job, file)) < 0)
+                                file_free(file);
+                }
+                if (r >= 0)
+                        r = next_file(store, reader);
         }
-        return 0;
+        return r;
 }
 
+/* DUR-49 */
 int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *userdata)
 {
         Reader reader = { 0 };
@@ -473,6 +529,12 @@ int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *user
                         break;
                 }
                 r = read_job(reader.jobs, &job);
+                if (r == -EBADMSG) { /* DUR-49: all the others must not suffer for it */
+                        log_error("a job in the store makes no sense and is left out (row %lld)",
+                                  (long long)sqlite3_column_int64(reader.jobs, 0));
+                        r = 0;
+                        continue;
+                }
                 if (r >= 0)
                         r = read_files_of(store, &reader, job);
                 if (r >= 0)
@@ -485,6 +547,7 @@ int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *user
 
 /* ---- writing ---- */
 
+/* DUR-44 */
 void store_mark_job(Store *store, Job *job, StoreUrgency urgency)
 {
         if (job_state_is_final(job->state) && job->row == 0)
@@ -520,6 +583,7 @@ static void unmark_file(Store *store, File *file)
         file->dirty = false;
 }
 
+/* DUR-46 */
 void store_remove_job(Store *store, Job *job)
 {
         Removal *removal;
@@ -589,6 +653,7 @@ static int write_job(Store *store, Job *job)
         bind_text(s, &p, job->description);
         bind_u64(s, &p, job->minimum_retry_delay);
         bind_u64(s, &p, job->no_progress_timeout);
+        bind_u64(s, &p, job->notify_flags);
         bind_u64(s, &p, job->token_flags);
         bind_u64(s, &p, job->created);
         bind_u64(s, &p, job->modified);
@@ -628,7 +693,9 @@ static int write_file(Store *store, File *file)
         bind_text(s, &p, file->temporary_name);
         bind_u64(s, &p, file->device);
         bind_u64(s, &p, file->inode);
+        bind_u64(s, &p, file->birth);
         bind_u64(s, &p, file->kept);
+        bind_u64(s, &p, file->written);
         bind_u64(s, &p, file->total);
         bind_text(s, &p, file->etag);
         bind_text(s, &p, file->last_modified);
@@ -655,14 +722,6 @@ static int write_marked(Store *store)
         File *file;
         int r;
 
-        STAILQ_FOREACH (removal, &store->removals, entries) {
-                int p = 1;
-
-                bind_u64(delete, &p, removal->row);
-                r = run(store, delete);
-                if (r < 0)
-                        return r;
-        }
         TAILQ_FOREACH (job, &store->jobs, dirty_entries) {
                 r = write_job(store, job);
                 if (r < 0)
@@ -670,6 +729,16 @@ static int write_marked(Store *store)
         }
         TAILQ_FOREACH (file, &store->files, dirty_entries) {
                 r = write_file(store, file);
+                if (r < 0)
+                        return r;
+        }
+        /* DUR-45: last, so that new rows get numbers above all that were there before: void_rows()
+           knows them by that. */
+        STAILQ_FOREACH (removal, &store->removals, entries) {
+                int p = 1;
+
+                bind_u64(delete, &p, removal->row);
+                r = run(store, delete);
                 if (r < 0)
                         return r;
         }
@@ -690,13 +759,13 @@ static void forget_marks(Store *store)
         while ((job = TAILQ_FIRST(&store->jobs)))
                 unmark_job(store, job);
         while ((file = TAILQ_FIRST(&store->files))) {
-                file->stored_kept = file->kept;
+                file->stored_written = file->written;
                 unmark_file(store, file);
         }
         store->promised = false;
 }
 
-/* Rows above these were given in the transaction that failed. */
+/* Rows above these were given in the transaction that failed. DUR-45 */
 static void void_rows(Store *store, uint64_t last_job, uint64_t last_file)
 {
         Job *job;

@@ -141,6 +141,7 @@ static int look_at(Take *take, const File *file)
                               .temporary_name = file->temporary_name,
                               .device = file->device,
                               .inode = file->inode,
+                              .birth = file->birth,
                               .writing = !file->transferred };
         Look *look = malloc(sizeof(*look));
         int r;

@@ -541,8 +541,8 @@ static void test_complete_over_a_death(void **state)
         close_case(&c);
 }
 
-/* DUR-39: after a crash in Complete the stored "has its name" may be ahead of the directory: renamed
-   again. Whoever took the file away meanwhile is not held against it. */
+/* DUR-39: after a crash in Complete the stored "has its name" may be ahead of the directory:
+   renamed again. Whoever took the file away meanwhile is not held against it. */
 static void test_complete_after_a_crash(void **state)
 {
         Case c;

@@ -117,8 +117,8 @@ static void close_case(Case *c)
 
         sd_event_source_disable_unref(c->busy);
         turn_free(c->turn);
-        sd_bus_flush_close_unref(c->client);
-        sd_bus_flush_close_unref(c->server);
+        sd_bus_close_unref(c->client);
+        sd_bus_close_unref(c->server);
         store_remove_job(c->store, c->job);
         store_close(c->store);
         job_free(c->job);
@@ -232,6 +232,8 @@ static void test_signal_at_once(void **state)
 
         (void)state;
         open_case(&c);
+        call(&c);
+        run_until(&c, &c.n_replies, 1);
         assert_true(sd_bus_message_new_signal(c.server, &signal, "/", "x.Y", "News") >= 0);
         assert_true(turn_send(c.turn, signal) >= 0);
         sd_bus_message_unref(signal);

@@ -141,7 +141,8 @@ static void test_repeated_after_death(void **state)
         world_close(&w);
 }
 
-/* ENG-31: nonsense ends the process and fails what it worked on; the next request gets a new one. */
+/* ENG-31: nonsense ends the process and fails what it worked on; the next request gets a new one.
+   */
 static void test_breach(void **state)
 {
         World w;
@@ -249,8 +250,8 @@ static void test_refusals(void **state)
         world_close(&w);
 }
 
-/* DUR-30: syncs that come while one is on its way go together in the next message, each with its own
-   answer. */
+/* DUR-30: syncs that come while one is on its way go together in the next message, each with its
+   own answer. */
 static void test_sync_batches(void **state)
 {
         enum { SYNCS = 5 };

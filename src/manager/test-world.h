@@ -1,7 +1,7 @@
 /*
- * For tests of the manager's lower half: a broker and workers that are played by the test, over real
- * SOCK_SEQPACKET sockets, on a real event loop. The test reads what the manager asks, in the order
- * it asks, and answers what it likes.
+ * For tests of the manager's lower half: a broker and workers that are played by the test, over
+ * real SOCK_SEQPACKET sockets, on a real event loop. The test reads what the manager asks, in the
+ * order it asks, and answers what it likes.
  */
 #pragma once
 

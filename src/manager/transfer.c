@@ -15,7 +15,7 @@ enum {
 
 typedef enum Phase {
         PHASE_OPENING,
-        PHASE_FORGETTING, /* the store forgets bytes of another file */
+        PHASE_FORGETTING, /* the store learns which file it is, and forgets bytes of another */
         PHASE_FETCHING,
         PHASE_SYNCING, /* for the last time; `report` says what follows */
 } Phase;
@@ -37,6 +37,7 @@ struct Transfer {
 
         bool syncing;   /* a sync is under way */
         int sync_error; /* the kernel tells a lost write once: it must not be forgotten */
+        bool doubt;     /* a worker died with a sync: it may have been told */
         uint64_t sync_target, last_sync; /* bytes it makes safe; µs, monotonic */
 
         TransferReport report;
@@ -65,7 +66,7 @@ static void end(Transfer *t)
         t->listener->on_end(t->userdata, t, &t->report);
 }
 
-/* Ends with t->report; while a sync uses the descriptor, as soon as that is over. */
+/* Ends with t->report; while a sync uses the descriptor, as soon as that is over. DUR-35 */
 static void end_soon(Transfer *t)
 {
         if (t->syncing)
@@ -105,21 +106,22 @@ static void sync_last(Transfer *t);
 static void stop_fetching(Transfer *t);
 
 /* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so.
-   DUR-20, DUR-25 */
+   DUR-20, DUR-25, DUR-31, DUR-36 */
 static void on_synced(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
 
         t->syncing = false;
         t->last_sync = now_monotonic();
-        if (answer->result == WORK_DONE && answer->error == 0) {
+        t->doubt = t->doubt || answer->doubtful;
+        if (answer->result == WORK_DONE && answer->error == 0 && !t->doubt) {
                 file_set_kept(t->file, MAX(t->file->kept, MIN(t->sync_target, t->file->written)));
                 mark(t);
         }
         if (answer->error != 0)
                 t->sync_error = answer->error;
         if (t->phase != PHASE_SYNCING) {
-                if (t->sync_error != 0)
+                if (t->sync_error != 0 || t->doubt)
                         stop_fetching(t);
                 return;
         }
@@ -133,7 +135,11 @@ static void on_synced(void *userdata, FileAnswer *answer)
                 fail_local(t, t->sync_error, "cannot write");
                 return;
         }
-        if (t->sync_target < t->file->written)
+        if (t->doubt) { /* DUR-50: fetched again from what is sure */
+                file_set_written(t->file, t->file->kept);
+                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                end(t);
+        } else if (t->sync_target < t->file->written)
                 sync_last(t);
         else
                 end(t);
@@ -160,7 +166,7 @@ static void sync_last(Transfer *t)
 static void end_synced(Transfer *t)
 {
         bool nothing = t->file->written == t->file->kept && t->report.end != TRANSFER_DONE &&
-                       t->sync_error == 0;
+                       t->sync_error == 0 && !t->doubt;
 
         if (t->fd < 0 || (nothing && !t->syncing))
                 end(t);
@@ -240,10 +246,12 @@ static void on_progress(void *userdata, uint64_t written)
         if (file_can_resume(t->file))
                 t->losses = 0;
         file_set_written(t->file, written);
+        mark(t);
         sync_in_passing(t);
         t->listener->on_progress(t->userdata, t);
 }
 
+/* DUR-34 */
 static void on_version_changed(Transfer *t)
 {
         if (t->stopping) {
@@ -294,6 +302,7 @@ static void on_done(void *userdata, const NetDone *done)
         end_synced(t);
 }
 
+/* ENG-38, ENG-39, ENG-40 */
 static void on_lost(void *userdata)
 {
         Transfer *t = userdata;
@@ -331,7 +340,7 @@ static void fetch(Transfer *t)
                 t->report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end(t);
         } else if (t->file->total != JOB_SIZE_UNKNOWN && t->file->total > 0 &&
-                   t->file->kept == t->file->total) {
+                   t->file->written == t->file->total) {
                 t->report = (TransferReport){ .end = TRANSFER_DONE };
                 end_synced(t);
         } else if (worker_net_attach(t->net, &t->client) < 0)
@@ -346,11 +355,21 @@ static void on_forgotten(void *userdata, uint64_t id)
         fetch(userdata);
 }
 
-/* JOB-78: a file that is not the recorded one begins at nothing. */
+/* FIL-40: a device may have another number since the last boot, which makes no other file; telling
+   the store does no harm. */
+static bool is_news(const File *file, const FileOpened *opened)
+{
+        return file->device != opened->device || file->inode != opened->inode ||
+               file->birth != opened->birth;
+}
+
+/* JOB-78: a file that is not the recorded one begins at nothing, unless it is a copy of its kept
+   bytes. Of both the store hears before a byte is written. DUR-32, DUR-33, DUR-54, DUR-55. ENG-42 */
 static void on_opened(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
         File *file = t->file;
+        bool news;
 
         if (answer->result != WORK_DONE) {
                 end_unserved(t, answer->result, true);
@@ -367,11 +386,14 @@ static void on_opened(void *userdata, FileAnswer *answer)
         }
         if (answer->opened.fresh && (file->inode != 0 || file->written > 0))
                 file_reset(file);
-        file_set_written(file, file->kept);
+        if (answer->opened.size < file->written)
+                file_set_written(file, file->kept);
+        news = is_news(file, &answer->opened);
         file->device = answer->opened.device;
         file->inode = answer->opened.inode;
+        file->birth = answer->opened.birth;
         mark(t);
-        if (file->stored_kept > 0 && file->kept == 0) {
+        if (file->stored_written > 0 && (news || file->written == 0)) {
                 t->phase = PHASE_FORGETTING;
                 store_mark_file(t->store, file, STORE_PROMISED);
                 if (turn_after_commit(t->turn, on_forgotten, t, 0) < 0)
@@ -387,13 +409,15 @@ static void open_temporary(Transfer *t)
         t->phase = PHASE_OPENING;
         if (file->written > 0 && !file_can_resume(file)) /* JOB-34 */
                 file_reset(file);
-        if (file->kept == 0)
-                file->device = file->inode = 0; /* a new one costs nothing and is surely empty */
+        /* With nothing written it is a new one: that costs nothing and is surely empty. */
         if (worker_open(t->local,
                         &(FileOpen){ .local_name = file->local_name,
                                      .temporary_name = file->temporary_name,
                                      .device = file->device,
-                                     .inode = file->inode },
+                                     .inode = file->inode,
+                                     .birth = file->birth,
+                                     .kept = file->kept,
+                                     .written = file->written },
                         on_opened, t) < 0)
                 end_unserved(t, WORK_NOT_STARTED, true);
 }
@@ -451,6 +475,7 @@ static void stop_fetching(Transfer *t)
         end_synced(t);
 }
 
+/* ENG-41 */
 void transfer_stop(Transfer *transfer)
 {
         if (transfer->stopping)

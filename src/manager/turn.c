@@ -7,6 +7,7 @@
 
 enum {
         LAZY_USEC = 1000 * 1000,
+        GATHER_USEC = 100 * 1000,
         RETRY_USEC = 2 * 1000 * 1000, /* after a commit that failed */
 };
 
@@ -25,6 +26,7 @@ struct Turn {
         Late now;              /* at the end of this iteration */
         sd_event_source *lazy; /* within a second */
         STAILQ_HEAD(WaitingList, Waiting) waiting;
+        bool pressing; /* one of them waits for no timer */
 };
 
 static void waiting_free(Waiting *w)
@@ -69,7 +71,7 @@ static void deliver_all(Turn *turn)
         }
 }
 
-/* Replies become errors; signals and callbacks wait for a commit that works. */
+/* Replies become errors; signals and callbacks wait for a commit that works. DUR-41 */
 static void fail_replies(Turn *turn, int error)
 {
         struct WaitingList kept = STAILQ_HEAD_INITIALIZER(kept);
@@ -86,12 +88,13 @@ static void fail_replies(Turn *turn, int error)
         STAILQ_CONCAT(&turn->waiting, &kept);
 }
 
-/* DUR-15 … DUR-19, DUR-21: nothing that promises leaves before this. */
+/* DUR-15 … DUR-19, DUR-21, DUR-40: nothing that promises leaves before this. */
 int turn_commit(Turn *turn)
 {
         int r = store_commit(turn->store);
 
         (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_OFF);
+        turn->pressing = false;
         if (r < 0) {
                 fail_replies(turn, r);
                 (void)sd_event_source_set_time_relative(turn->lazy, RETRY_USEC);
@@ -154,22 +157,33 @@ void turn_free(Turn *turn)
         free(turn);
 }
 
-void turn_schedule(Turn *turn)
+/* Unless the turn ends sooner anyway. */
+static void arm_lazy(Turn *turn, uint64_t usec)
 {
+        uint64_t now = 0, due = UINT64_MAX;
         int enabled = SD_EVENT_OFF;
 
-        if (store_has_promises(turn->store) || !STAILQ_EMPTY(&turn->waiting)) {
-                late_want(&turn->now);
-                return;
-        }
         (void)sd_event_source_get_enabled(turn->lazy, &enabled);
-        if (enabled != SD_EVENT_OFF || !store_is_dirty(turn->store))
-                return;
-        (void)sd_event_source_set_time_relative(turn->lazy, LAZY_USEC);
+        if (enabled != SD_EVENT_OFF) {
+                (void)sd_event_now(turn->event, CLOCK_MONOTONIC, &now);
+                (void)sd_event_source_get_time(turn->lazy, &due);
+                if (due <= now + usec)
+                        return;
+        }
+        (void)sd_event_source_set_time_relative(turn->lazy, usec);
         (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_ONESHOT);
 }
 
-static int keep(Turn *turn, Waiting prototype)
+/* DUR-42 */
+void turn_schedule(Turn *turn)
+{
+        if (store_has_promises(turn->store) || turn->pressing)
+                late_want(&turn->now);
+        else if (store_is_dirty(turn->store))
+                arm_lazy(turn, LAZY_USEC);
+}
+
+static int keep(Turn *turn, Waiting prototype, bool pressing)
 {
         Waiting *w = malloc(sizeof(*w));
 
@@ -179,13 +193,18 @@ static int keep(Turn *turn, Waiting prototype)
         sd_bus_message_ref(w->call);
         sd_bus_message_ref(w->message);
         STAILQ_INSERT_TAIL(&turn->waiting, w, entries);
+        if (!pressing) {
+                arm_lazy(turn, GATHER_USEC);
+                return 0;
+        }
+        turn->pressing = true;
         late_want(&turn->now);
         return 0;
 }
 
 int turn_reply(Turn *turn, sd_bus_message *call, sd_bus_message *reply)
 {
-        return keep(turn, (Waiting){ .call = call, .message = reply });
+        return keep(turn, (Waiting){ .call = call, .message = reply }, true);
 }
 
 int turn_send(Turn *turn, sd_bus_message *signal)
@@ -193,10 +212,15 @@ int turn_send(Turn *turn, sd_bus_message *signal)
         /* Nothing to wait for: out with it. */
         if (!store_is_dirty(turn->store) && STAILQ_EMPTY(&turn->waiting))
                 return sd_bus_send(NULL, signal, NULL);
-        return keep(turn, (Waiting){ .message = signal });
+        return keep(turn, (Waiting){ .message = signal }, true);
+}
+
+int turn_send_gathered(Turn *turn, sd_bus_message *signal)
+{
+        return keep(turn, (Waiting){ .message = signal }, false);
 }
 
 int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id)
 {
-        return keep(turn, (Waiting){ .callback = callback, .userdata = userdata, .id = id });
+        return keep(turn, (Waiting){ .callback = callback, .userdata = userdata, .id = id }, true);
 }

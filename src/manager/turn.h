@@ -1,7 +1,7 @@
 /*
  * A turn of the event loop ends with a commit. Whatever goes out and promises something (replies,
- * signals of a state) waits here until the transaction is on disk; several changes of one turn share
- * one transaction.
+ * signals of a state) waits here until the transaction is on disk; several changes of one turn
+ * share one transaction.
  *
  * Lazy changes (progress) are committed with the next promise, or a second later.
  */
@@ -14,7 +14,7 @@
 
 /* Priorities of everything on the daemon's loop: what ends before what begins. */
 enum {
-        LOOP_WORKERS = -20,
+        LOOP_WORKERS = 0,
         LOOP_BUS = 0,
         LOOP_ENGINE = 50,
         LOOP_TURN = 100, /* after all that happened in this iteration */
@@ -40,11 +40,13 @@ int turn_commit(Turn *turn);
 #define TURN_FAILURE_TEXT \
         "The change could not be stored (%s). Free space for the job store and call again."
 
-/* Sends the reply to `call` after the commit; when the commit fails, an error instead. Takes its own
-   references. */
+/* Sends the reply to `call` after the commit; when the commit fails, an error instead. Takes its
+   own references. */
 int turn_reply(Turn *turn, sd_bus_message *call, sd_bus_message *reply);
 /* Sends a signal after the commit, in order with the replies. */
 int turn_send(Turn *turn, sd_bus_message *signal);
+/* The same, but it may take a tenth of a second, so that many such signals share one commit. */
+int turn_send_gathered(Turn *turn, sd_bus_message *signal);
 /* Calls back after the commit, from the loop. `id` is the caller's, so that a callback can look
    up what may be gone by then. Kept over a failed commit. 0 or -ENOMEM. */
 int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id);

@@ -100,6 +100,7 @@ void worker_synced(Worker *worker, FileRequest *request, const FileAnswer *answe
         worker->syncing = false;
         while ((item = TAILQ_FIRST(batch))) {
                 FileAnswer a = { .result = answer->result,
+                                 .doubtful = answer->doubtful,
                                  .error = errors ? (int)errors->items[i++] : 0 };
 
                 TAILQ_REMOVE(batch, item, entries);

@@ -12,6 +12,7 @@ typedef struct FileRequest {
         uint32_t serial;
         uint16_t type;
         bool sent;
+        bool doubtful;         /* a process died with it: what it had found out is lost */
         FileCallback callback; /* NULL for a batch of syncs: userdata is its list */
         void *userdata;
         FdList fds; /* borrowed */

@@ -435,8 +435,11 @@ static void forget_process(Worker *worker)
         NetClient *client;
 
         end_process(worker);
-        TAILQ_FOREACH (request, &worker->requests, entries)
+        /* DUR-50: the kernel tells a lost write once. A process that died may have been told. */
+        TAILQ_FOREACH (request, &worker->requests, entries) {
+                request->doubtful = request->doubtful || request->sent;
                 request->sent = false;
+        }
         TAILQ_FOREACH (client, &worker->clients, entries) {
                 client->lost = client->started;
                 client->started = false;
@@ -596,6 +599,7 @@ static int on_file_answer(Worker *worker, Message *m)
 
         if (!request || answer_type(request->type) != m->type)
                 return -EBADMSG;
+        answer.doubtful = request->doubtful;
         switch (m->type) {
         case MESSAGE_FILE_OPENED:
                 if (file_opened_read(m, &answer.opened) < 0)

@@ -46,7 +46,8 @@ typedef enum WorkResult {
 
 typedef struct FileAnswer {
         WorkResult result;
-        int error;         /* errno of the operation, 0: done */
+        int error;     /* errno of the operation, 0: done */
+        bool doubtful; /* asked before of a process that died: of a sync, success proves nothing */
         FileOpened opened; /* descriptors not taken are closed after the callback */
 } FileAnswer;
 

@@ -3,7 +3,8 @@
  *
  * A message is one datagram of a SOCK_SEQPACKET socket:
  *
- *      u16 type | u16 descriptors | u32 serial | fields …          (machine byte order: one machine)
+ *      u16 type | u16 descriptors | u32 serial | fields …          (machine byte order: one
+ * machine)
  *
  * A field is a u32, a u64, a string (u32 length, the bytes, one NUL; no NUL inside) or a list of
  * u32. Descriptors travel beside the fields and are taken in order. Reading checks every bound
@@ -69,8 +70,8 @@ bool message_get_fd(Message *m, int *ret);
 bool message_end(Message *m);
 
 /* One datagram. -EAGAIN when the socket is full or empty, -EPIPE or -ECONNRESET when the peer is
-   gone, -EBADMSG for a malformed datagram, -EMSGSIZE for a message that is bad or too long. Receiving
-   returns 1 for a message and 0 at the end of the stream. Both retry on EINTR. */
+   gone, -EBADMSG for a malformed datagram, -EMSGSIZE for a message that is bad or too long.
+   Receiving returns 1 for a message and 0 at the end of the stream. Both retry on EINTR. */
 int message_send(Message *m, int socket);
 int message_receive(Message *m, int socket);
 

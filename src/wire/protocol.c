@@ -22,8 +22,8 @@
         while (m->next_fd < m->n_fds && !m->bad) \
                 message_get_fd(m, &ret->name.items[ret->name.count++]);
 
-/* Descriptors start as none, and are none again when the message was wrong elsewhere: they then stay
-   the message's. */
+/* Descriptors start as none, and are none again when the message was wrong elsewhere: they then
+   stay the message's. */
 #define NONE_OF(name)
 #define NONE_FD(name)  ret->name = -EBADF;
 #define NONE_FDS(name) ret->name.count = 0;

@@ -141,20 +141,25 @@ enum {
         STR(temporary_name)                                             \
         U64(device) /* of the temporary file; 0 and 0: there is none */ \
         U64(inode)                                                      \
+        U64(birth)                                                      \
         U32(writing) /* 1: it is to be written, 0: only to be renamed */
 
 #define FIELDS_FILE_OPEN(U32, U64, STR, U32S, FD, FDS)                                    \
         STR(local_name)     /* final path: its directory holds the temporary file */      \
         STR(temporary_name) /* one component */                                           \
         U64(device)         /* of the recorded temporary file; 0 and 0: make a new one */ \
-        U64(inode)
+        U64(inode)                                                                        \
+        U64(birth)   /* ns since 1970, 0: its file system knows none */                   \
+        U64(kept)    /* its first bytes that are on the disk */                           \
+        U64(written) /* its first bytes that are wanted; 0: replace it by a new one */
 
-#define FIELDS_FILE_OPENED(U32, U64, STR, U32S, FD, FDS)       \
-        U32(error)                                             \
-        U32(fresh) /* 1: new and empty, 0: the recorded one */ \
-        U64(device)                                            \
-        U64(inode)                                             \
-        U64(size)                                              \
+#define FIELDS_FILE_OPENED(U32, U64, STR, U32S, FD, FDS)                                  \
+        U32(error)                                                                        \
+        U32(fresh) /* 1: new and empty, 0: the recorded one, or a copy of `kept` bytes */ \
+        U64(device)                                                                       \
+        U64(inode)                                                                        \
+        U64(birth)                                                                        \
+        U64(size)                                                                         \
         FDS(file) /* one descriptor for writing, none after an error */
 
 #define FIELDS_FILE_SYNC(U32, U64, STR, U32S, FD, FDS)   FDS(files)
@@ -166,13 +171,15 @@ enum {
         STR(temporary_name)                              \
         U64(device)                                      \
         U64(inode)                                       \
+        U64(birth)                                       \
         U64(modification_time) /* seconds since 1970, 0: leave */
 
 #define FIELDS_FILE_DISCARD(U32, U64, STR, U32S, FD, FDS) \
         STR(local_name)                                   \
         STR(temporary_name)                               \
         U64(device)                                       \
-        U64(inode)
+        U64(inode)                                        \
+        U64(birth)
 
 #define FIELDS_FILE_SYNC_DIRECTORIES(U32, U64, STR, U32S, FD, FDS)
 

@@ -17,6 +17,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -25,6 +26,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TESTS = HERE.parent
 CACHE = pathlib.Path(os.environ.get('OPENBITS_TEST_CACHE', '/var/cache/openbits-test-machine'))
 NEEDED = ('mmdebstrap', 'systemd-nspawn', 'unshare', 'setpriv', 'nsenter', 'meson')
+INSTALL_FAILED = 96
 MACHINE_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
 
@@ -45,23 +47,30 @@ done
 # always exists, and /run/systemd of the host is covered, so that no folder of ours is left either.
 START = r"""
 set -eu
-cache=$1 root=$2 upper=$3 build=$4 name=$5
-shift 5
+cache=$1 root=$2 upper=$3 build=$4 name=$5 prepare=$6 boots=$7
+shift 7
 mkdir -p "$cache/mount" /run/systemd
 mount -t tmpfs -o mode=755 machine "$cache/mount"
 mount -t tmpfs -o mode=755 machine /run/systemd
 disk=$cache/mount/disk
 mkdir "$disk" "$cache/mount/memory"
 [ -n "$upper" ] || upper=$cache/mount/memory
-mkdir -p "$upper/changes" "$upper/work"
+mkdir -p "$upper/changes" "$upper/work" "$upper/srv"
+# Device numbers of file systems without a device depend on the order of mounting: as on many a
+# machine, they differ from boot to boot.
+for i in $(seq $((boots * 16))); do
+    mkdir "$cache/mount/$i"
+    mount -t tmpfs machine "$cache/mount/$i"
+done
 mount -t overlay -o "lowerdir=$root,upperdir=$upper/changes,workdir=$upper/work" machine "$disk"
 # What a package does when it is installed.
 if [ -n "$build" ]; then
-    DESTDIR=$disk meson install -C "$build" --no-rebuild --quiet
+    DESTDIR=$disk meson install -C "$build" --no-rebuild --quiet || exit 96
     PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$disk" /bin/sh -ec \
         'ldconfig; systemd-sysusers openbits.conf; systemctl --quiet enable bitsd.service
-         touch /etc/.updated /var/.updated'
+         touch /etc/.updated /var/.updated' || exit 96
 fi
+[ -z "$prepare" ] || PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$disk" /bin/sh -ec "$prepare"
 # Pure cgroup 2, whatever the host has mounted; the machine's part of it begins where nspawn stands.
 """ + SWEEP + r"""
 mkdir "/sys/fs/cgroup/$name"
@@ -70,7 +79,8 @@ exec 7<&-
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
 exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe --boot --machine=testmachine \
     --directory="$disk" --private-network --resolv-conf=off --timezone=off --link-journal=no \
-    --system-call-filter=@known --capability=CAP_NET_ADMIN,CAP_BPF "$@"
+    --system-call-filter=@known --capability=CAP_NET_ADMIN,CAP_BPF \
+    --bind="$upper/srv:/srv/stable" "$@"
 """
 
 
@@ -97,23 +107,26 @@ def make_root():
     return pathlib.Path(result.stdout.strip())
 
 
-def _children(pid):
+def descendants(pid):
+    """Processes below that one, parents first."""
     with contextlib.suppress(OSError):
         for path in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
             for child in path.read_text().split():
                 yield int(child)
-                yield from _children(child)
+                yield from descendants(child)
 
 
 class Machine:
     """One machine. boot(), run() as often as wanted, then poweroff() or crash(); after either it
-    can boot again, and finds what was kept if it has an `upper` directory."""
+    can boot again, and finds what was kept if it has an `upper` directory. In the machine, /srv/stable
+    is a part of the disk whose device number is the same in each boot; of the rest it differs."""
 
     count = 0
 
-    def __init__(self, build=None, upper=None, bind=()):
+    def __init__(self, build=None, upper=None, bind=(), prepare=''):
         """build: installed before each boot (None: nothing is). bind: (host, machine) directories,
-        read only."""
+        read only. prepare: a shell command that is run on the disk before each boot."""
+        self.prepare = prepare
         self.build = os.path.realpath(build) if build else ''
         self.upper = os.path.realpath(upper) if upper else ''
         self.bind = [f'--bind-ro={os.path.realpath(host)}:{inside}' for host, inside in bind]
@@ -122,6 +135,7 @@ class Machine:
         fcntl.flock(self._lock, fcntl.LOCK_SH)      # mk-root removes no root that is in use
         self._console = tempfile.TemporaryFile('w+')
         self._process = self.leader = None
+        self._boots = -1
 
     # ---- life
 
@@ -129,13 +143,15 @@ class Machine:
         """Boots and waits until the machine has settled; gives its state, "running" or
         "degraded"."""
         Machine.count += 1
+        self._boots += 1
         name = f'openbits-test-machine-{os.getpid()}-{Machine.count}'
         self._console.seek(0)
         self._console.truncate()
         self._process = subprocess.Popen(
             ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private',
              '--pid', '--fork', '--kill-child', '--mount-proc', '--', 'bash', '-c', START, 'start',
-             CACHE, self.root, self.upper, self.build, name, *self.bind],
+             CACHE, self.root, self.upper, self.build, name,
+             self.prepare, str(self._boots), *self.bind],
             stdin=subprocess.DEVNULL, stdout=self._console, stderr=self._console)
         try:
             self._find_leader(time.monotonic() + timeout)
@@ -154,9 +170,11 @@ class Machine:
     def _find_leader(self, deadline):
         """The machine's PID 1, as soon as it answers."""
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+            status = self._process.poll()
+            assert status != INSTALL_FAILED, f'OpenBITS cannot be installed: {self.console()}'
+            if status is not None:
                 raise CannotBoot(f'the machine does not start: {self.console()[-1500:].strip()}')
-            for pid in _children(self._process.pid):
+            for pid in descendants(self._process.pid):
                 with contextlib.suppress(OSError, StopIteration):
                     status = pathlib.Path(f'/proc/{pid}/status').read_text()
                     numbers = next(line.split()[1:] for line in status.splitlines()
@@ -185,19 +203,23 @@ class Machine:
     def crash(self):
         """An end without warning: every process is killed at once."""
         if self._process:
-            self._process.kill()
-            self._process.wait()
+            # unshare ends after its child, and that, as the first of its name space, after all else.
+            for pid in list(descendants(self._process.pid))[:1] or [self._process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = self.leader = None
             self._sweep()
 
-    def _sweep(self):
-        for _ in range(20):     # killed processes leave their cgroups a moment later
-            swept = subprocess.run(
-                ['unshare', '--mount', '--propagation', 'private', 'bash', '-c', 'cache=$1' + SWEEP,
-                 'sweep', CACHE], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            if not swept.stderr:
-                break
-            time.sleep(0.05)
+    @staticmethod
+    def _sweep():
+        subprocess.run(['unshare', '--mount', '--propagation', 'private', 'bash', '-c',
+                        'cache=$1' + SWEEP, 'sweep', CACHE],
+                       stdin=subprocess.DEVNULL, capture_output=True)
 
     def close(self):
         self.crash()

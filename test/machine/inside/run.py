@@ -2,8 +2,8 @@
 """run.py NAME…: runs scenarios in the test machine and prints a JSON object a line for each:
 name, outcome ("passed" or "failed"), seconds, text. --list prints the names and what they need.
 
-A scenario begins with a service that runs and has no job; it has failed as well if our programs
-wrote an error meanwhile that the scenario did not announce (scene.scenario's journal check).
+A scenario begins with a service that runs and has no job. It has failed as well if our programs
+wrote an error into the journal meanwhile.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
@@ -20,7 +20,7 @@ import scenarios  # noqa: E402, F401
 
 
 def run(name):
-    function, _ = scene.SCENARIOS[name]
+    function = scene.SCENARIOS[name].function
     begin = time.monotonic()
     text = ''
     try:
@@ -42,8 +42,8 @@ def run(name):
 
 def main():
     if sys.argv[1:] == ['--list']:
-        for name, (_, needs) in scene.SCENARIOS.items():
-            print(name if not needs else f'{name}: needs {needs}')
+        for name, entry in scene.SCENARIOS.items():
+            print(name if not entry.needs else f'{name}: needs {entry.needs}')
         return 0
     results = [run(name) for name in sys.argv[1:]]
     for result in results:

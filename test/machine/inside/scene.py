@@ -10,12 +10,14 @@ logind to end it.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import collections
 import contextlib
 import json
 import os
 import pathlib
 import pwd
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -28,14 +30,16 @@ WEB, PROXY, TLS = 'web.openbits.test', 'proxy.openbits.test', 'tls.openbits.test
 LARGE = 4_000_000               # bytes of each .../large
 DEADLINE = 30
 
-SCENARIOS = {}                  # name: (function, what the product lacks for it or None)
+Scenario = collections.namedtuple('Scenario', 'function needs bus')
+SCENARIOS = {}                  # by name, in the order in which they run
 
 
-def scenario(needs=None):
-    """Registers a function as a scenario. needs: it is written, and waits for this."""
+def scenario(needs=None, bus='dbus-daemon'):
+    """Registers a function as a scenario. needs: it is written, and waits for this. bus: it runs in
+    a machine whose message bus is that one."""
     def register(function):
         assert function.__name__ not in SCENARIOS
-        SCENARIOS[function.__name__] = (function, needs)
+        SCENARIOS[function.__name__] = Scenario(function, needs, bus)
         return function
     return register
 
@@ -49,6 +53,14 @@ def poll(condition, what, timeout=DEADLINE):
             return value
         assert time.monotonic() < deadline, f'{timeout} s have passed without {what}'
         time.sleep(0.01)
+
+
+def parse(output):
+    """What `bits --json` printed: the list that its one key names; text if it is none."""
+    if not output.lstrip().startswith('{'):
+        return output
+    [value] = json.loads(output).values()
+    return value
 
 
 # ---- commands
@@ -139,7 +151,7 @@ class Session:
 
     def run(self, command, status=0):
         """Runs a command in the session; gives its output. status: None for any."""
-        self.shell.stdin.write(f'{{ {command}\n}} </dev/null 2>&1; echo; echo {self.END} $?\n')
+        self.shell.stdin.write(f'{{ {command}\n}} </dev/null 2>&1; code=$?; echo; echo {self.END} $code\n')
         self.shell.stdin.flush()
         output = ''
         for line in self.shell.stdout:
@@ -154,8 +166,7 @@ class Session:
 
     def bits(self, *words, status=0):
         """`bits --json` in the session; the parsed output."""
-        output = self.run(shlex.join(['bits', '--json', *map(str, words)]), status)
-        return json.loads(output) if output.strip().startswith(('{', '[')) else output
+        return parse(self.run(shlex.join(['bits', '--json', *map(str, words)]), status))
 
     def leave_behind(self, seconds=1000):
         """A process that outlives the logout; gives its id."""
@@ -259,13 +270,13 @@ class Log:
 
 def bits(*words, user=None, status=0):
     """`bits --json` outside of any session; the parsed output."""
-    output = sh(shlex.join(['bits', '--json', *map(str, words)]), user, status)
-    return json.loads(output) if output.strip().startswith(('{', '[')) else output
+    return parse(sh(shlex.join(['bits', '--json', *map(str, words)]), user, status))
 
 
 def job_of(identifier, user=None):
     """What `bits show` says of a job."""
-    return bits('show', identifier, user=user)
+    [job] = bits('show', identifier, user=user)
+    return job
 
 
 def wait_state(identifier, *states, timeout=DEADLINE):
@@ -282,7 +293,7 @@ def wait_bytes(identifier, count=1, timeout=DEADLINE):
 def start_job(url, target, user=None, session=None):
     """A resumed job with one file; its id."""
     run = session.bits if session else lambda *words: bits(*words, user=user)
-    identifier = run('create', pathlib.Path(target).name)['id']
+    identifier = run('create', pathlib.Path(target).name)[0]['id']
     run('add', identifier, url, target)
     run('resume', identifier)
     return identifier
@@ -319,5 +330,97 @@ def settle():
     """The service as after a boot: running, nothing in its queue."""
     systemctl('reset-failed', *DAEMONS)
     systemctl('start', *SOCKETS, *DAEMONS)
-    for entry in bits('list', '--all-users')['jobs']:
+    for entry in bits('list', '--all-users'):
         bits('cancel', entry['id'])
+
+
+# ---- helper tokens
+
+TOKEN_REQUIRED = '0x80200056'
+TRICKLE = f'http://{TLS}/trickle/large'     # more than a minute for the whole
+SECOND = 1.0                                # what a sign-off may take until it has been obeyed
+
+SEND_TOKEN = '''
+import array, os, socket, sys
+sys.path.insert(0, "/test")
+sys.dont_write_bytecode = True
+import bus
+fd = bus.capture_token("/run/openbits/token")
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(sys.argv[1])
+    socket.send_fds(s, [b"t"], [fd])
+'''
+
+
+def token_of(session):
+    """A token captured by a process in that session; the caller's descriptor."""
+    path = '/run/token-of-a-session'
+    pathlib.Path('/run/send-token.py').write_text(SEND_TOKEN)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(1)
+        session.run(f'/usr/bin/python3 /run/send-token.py {path}')
+        connection, _ = listener.accept()
+        with connection:
+            _, [fd], _, _ = socket.recv_fds(connection, 1, 1)
+    return fd
+
+
+def give_token(identifier, fd, flags):
+    """root gives the job that helper, with what it does: 'network', 'local-file,network'."""
+    import bus
+    with bus_connection() as connection:
+        bus.Manager(connection).job(identifier).set_helper_token(fd)
+    os.close(fd)
+    bits('token', 'flags', identifier, flags)
+
+
+def lend(identifier, user, flags):
+    """root captures a token of that user outside of any session, and gives it to the job."""
+    bits('token', 'set', identifier, '--as', user)
+    bits('token', 'flags', identifier, flags)
+
+
+def expect_dropped(identifier):
+    """Within a second: the job asks for a token, and has none."""
+    job = wait_state(identifier, 'error', timeout=SECOND)
+    assert job['error']['code'] == TOKEN_REQUIRED and job['helper-sid'] is None
+    return job
+
+
+def expect_kept(*identifiers, seconds=1.5 * SECOND):
+    """The jobs are as they were, for that long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for identifier in identifiers:
+            job = job_of(identifier)
+            assert job['state'] not in ('error', 'suspended') and job['helper-sid'], job
+        time.sleep(0.1)
+
+
+def use_implicit_credentials(identifier, target='server'):
+    """SetCredentials(target, negotiate, nobody's name): the identity's own may go out."""
+    import bus
+    with bus_connection() as connection:
+        bus.Manager(connection).job(identifier).call('SetCredentials', 'ssss', target, 'negotiate',
+                                                     '', '')
+
+
+@contextlib.contextmanager
+def proxy(port):
+    """All connections of workers go through that proxy."""
+    folder = pathlib.Path('/run/systemd/system/bits-broker.service.d')
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'proxy.conf').write_text(
+        f'[Service]\nEnvironment=http_proxy=http://{PROXY}:{port}\n')
+    systemctl('daemon-reload')
+    systemctl('restart', 'bits-broker.service')
+    try:
+        yield
+    finally:
+        (folder / 'proxy.conf').unlink()
+        systemctl('daemon-reload')
+        systemctl('restart', 'bits-broker.service')

@@ -1,0 +1,236 @@
+"""A domain: tickets, and servers and a proxy that demand them and write down who came.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import os
+import shlex
+
+from scene import (WEB, PROXY, Log, bits, give_token, kdestroy, kinit, lend, login, owner_and_mode,
+                   poll, proxy, same, scenario, sh, sign_off, start_job, token_of,
+                   use_implicit_credentials, wait_state)
+
+REALM = 'OPENBITS.TEST'
+NEGOTIATE = f'http://{WEB}/negotiate/large'
+CREDENTIALS = 'SetCredentials'
+ACCESS_DENIED = '0x80190191'    # BG_E_HTTP_ERROR_401
+
+CACHES = {'FILE': 'FILE:/tmp/tickets-{uid}', 'DIR': 'DIR:/tmp/tickets.d-{uid}',
+          'KEYRING': 'KEYRING:persistent:{uid}', 'KCM': 'KCM:'}
+
+
+# ---- what the machine itself does: the ground of all others
+
+@scenario()
+def servers_write_down_who_came():
+    """OPS-46: curl in bob's session, for every kind of server, proxy and cache."""
+    web, way, tls = Log('web'), Log('proxy-negotiate'), Log('tls')
+    curl = 'curl --silent --show-error --fail --output /dev/null'
+    with login('bob') as bob:
+        for cache in CACHES.values():
+            cache = cache.format(uid=bob.uid)
+            if cache.startswith('DIR:'):
+                bob.run(f'mkdir -p -m 700 {cache[4:]}')
+            kinit(bob, cache)
+            bob.run(f'KRB5CCNAME={cache} {curl} --negotiate -u : --proxy {PROXY}:3128 '
+                    f'--proxy-negotiate --proxy-user : http://{WEB}/negotiate/small')
+            kdestroy(bob, cache)
+        bob.run(f'{curl} --basic -u bob:web-bob --proxy {PROXY}:3130 --proxy-digest '
+                f'--proxy-user bob:web-bob http://{WEB}/basic/small')
+        bob.run(f'{curl} --digest -u bob:web-bob --proxy {PROXY}:3129 --proxy-basic '
+                f'--proxy-user bob:web-bob http://{WEB}/digest/small')
+        bob.run(f'{curl} --cert /etc/testca/bob.pem --key /etc/testca/bob.key '
+                'https://tls.openbits.test/certificate/small')
+        bob.run(f'{curl} http://{WEB}/negotiate/small', status=22)
+    assert web.users() == ['bob', f'bob@{REALM}'] and web.users(401) == ['']
+    poll(lambda: len([r for r in way.requests() if r['status'] == 200]) == len(CACHES), 'log')
+    assert way.users() == [f'bob@{REALM}']
+    [request] = tls.requests()
+    assert 'CN=bob' in request['user'] and request['port'] > 0
+    sign_off('bob')
+
+
+@scenario()
+def password_login_brings_tickets():
+    """OPS-46: pam_krb5, as in a domain's workstation; they go with the session."""
+    script = ('klist -s && curl --silent --fail --negotiate -u : '
+              f'http://{WEB}/negotiate/small >/dev/null; echo status $? cache $KRB5CCNAME')
+    output = sh('''python3 - <<'END'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("ssh", ["ssh", "-o", "BatchMode=no", "-o", "PubkeyAuthentication=no",
+                      "bob@127.0.0.1", %r])
+seen = b""
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    if b"assword:" in data:
+        os.write(fd, b"krb-bob\\n")
+    seen += data
+print(seen.decode())
+END''' % script)
+    assert 'status 0' in output
+    cache = output.split('cache ')[1].split()[0].removeprefix('FILE:')
+    poll(lambda: not os.path.exists(cache), 'the end of the tickets')
+    sign_off('bob')
+
+
+# ---- the classic case
+
+def service_job(name, url):
+    """A job of svc-sync into its own directory; suspended."""
+    run = ('systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--property=User=svc-sync')
+    identifier = sh(shlex.join([*run, 'bits', 'create', name])).strip()
+    sh(shlex.join([*run, 'bits', 'add', identifier, url, f'/srv/vault/{name}']))
+    return identifier
+
+
+def expect_domain_user(identifier, name, web, way):
+    wait_state(identifier, 'transferred')
+    bits('complete', identifier)
+    assert same(f'/srv/vault/{name}')
+    assert owner_and_mode(f'/srv/vault/{name}')[0] == 'svc-sync'
+    assert web.users() == [f'bob@{REALM}']
+    if way:
+        poll(way.users, 'the log of the proxy')
+        assert way.users() == [f'bob@{REALM}']
+    os.unlink(f'/srv/vault/{name}')
+
+
+@scenario(needs=CREDENTIALS)
+def files_as_the_service_network_as_the_domain_user():
+    """The classic case: server and proxy both demand Negotiate."""
+    web, way = Log('web'), Log('proxy-negotiate')
+    with login('bob') as bob, proxy(3128):
+        kinit(bob)
+        bob.run('ls /srv/vault', status=2)
+        job = service_job('classic', NEGOTIATE)
+        give_token(job, token_of(bob), 'network')
+        use_implicit_credentials(job)
+        use_implicit_credentials(job, 'proxy')
+        bits('resume', job)
+        expect_domain_user(job, 'classic', web, way)
+        kdestroy(bob)
+    sign_off('bob')
+
+
+@scenario(needs=CREDENTIALS)
+def files_as_the_helper_network_as_the_domain_user():
+    """The reverse: bob owns the job, the service makes the files."""
+    web = Log('web')
+    with login('bob') as bob:
+        kinit(bob)
+        job = bob.bits('create', 'reverse')[0]['id']
+        lend(job, 'svc-sync', 'local-file')
+        bob.bits('add', job, NEGOTIATE, '/srv/vault/reverse')
+        use_implicit_credentials(job)
+        bob.bits('resume', job)
+        expect_domain_user(job, 'reverse', web, None)
+        kdestroy(bob)
+    sign_off('bob')
+
+
+@scenario(needs=CREDENTIALS)
+def helper_does_both():
+    web = Log('web')
+    with login('bob') as bob:
+        kinit(bob)
+        job = bits('create', 'both')[0]['id']
+        give_token(job, token_of(bob), 'local-file,network')
+        bits('add', job, NEGOTIATE, '/home/bob/both')
+        use_implicit_credentials(job)
+        bits('resume', job)
+        wait_state(job, 'transferred')
+        bits('complete', job)
+        assert same('/home/bob/both') and owner_and_mode('/home/bob/both')[0] == 'bob'
+        assert web.users() == [f'bob@{REALM}']
+        kdestroy(bob)
+    sign_off('bob')
+
+
+@scenario()
+def tickets_stay_at_home_unless_asked_for():
+    """OPS-48: without SetCredentials a challenge is an error, and the server saw nobody."""
+    web = Log('web')
+    with login('bob') as bob:
+        kinit(bob)
+        job = start_job(NEGOTIATE, '/home/bob/nobody', session=bob)
+        fault = wait_state(job, 'error')['error']
+        assert fault['code'] == ACCESS_DENIED, fault
+        assert {request['user'] for request in web.requests()} == {''}
+        kdestroy(bob)
+    sign_off('bob')
+
+
+def get_with_cache(kind):
+    web = Log('web')
+    with login('bob') as bob:
+        cache = CACHES[kind].format(uid=bob.uid)
+        if kind == 'DIR':
+            bob.run(f'mkdir -p -m 700 {cache[4:]}')
+        kinit(bob, cache)
+        before = bob.run(f'KRB5CCNAME={cache} klist')
+        job = service_job(kind, NEGOTIATE)
+        give_token(job, token_of(bob), 'network')
+        bits('set', job, f'helper-credential-cache={cache}')
+        use_implicit_credentials(job)
+        bits('resume', job)
+        expect_domain_user(job, kind, web, None)
+        # A worker writes nothing into it, not even the service's ticket.
+        assert bob.run(f'KRB5CCNAME={cache} klist') == before
+        kdestroy(bob, cache)
+    sign_off('bob')
+
+
+@scenario(needs=CREDENTIALS)
+def tickets_in_a_file():
+    get_with_cache('FILE')
+
+
+@scenario(needs=CREDENTIALS)
+def tickets_in_a_directory():
+    get_with_cache('DIR')
+
+
+@scenario(needs=CREDENTIALS)
+def tickets_in_a_keyring():
+    get_with_cache('KEYRING')
+
+
+@scenario(needs=CREDENTIALS)
+def tickets_in_kcm():
+    get_with_cache('KCM')
+
+
+@scenario(needs=CREDENTIALS)
+def ticket_expires():
+    """The error says so; kinit by the user and Resume goes on."""
+    with login('bob') as bob:
+        kinit(bob, lifetime='1s')
+        poll(lambda: bob.run('klist -s; echo $?').strip() == '1', 'the ticket to expire')
+        job = service_job('expired', NEGOTIATE)
+        give_token(job, token_of(bob), 'network')
+        use_implicit_credentials(job)
+        bits('resume', job)
+        fault = wait_state(job, 'error')['error']
+        assert 'expired' in fault['text'], fault
+        kinit(bob)
+        web = Log('web')
+        bits('resume', job)
+        expect_domain_user(job, 'expired', web, None)
+        kdestroy(bob)
+    sign_off('bob')
+
+
+@scenario(needs='SetClientCertificate')
+def client_certificate_is_the_owners():
+    tls = Log('tls')
+    job = start_job('https://tls.openbits.test/certificate/large', '/home/alice/certified', 'alice')
+    bits('set', job, 'client-certificate=/etc/testca/alice.pem')
+    wait_state(job, 'transferred')
+    assert 'CN=alice' in tls.users()[0]

@@ -283,24 +283,35 @@ static int fill_copy(int from, int to, uint64_t kept)
         return r;
 }
 
-static int take_name(int directory, const char *name, const char *temporary_name)
+/* A copy in `to`, under the temporary name and surely there: the manager will remember no other.
+   1 with the kept bytes, 0 when it is empty, or -errno and nothing has changed but maybe the name.
+   FIL-43 */
+static int replace(Changed *changed, int directory, const PlaceRequest *q, int from, int to,
+                   const char *name)
 {
-        if (renameat2(directory, name, directory, temporary_name, 0) < 0)
-                return errno == EPERM ? -EACCES : -errno; /* FIL-45 */
-        return 0;
+        int r = fill_copy(from, to, q->kept), synced;
+
+        if (r >= 0 && renameat2(directory, name, directory, q->temporary_name, 0) < 0)
+                r = -errno;
+        if (r < 0) {
+                (void)remove_name(directory, name);
+                return r;
+        }
+        synced = changed_sync_one(changed, directory);
+        return synced < 0 ? synced : r;
 }
 
-/* `old` is the recorded file, open for writing in *fd if we may: it stays where the file system
-   gives us no files of our own. 1, or 0 when it is not there any more. FIL-42, FIL-43, FIL-44 */
-static int replace(Changed *changed, int directory, const PlaceRequest *q, const Inode *old,
-                   int *fd, PlaceOpened *ret)
+/* `old` is the recorded file, open for writing in *fd if we may. 1, or 0 when it is not there any
+   more. FIL-42, FIL-44 */
+static int take_over(Changed *changed, int directory, const PlaceRequest *q, const Inode *old,
+                     int *fd, PlaceOpened *ret)
 {
         _cleanup_close_ int from = -EBADF, to = -EBADF;
         char name[NAME_MAX + 1];
         Inode inode;
         int r;
 
-        r = sticky_check(directory, old->owner);
+        r = sticky_check(directory, old->owner); /* FIL-45: before the long work */
         if (r < 0)
                 return r;
         r = open_source(directory, q, &from);
@@ -311,25 +322,17 @@ static int replace(Changed *changed, int directory, const PlaceRequest *q, const
         if (to < 0)
                 return to;
         r = inode_of(to, &inode);
-        if (r >= 0 && *fd >= 0 && inode.owner == old->owner) { /* FIL-46 */
-                *ret = (PlaceOpened){ TAKE_FD(*fd), false, old->mark, old->size };
-                r = remove_name(directory, name);
+        /* FIL-46: where nothing can be our own, the other's will do. */
+        if (r < 0 || (*fd >= 0 && inode.owner == old->owner)) {
+                (void)remove_name(directory, name);
+                if (r == 0)
+                        *ret = (PlaceOpened){ TAKE_FD(*fd), false, old->mark, old->size };
                 return r < 0 ? r : 1;
         }
-        if (r >= 0)
-                r = fill_copy(from, to, q->kept);
-        *ret = (PlaceOpened){ -EBADF, r == 0, inode.mark, r > 0 ? q->kept : 0 };
-        if (r >= 0)
-                r = take_name(directory, name, q->temporary_name);
-        if (r < 0) {
-                (void)remove_name(directory, name);
-                return r;
-        }
-        /* The manager will remember the new file only. */
-        r = changed_sync_one(changed, directory);
+        r = replace(changed, directory, q, from, to, name);
         if (r < 0)
                 return r;
-        ret->fd = TAKE_FD(to);
+        *ret = (PlaceOpened){ TAKE_FD(to), r == 0, inode.mark, r > 0 ? q->kept : 0 };
         return 1;
 }
 
@@ -354,7 +357,7 @@ static int open_recorded(Changed *changed, int directory, const PlaceRequest *q,
         if (!is_the_recorded(&inode, q) || inode.names != 1)
                 return 0;
         if (fd < 0 || inode.owner != geteuid())
-                return replace(changed, directory, q, &inode, &fd, ret);
+                return take_over(changed, directory, q, &inode, &fd, ret);
         *ret = (PlaceOpened){ TAKE_FD(fd), false, inode.mark, inode.size };
         return 1;
 }

@@ -9,6 +9,7 @@ enum {
         VERSIONS = 5, /* as in transfer.c */
         LOSSES = 10,
         BYTES = 1000,
+        BIRTH = 123,
         /* enough for a sync in passing */
         MUCH = 300 * 1024 * 1024,
 };
@@ -108,15 +109,23 @@ static FileOpen expect_open(Case *c)
         return open;
 }
 
-static void answer_open(Case *c, bool fresh, uint64_t inode, uint64_t size)
+static void answer_opened(Case *c, FileOpened opened)
 {
-        FileOpened opened = { .fresh = fresh, .device = 1, .inode = inode, .size = size };
         int fd = memfd_create("file", MFD_CLOEXEC);
 
         opened.file.items[opened.file.count++] = fd;
         file_opened_write(&c->w.out, c->w.in.serial, &opened);
         world_send(&c->w, c->local);
         fd_close(fd);
+}
+
+static void answer_open(Case *c, bool fresh, uint64_t inode, uint64_t size)
+{
+        answer_opened(c, (FileOpened){ .fresh = fresh,
+                                       .device = 1,
+                                       .inode = inode,
+                                       .birth = BIRTH,
+                                       .size = size });
 }
 
 static void expect_sync(Case *c)
@@ -253,6 +262,74 @@ static void test_fresh_waits_for_commit(void **state)
         close_case(&c);
 }
 
+/* 500 bytes kept and 700 written, as the store knows. */
+static void open_half_way(Case *c)
+{
+        open_case(c);
+        file_set_total(c->file, BYTES);
+        file_set_kept(c->file, 500);
+        file_set_written(c->file, 700);
+        assert_int_equal(file_set_version(c->file, "\"v1\"", NULL, true), 0);
+        c->file->device = 1;
+        c->file->inode = 6;
+        c->file->birth = BIRTH;
+        store_mark_file(c->store, c->file, STORE_PROMISED);
+        assert_int_equal(store_commit(c->store), 0);
+        assert_int_equal(c->file->stored_written, 700);
+}
+
+static void stop_at_start(Case *c, uint64_t offset)
+{
+        expect_start(c, offset);
+        transfer_stop(c->transfer);
+        world_expect(&c->w, c->net, MESSAGE_NET_STOP);
+        send_done(c, NET_STOPPED, offset);
+        if (offset > c->file->kept) {
+                expect_sync(c);
+                answer_sync(c, 0);
+        }
+        expect_end(c, TRANSFER_STOPPED);
+}
+
+/* DUR-54: a copy of the kept bytes is gone on with, after the store knows that it is another
+   file. */
+static void test_copy_waits_for_commit(void **state)
+{
+        Case c;
+        FileOpen open;
+
+        (void)state;
+        open_half_way(&c);
+        begin(&c);
+        open = expect_open(&c);
+        assert_int_equal(open.inode, 6);
+        assert_int_equal(open.birth, BIRTH);
+        assert_int_equal(open.kept, 500);
+        assert_int_equal(open.written, 700);
+        answer_opened(&c, (FileOpened){ .device = 1, .inode = 9, .birth = BIRTH + 1, .size = 500 });
+        stop_at_start(&c, 500);
+        assert_int_equal(c.file->inode, 9);
+        assert_int_equal(c.file->birth, BIRTH + 1);
+        assert_int_equal(c.file->stored_written, 500);
+        assert_false(c.file->dirty);
+        close_case(&c);
+}
+
+/* FIL-40: another number of the device is news, but no other file. */
+static void test_device_got_another_number(void **state)
+{
+        Case c;
+
+        (void)state;
+        open_half_way(&c);
+        begin(&c);
+        (void)expect_open(&c);
+        answer_opened(&c, (FileOpened){ .device = 2, .inode = 6, .birth = BIRTH, .size = 700 });
+        stop_at_start(&c, 700);
+        assert_int_equal(c.file->device, 2);
+        close_case(&c);
+}
+
 /* DUR-33: a temporary file that became shorter than what is kept is not continued. */
 static void test_shortened(void **state)
 {
@@ -267,7 +344,7 @@ static void test_shortened(void **state)
         begin(&c);
         assert_int_equal(expect_open(&c).inode, 6);
         answer_open(&c, false, 6, 499);
-        assert_int_equal(expect_open(&c).inode, 0);
+        assert_int_equal(expect_open(&c).written, 0);
         answer_open(&c, true, 8, 0);
         expect_start(&c, 0);
         transfer_stop(c.transfer);
@@ -287,7 +364,7 @@ static void test_version_change(void **state)
         fetch_some(&c, 100);
         for (unsigned i = 0; i < VERSIONS; i++) {
                 send_done(&c, NET_VERSION_CHANGED, 0);
-                assert_int_equal(expect_open(&c).inode, 0);
+                assert_int_equal(expect_open(&c).written, 0);
                 answer_open(&c, true, 20 + i, 0);
                 expect_start(&c, 0);
                 assert_string_equal(c.start.etag, "");
@@ -523,6 +600,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_whole_way),
                 cmocka_unit_test(test_fresh_waits_for_commit),
+                cmocka_unit_test(test_copy_waits_for_commit),
+                cmocka_unit_test(test_device_got_another_number),
                 cmocka_unit_test(test_shortened),
                 cmocka_unit_test(test_version_change),
                 cmocka_unit_test(test_last_version_change_while_syncing),

@@ -343,20 +343,22 @@ static void on_forgotten(void *userdata, uint64_t id)
         fetch(userdata);
 }
 
-/* A device may get another number at a boot. FIL-40, FIL-41 */
-static bool is_another(const File *file, const FileOpened *opened)
+/* FIL-40: a device may have another number since the last boot, which makes no other file; telling
+   the store does no harm. */
+static bool is_news(const File *file, const FileOpened *opened)
 {
-        return file->inode != opened->inode || file->birth != opened->birth ||
-               (file->birth == 0 && file->device != opened->device);
+        return file->device != opened->device || file->inode != opened->inode ||
+               file->birth != opened->birth;
 }
 
 /* JOB-78: a file that is not the recorded one begins at nothing, unless it is a copy of its kept
-   bytes. Of both the store hears before a byte is written. DUR-32, DUR-33, DUR-54. ENG-42 */
+   bytes. Of both the store hears before a byte is written. DUR-32, DUR-33, DUR-54, DUR-55,
+   ENG-42 */
 static void on_opened(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;
         File *file = t->file;
-        bool another;
+        bool news;
 
         if (answer->result != WORK_DONE) {
                 end_unserved(t, answer->result, true);
@@ -375,12 +377,12 @@ static void on_opened(void *userdata, FileAnswer *answer)
                 file_reset(file);
         if (answer->opened.size < file->written)
                 file_set_written(file, file->kept);
-        another = is_another(file, &answer->opened);
+        news = is_news(file, &answer->opened);
         file->device = answer->opened.device;
         file->inode = answer->opened.inode;
         file->birth = answer->opened.birth;
         mark(t);
-        if (file->stored_written > 0 && (another || file->written == 0)) {
+        if (file->stored_written > 0 && (news || file->written == 0)) {
                 t->phase = PHASE_FORGETTING;
                 store_mark_file(t->store, file, STORE_PROMISED);
                 if (turn_after_commit(t->turn, on_forgotten, t, 0) < 0)

@@ -2,7 +2,7 @@
 """
 bits-file, the built program, spoken to over its channel as bitsd does.
 
-The rules of each request are tested in src/file/test-place.c; here stands what only the whole
+The rules of each request are tested in src/file/test-*.c; here stands what only the whole
 program can show: its sandbox lets the work through, descriptors arrive, it acts with the rights of
 the user who runs it, faults of the disk come back as errors, nonsense ends it.
 """
@@ -50,7 +50,7 @@ def encode(message, serial, *fields, fds=0):
 
 class Opened:
     def __init__(self, body, fds):
-        self.error, self.fresh, *mark = struct.unpack("=IIQQQ", body)
+        self.error, self.fresh, *mark = struct.unpack("=IIQQQQ", body)
         *self.mark, self.size = mark
         assert len(fds) == (0 if self.error else 1)
         self.fd = fds[0] if fds else -1
@@ -125,13 +125,14 @@ class Worker:
     def check(self, name):
         return self.call(FILE_CHECK, str(name))
 
-    def open(self, name, temporary=".t", mark=(0, 0)):
-        return Opened(*self.call(FILE_OPEN, str(name), temporary, *mark, reply=FILE_OPENED))
+    def open(self, name, temporary=".t", mark=(0, 0, 0), kept=0, written=0):
+        return Opened(*self.call(FILE_OPEN, str(name), temporary, *mark, kept, written or kept,
+                                 reply=FILE_OPENED))
 
     def commit(self, name, mark, temporary=".t", date=0):
         return self.call(FILE_COMMIT, str(name), temporary, *mark, date)
 
-    def discard(self, name, mark=(0, 0), temporary=".t"):
+    def discard(self, name, mark=(0, 0, 0), temporary=".t"):
         return self.call(FILE_DISCARD, str(name), temporary, *mark)
 
     def sync(self, fds):
@@ -258,7 +259,7 @@ def test_a_download(place, worker):  # FIL-11, FIL-16, FIL-20, DUR-04, DUR-05
     opened.write(b"content")
     assert final.read_bytes() == b"old"
 
-    again = worker.open(final, mark=opened.mark)
+    again = worker.open(final, mark=opened.mark, kept=7)
     assert (again.fresh, again.size, again.mark) == (0, 7, opened.mark)
     assert worker.sync([again.fd]) == [0]
     os.close(again.fd)
@@ -273,7 +274,7 @@ def test_a_download(place, worker):  # FIL-11, FIL-16, FIL-20, DUR-04, DUR-05
 
 def test_pipelined(place, worker):  # FIL-34
     """Answers come in the order of the requests, without waiting for each other."""
-    serials = [worker.send(FILE_OPEN, str(place / f"f{i}"), f".t{i}", 0, 0) for i in range(50)]
+    serials = [worker.send(FILE_OPEN, str(place / f"f{i}"), f".t{i}", 0, 0, 0, 0, 0) for i in range(50)]
     marks = []
     for serial in serials:
         message, answered, body, fds = worker.receive()
@@ -356,6 +357,136 @@ def test_sticky_directory(place):  # FIL-09
         os.close(opened.fd)
         assert w.commit(place / "f", opened.mark) == errno.EPERM
         assert w.discard(place / "f", opened.mark) == 0
+
+
+def of_stranger(directory, mode, data):
+    """A temporary file that another identity has begun there."""
+    directory.chmod(mode)
+    with Worker(user=STRANGER, group=STRANGER, extra_groups=[]) as w:
+        w.hello()
+        opened = w.open(directory / "f")
+        opened.write(data)
+    return opened.mark
+
+
+@as_root
+def test_file_changes_hands(place):  # FIL-42, FIL-45, DUR-52
+    """The whole program, in its sandbox, copies what it may not write to."""
+    data = os.urandom(5 << 20)
+    mark = of_stranger(place, 0o777, data + b"unsure")
+    with Worker(user=USER, group=USER, extra_groups=[]) as w:
+        w.hello()
+        place.chmod(0o1777)
+        assert w.open(place / "f", mark=mark, kept=len(data)).error == errno.EACCES
+        place.chmod(0o755)
+        assert w.open(place / "f", mark=mark, kept=len(data)).error == errno.EACCES
+        assert (place / ".t").stat().st_uid == STRANGER
+        place.chmod(0o777)
+        opened = w.open(place / "f", mark=mark, kept=len(data), written=len(data) + 6)
+        assert (opened.error, opened.fresh, opened.size) == (0, 0, len(data))
+        assert opened.mark != mark
+        os.close(opened.fd)
+        assert os.listdir(place) == [".t"]
+        assert w.commit(place / "f", opened.mark) == 0
+        assert w.holds_little()
+    assert (place / "f").read_bytes() == data
+    assert (place / "f").stat().st_uid == USER
+
+
+@as_root
+def test_no_room_for_the_copy(small_disk):  # FIL-45
+    mark = of_stranger(small_disk, 0o777, bytes(700 << 10))
+    with Worker(user=USER, group=USER, extra_groups=[]) as w:
+        w.hello()
+        assert w.open(small_disk / "f", mark=mark, kept=700 << 10).error == errno.ENOSPC
+    assert os.listdir(small_disk) == [".t"]
+    assert (small_disk / ".t").stat().st_uid == STRANGER
+    with Worker(user=STRANGER, group=STRANGER, extra_groups=[]) as w:
+        w.hello()
+        opened = w.open(small_disk / "f", mark=mark, kept=700 << 10)
+        assert (opened.error, opened.fresh, opened.size) == (0, 0, 700 << 10)
+        os.close(opened.fd)
+
+
+OWNERLESS = """
+#define _GNU_SOURCE
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int statx(int fd, const char *path, int flags, unsigned mask, struct statx *st)
+{
+        int r = (int)syscall(SYS_statx, fd, path, flags, mask, st);
+        st->stx_uid = 0;
+        return r;
+}
+"""
+
+
+def preloaded(tmp_path, text):
+    source, library = tmp_path / "preload.c", tmp_path / "preload.so"
+    source.write_text(text)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    return library
+
+
+@as_root
+def test_file_system_without_owners(place):  # FIL-46
+    """As on vfat, everything seems to be root's: a copy would change nothing, each time again."""
+    place.chmod(0o777)
+    with Worker(user=USER, group=USER, extra_groups=[], preload=preloaded(place, OWNERLESS)) as w:
+        w.hello()
+        opened = w.open(place / "f")
+        opened.write(b"12345unsure")
+        again = w.open(place / "f", mark=opened.mark, kept=5)
+        assert (again.error, again.fresh, again.size, again.mark) == (0, 0, 11, opened.mark)
+        os.close(again.fd)
+    assert sorted(os.listdir(place)) == [".t", "preload.c", "preload.so"]
+
+
+@as_root
+def test_device_number_changes(place, disk_image):  # FIL-40
+    """The same file system, found as another device after a boot."""
+    point, _ = disk_image
+    with Worker() as w:
+        w.hello()
+        opened = w.open(point / "f")
+        opened.write(b"12345")
+        before = point.stat().st_dev
+    subprocess.run(["umount", point], check=True)
+    (place / "other").write_bytes(bytes(1 << 20))
+    other = subprocess.run(["losetup", "--find", "--show", place / "other"], check=True,
+                           capture_output=True, text=True).stdout.strip()
+    try:
+        subprocess.run(["mount", "-o", "loop", place / "image", point], check=True)
+        assert point.stat().st_dev != before
+        with Worker() as w:
+            w.hello()
+            again = w.open(point / "f", mark=opened.mark, kept=5)
+            assert (again.error, again.fresh, again.size) == (0, 0, 5)
+            assert again.mark[0] != opened.mark[0] and again.mark[1:] == opened.mark[1:]
+            os.close(again.fd)
+    finally:
+        subprocess.run(["losetup", "--detach", other], check=True)
+
+
+@as_root
+def test_power_cut_after_a_change_of_hands(disk_image):  # DUR-53
+    """Answered, so the copy is what is there afterwards, under the temporary name."""
+    point, cut_power = disk_image
+    data = os.urandom(1 << 20)
+    box = point / "box"
+    box.mkdir()
+    mark = of_stranger(box, 0o777, data)
+    os.sync()
+    with Worker(user=USER, group=USER, extra_groups=[]) as w:
+        w.hello()
+        opened = w.open(box / "f", mark=mark, kept=len(data))
+        assert (opened.error, opened.fresh) == (0, 0)
+        os.close(opened.fd)
+    cut_power()
+    assert os.listdir(box) == [".t"]
+    assert (box / ".t").read_bytes() == data
+    assert (box / ".t").stat().st_uid == USER
 
 
 @as_root
@@ -468,7 +599,7 @@ GARBAGE = {
     "unknown number": encode(0x7777, 1),
     "an answer": encode(FILE_RESULT, 1) + bytes(4),
     "a message of another worker": encode(0x31, 1, 7),
-    "field missing": encode(FILE_OPEN, 1, "/f", ".t", 0),
+    "field missing": encode(FILE_OPEN, 1, "/f", ".t", 0, 0, 0, 0),
     "field left over": encode(FILE_CHECK, 1, "/f") + b"x",
     "string without end": struct.pack("=HHII", FILE_CHECK, 0, 1, 2) + b"/f",
     "string too long": struct.pack("=HHII", FILE_CHECK, 0, 1, 0xffffffff) + b"/f\0",
@@ -519,10 +650,7 @@ int poll(struct pollfd *fds, nfds_t n, int msec)
 
 def test_ends_when_idle(place, tmp_path):  # FIL-33
     """The program itself, with a clock on which its minute passes in 0.6 seconds."""
-    source, library = tmp_path / "haste.c", tmp_path / "haste.so"
-    source.write_text(HASTE)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
-    with Worker(preload=library) as w:
+    with Worker(preload=preloaded(tmp_path, HASTE)) as w:
         w.hello()
         assert w.check(place / "f") == 0
         assert w.receive() is None

@@ -16,6 +16,7 @@ from conftest import offset, temporary_files
 
 MIB = 1 << 20
 E_TOKEN_REQUIRED = 0x80200056
+E_ACCESS_DENIED = 0x80070005
 ADMINISTRATOR = 0
 
 
@@ -195,6 +196,126 @@ def test_change_of_the_token_takes_effect_at_once(world):
     second = world.server.wait_requests(world.path_of(url), 2)[1]
     world.server.wait(lambda: second.sent > 0)
     assert socket_uid(second.peer_port) == world.carol
+
+
+# ---- another local identity in mid-job ----
+
+def identities(world, flags):
+    """Who writes first, who after the flags were turned over."""
+    pair = (world.alice, world.bob)
+    return pair[::-1] if flags & bus.LOCAL_FILE else pair
+
+
+def written_half_way(world, directory, flags, **fields):
+    """A job of alice's with bob's token, suspended in the middle."""
+    url = world.put(2 * MIB, stall_after=MIB, times=1, **fields)
+    job = world.manager().create()
+    set_token(world, job, world.bob)
+    job.set_helper_flags(flags)
+    job.add(url, directory / 'a')
+    job.resume()
+    world.server.wait_stalled(world.path_of(url))
+    job.wait_until(lambda: job.progress.transferred >= MIB // 2)
+    job.suspend()
+    job.wait('suspended')
+    return job, url
+
+
+def goes_on(world, job, url):
+    """To the end, from the kept bytes."""
+    job.resume()
+    job.wait('transferred')
+    assert MIB // 2 <= offset(world.server.seen(world.path_of(url))[1]) <= MIB
+    assert job.complete() == 0
+
+
+def shared(world, mode):
+    """A directory that is neither alice's nor bob's."""
+    return world.vault(world.carol, mode)
+
+
+both_ways = pytest.mark.parametrize('flags', [0, bus.LOCAL_FILE], ids=['to helper', 'to owner'])
+
+
+# DUR-55, FIL-42
+@both_ways
+def test_other_local_identity_goes_on_from_the_kept_bytes_in_a_file_of_its_own(world, flags):
+    first, second = identities(world, flags)
+    directory = shared(world, 0o777)
+    job, url = written_half_way(world, directory, flags)
+    [temporary] = temporary_files(directory)
+    assert temporary.stat().st_uid == first
+    job.set_helper_flags(flags ^ bus.LOCAL_FILE)
+    goes_on(world, job, url)
+    assert os.listdir(directory) == ['a']
+    assert (directory / 'a').stat().st_uid == second
+    assert (directory / 'a').read_bytes() == world.bytes(url)
+
+
+# DUR-55
+@both_ways
+def test_local_identity_changes_while_it_is_written(world, flags):
+    directory = shared(world, 0o777)
+    url = world.put(2 * MIB, stall_after=MIB, times=1)
+    job = world.manager().create()
+    set_token(world, job, world.bob)
+    job.set_helper_flags(flags)
+    job.add(url, directory / 'a')
+    job.resume()
+    world.server.wait_stalled(world.path_of(url))
+    job.wait_until(lambda: job.progress.transferred >= MIB // 2)
+    job.set_helper_flags(flags ^ bus.LOCAL_FILE)
+    goes_on(world, job, url)
+    assert (directory / 'a').stat().st_uid == identities(world, flags)[1]
+    assert (directory / 'a').read_bytes() == world.bytes(url)
+
+
+# FIL-48
+@both_ways
+def test_file_that_begins_anew_changes_hands_too(world, flags):
+    """A server without ranges: nothing of the other's file is wanted, and it is in the way."""
+    directory = shared(world, 0o777)
+    job, url = written_half_way(world, directory, flags, ranges=False)
+    job.set_helper_flags(flags ^ bus.LOCAL_FILE)
+    job.resume()
+    job.wait('transferred')
+    assert job.complete() == 0
+    assert os.listdir(directory) == ['a']
+    assert (directory / 'a').stat().st_uid == identities(world, flags)[1]
+    assert (directory / 'a').read_bytes() == world.bytes(url)
+
+
+# FIL-45
+@pytest.mark.parametrize('mode', [0o755, 0o1777], ids=['not writable', 'sticky'])
+def test_local_identity_that_may_not_go_on_leaves_everything_to_the_one_who_may(world, mode):
+    directory = shared(world, 0o777)
+    job, url = written_half_way(world, directory, bus.LOCAL_FILE)
+    if mode == 0o755:
+        os.chown(directory, world.bob, world.bob)
+    directory.chmod(mode)
+    [temporary] = temporary_files(directory)
+    before = temporary.read_bytes(), temporary.stat()
+    job.set_helper_flags(0)
+    job.resume()
+    job.wait('error')
+    fault = job.error()
+    assert (fault.code, fault.context) == (E_ACCESS_DENIED, bus.CONTEXT_LOCAL_FILE)
+    assert temporary_files(directory) == [temporary]
+    assert (temporary.read_bytes(), temporary.stat().st_ino) == (before[0], before[1].st_ino)
+    job.set_helper_flags(bus.LOCAL_FILE)
+    goes_on(world, job, url)
+    assert (directory / 'a').stat().st_uid == world.bob
+    assert (directory / 'a').read_bytes() == world.bytes(url)
+
+
+# FIL-49
+@both_ways
+def test_cancel_after_a_change_of_the_local_identity_leaves_nothing(world, flags):
+    directory = shared(world, 0o777)
+    job, _ = written_half_way(world, directory, flags)
+    job.set_helper_flags(flags ^ bus.LOCAL_FILE)
+    assert job.cancel() == 0
+    assert os.listdir(directory) == []
 
 
 # TOK-48

@@ -31,7 +31,7 @@ void changed_done(Changed *changed);
    make room. 0 or -errno. */
 int changed_add(Changed *changed, int directory);
 
-/* Adds it, and syncs it now: for a change that something outside is about to rely on. 0 or -errno. */
+/* Adds it, and syncs it now: for a change that others are about to rely on. 0 or -errno. */
 int changed_sync_one(Changed *changed, int directory);
 
 /* Syncs and forgets all of them, whatever fails. 0, or the first -errno since the last call. */

@@ -56,7 +56,7 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
    -ESTALE: neither name holds the recorded file. */
 int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modification_time);
 
-/* Removes the temporary file, whosever the recorded one is; success also when it, or its directory, is not there. -ESTALE:
-   another file has its name (nothing recorded: one that is not ours alone), which was left alone.
-   */
+/* Removes the temporary file, whosever the recorded one is; success also when it, or its directory,
+   is not there. -ESTALE: another file has its name (nothing recorded: one that is not ours alone),
+   which was left alone. */
 int place_discard(Changed *changed, const PlaceRequest *request);

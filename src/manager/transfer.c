@@ -364,7 +364,8 @@ static bool is_news(const File *file, const FileOpened *opened)
 }
 
 /* JOB-78: a file that is not the recorded one begins at nothing, unless it is a copy of its kept
-   bytes. Of both the store hears before a byte is written. DUR-32, DUR-33, DUR-54, DUR-55. ENG-42 */
+   bytes. Of both the store hears before a byte is written. DUR-32, DUR-33, DUR-54, DUR-55,
+   ENG-42 */
 static void on_opened(void *userdata, FileAnswer *answer)
 {
         Transfer *t = userdata;

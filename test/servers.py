@@ -46,13 +46,14 @@ def listens(port):
 
 
 class Process:
-    """A server in the foreground; its end is the end of all that it started."""
+    """A server in the foreground; it ends with the tests, also when those are killed."""
 
-    def __init__(self, command, port, log, environment=None):
+    def __init__(self, command, port, log, environment=None, **options):
         self.log = log
         with open(log, 'ab') as output:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
-                                            stderr=output, env=environment, start_new_session=True)
+            self.process = subprocess.Popen(
+                ['setpriv', '--pdeathsig', 'TERM', *command], stdin=subprocess.DEVNULL,
+                stdout=output, stderr=output, env=environment, start_new_session=True, **options)
         try:
             bus.poll_until(lambda: self.process.poll() is not None or listens(port),
                            f'{command[0]} to listen', timeout=20)
@@ -265,12 +266,14 @@ class Squid:
             f'coredump_dir {self.folder}\nshutdown_lifetime 0 seconds\nmemory_cache_shared off\n'
             'pinger_enable off\nvisible_hostname localhost\nbuffered_logs off\n'
             'logfile_rotate 0\nclient_idle_pconn_timeout 60 seconds\n')
-        if os.geteuid() == 0:
+        options = {}
+        if os.geteuid() == 0:       # from the start: a change of identity forgets whose death counts
             proxy = pwd.getpwnam('proxy')
             os.chown(self.folder, proxy.pw_uid, proxy.pw_gid)
+            options = {'user': proxy.pw_uid, 'group': proxy.pw_gid, 'extra_groups': []}
         self.process = Process(['squid', '-N', '-n', f'bits{self.port}', '-f',
                                 str(self.folder / 'squid.conf')], self.port,
-                               self.folder / 'output.log', realm.environment)
+                               self.folder / 'output.log', realm.environment, **options)
 
     @property
     def address(self):

@@ -477,6 +477,17 @@ def test_longest_password_travels(world, apache):
     assert 'ppp' not in job.error().text
 
 
+# NET-51
+def test_all_credentials_together_are_bounded(world):
+    job = world.manager().create()
+    pairs = [(target, scheme) for target in ('server', 'proxy')
+             for scheme in ('basic', 'digest', 'ntlm')]
+    with pytest.raises(bus.BusError) as caught:
+        for pair in pairs:
+            job.call('SetCredentials', 'ssbss', *pair, False, 'u', '\U0001F511' * 65536)
+    assert caught.value.short == 'PasswordTooLarge'
+
+
 # SEC-82, SEC-83, SEC-84
 def test_secrets_are_sealed_and_survive_a_restart(world, apache, playground):
     job, target = make(world, apache.url('digest', 'file'))

@@ -31,6 +31,7 @@ typedef enum AuthScheme {
 enum {
         USER_NAME_CHARACTERS_MAX = 300,
         PASSWORD_CHARACTERS_MAX = 65536,
+        CREDENTIALS_BYTES_MAX = 1024 * 1024, /* of a whole set: what a client can make us hold */
 };
 
 typedef struct Credential {

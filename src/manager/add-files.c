@@ -95,8 +95,8 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
         return r;
 }
 
-/* The job may have changed while the checks ran. DUR-16, DUR-17. HND-36: another owner's identity was
-   not asked, and did not want these files. */
+/* The job may have changed while the checks ran. DUR-16, DUR-17. HND-36: another owner's identity
+   was not asked, and did not want these files. */
 static BitsCode append_all(AddFiles *add, Job *job)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;

@@ -79,6 +79,9 @@ int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (code != 0)
                 return bus_fail(error, code, "%s", why);
         r = change_credentials(handle, target, scheme, false, implicit, user, password, NULL);
+        if (r == -EMSGSIZE)
+                return bus_fail(error, BG_E_PASSWORD_TOO_LARGE,
+                                "all credentials of the job together are larger than 1 MiB");
         return r < 0 ? r : bus_reply_committed(handle_context(handle), m);
 }
 

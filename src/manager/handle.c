@@ -329,8 +329,8 @@ static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* HND-04: sd-bus adds introspection. HND-15: what a peer sends together with the end of its authentication is in sd-bus's buffer
-   already, and no news of the socket will announce it. */
+/* HND-04: sd-bus adds introspection. HND-15: what a peer sends together with the end of its
+   authentication is in sd-bus's buffer already, and no news of the socket will announce it. */
 static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;

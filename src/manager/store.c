@@ -300,6 +300,8 @@ int store_write_credentials(Store *store, Job *job, const Credentials *credentia
 
         if (!credentials_empty(credentials)) {
                 r = credentials_encode(credentials, &bytes, &size);
+                if (r >= 0 && size > CREDENTIALS_BYTES_MAX)
+                        r = -EMSGSIZE;
                 if (r >= 0)
                         r = vault_seal(store->vault, job->id, bytes, size, &box, &box_size);
                 secret_free(bytes, size);

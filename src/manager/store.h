@@ -26,8 +26,8 @@ DEFINE_CLEANUP(Store, store_close);
 
 /* The job's credentials, which it holds sealed. Reading: release with credentials_done(). Writing
    changes the job in memory; the caller marks it. As file: basic/secret.h's, for a worker; -ENODATA
-   when there are none. All: -errno, after a line in the log, when they cannot be opened or
-   sealed. */
+   when there are none. -EMSGSIZE: more than CREDENTIALS_BYTES_MAX. All: -errno, after a line in the
+   log, when they cannot be opened or sealed. */
 int store_read_credentials(Store *store, const Job *job, Credentials *ret);
 int store_write_credentials(Store *store, Job *job, const Credentials *credentials);
 int store_credentials_to_fd(Store *store, const Job *job);

@@ -384,8 +384,8 @@ void worker_detach(NetClient *client)
 }
 
 /* Everything that waits for this seat fails. Callbacks may make new requests and attach new
-   clients: those are not touched. They may also worker_detach others, so the list is looked at anew each time; a
-   client from before is known by its number. */
+   clients: those are not touched. They may also worker_detach others, so the list is looked at anew
+   each time; a client from before is known by its number. */
 static void fail_all(Worker *worker, WorkResult result)
 {
         TAILQ_HEAD(, FileRequest) requests = TAILQ_HEAD_INITIALIZER(requests);

@@ -61,8 +61,9 @@ DEFINE_CLEANUP(WorkerPool, worker_pool_free);
    */
 void worker_pool_set_presence(WorkerPool *pool, const Presence *presence);
 /* The owner signed off, the token was dropped: what is under way may wind down for half a second,
-   then it fails with WORK_DISMISSED; a second after this call no process of that identity is left. Ends
-   at once when nobody uses the seat. Whoever acquires it later calls the identity back. ENG-63 */
+   then it fails with WORK_DISMISSED; a second after this call no process of that identity is left.
+   Ends at once when nobody uses the seat. Whoever acquires it later calls the identity back. ENG-63
+   */
 void worker_pool_dismiss(WorkerPool *pool, const WorkerIdentity *identity);
 
 /* Number of the process that answered last; another number is another process. */

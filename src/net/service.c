@@ -9,6 +9,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/secret.h"
+#include "core/credentials.h"
 #include "core/proxy.h"
 #include "wire/channel.h"
 
@@ -19,7 +20,6 @@
 
 enum {
         PROGRESS_USEC = 200 * 1000,
-        CREDENTIALS_BYTES_MAX = 4 * 1024 * 1024, /* ten entries of the longest texts */
 };
 
 /* What is asked goes before what comes in: a stop is not kept waiting by a fast server. */

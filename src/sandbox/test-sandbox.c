@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <seccomp.h>
@@ -199,10 +200,37 @@ static void check_net_sockets(void)
 }
 
 /* SEC-12: connects and writes through descriptors; no path. */
+/* SEC-87: keyrings are found and read, as a credential cache needs it, and never changed. A kernel
+   or a container without them answers ENOSYS or EPERM before the sandbox is entered. */
+static void check_net_keyrings(bool readable)
+{
+        static const int changing[] = { KEYCTL_JOIN_SESSION_KEYRING,
+                                        KEYCTL_UPDATE,
+                                        KEYCTL_REVOKE,
+                                        KEYCTL_CHOWN,
+                                        KEYCTL_SETPERM,
+                                        KEYCTL_CLEAR,
+                                        KEYCTL_LINK,
+                                        KEYCTL_UNLINK,
+                                        KEYCTL_SET_TIMEOUT,
+                                        KEYCTL_INVALIDATE,
+                                        KEYCTL_RESTRICT_KEYRING,
+                                        KEYCTL_MOVE };
+
+        for (size_t i = 0; i < ELEMENTS(changing); i++)
+                CHECK_REFUSED(syscall(SYS_keyctl, changing[i], 0, 0, 0, 0), EPERM);
+        CHECK_REFUSED(syscall(SYS_add_key, "user", "x", "x", 1, KEY_SPEC_PROCESS_KEYRING), EACCES);
+        CHECK_REFUSED(syscall(SYS_request_key, "user", "x", NULL, 0), EACCES);
+        if (readable)
+                CHECK(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1) >= 0);
+}
+
 static void body_net(uid_t uid)
 {
         char file[64], listed[64];
         const char *const readable[] = { "", "/nonexistent", listed, NULL };
+        bool keyrings =
+                syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1) >= 0;
         int fd;
 
         make_path(file, "received", uid);
@@ -216,6 +244,7 @@ static void body_net(uid_t uid)
         check_net_paths(file, listed);
         check_received_descriptor(fd);
         check_net_sockets();
+        check_net_keyrings(keyrings);
 }
 
 /* SEC-18: /etc and the sockets of other services open much to uid 0 without any capability; its

@@ -1,18 +1,13 @@
 #include "manager/store.h"
 
+#include "manager/database.h"
+
 #include "basic/log.h"
 #include "basic/secret.h"
 #include "manager/vault.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
-#include <systemd/sd-id128.h>
-#include <time.h>
-#include <unistd.h>
-
-enum {
-        SCHEMA_VERSION = 1,
-};
 
 typedef enum Statement {
         JOB_INSERT,
@@ -54,10 +49,6 @@ static const char *const statement_texts[] = {
 };
 static_assert_table(statement_texts, STATEMENT_MAX);
 
-static const char schema_text[] =
-#include "schema.inc"
-        ;
-
 typedef struct Removal {
         STAILQ_ENTRY(Removal) entries;
         uint64_t row;
@@ -73,151 +64,6 @@ struct Store {
         Vault *vault;
 };
 
-/* SQLite's result as an errno that the layers above can act on. */
-static int errno_of(sqlite3 *db, int r)
-{
-        switch (r & 0xff) {
-        case SQLITE_OK:
-        case SQLITE_DONE:
-        case SQLITE_ROW:
-                return 0;
-        case SQLITE_FULL:
-                return -ENOSPC;
-        case SQLITE_NOMEM:
-                return -ENOMEM;
-        case SQLITE_BUSY:
-        case SQLITE_LOCKED:
-                return -EBUSY;
-        case SQLITE_READONLY:
-                return -EROFS;
-        case SQLITE_CORRUPT:
-        case SQLITE_NOTADB:
-                return -EBADMSG;
-        case SQLITE_CANTOPEN:
-        case SQLITE_PERM:
-                return db && sqlite3_system_errno(db) > 0 ? -sqlite3_system_errno(db) : -EACCES;
-        }
-        return -EIO;
-}
-
-static int execute(sqlite3 *db, const char *sql)
-{
-        return errno_of(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
-}
-
-static int schema_version(sqlite3 *db, int *ret)
-{
-        sqlite3_stmt *s = NULL;
-        int r = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &s, NULL);
-
-        if (r == SQLITE_OK && (r = sqlite3_step(s)) == SQLITE_ROW)
-                *ret = sqlite3_column_int(s, 0);
-        r = errno_of(db, r);
-        sqlite3_finalize(s);
-        return r;
-}
-
-/* DUR-48: damage is found now, while the database can still be set aside, and not in the middle of
-   its jobs. */
-static int check_content(sqlite3 *db)
-{
-        sqlite3_stmt *s = NULL;
-        int r = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL);
-
-        if (r == SQLITE_OK)
-                r = sqlite3_step(s);
-        if (r == SQLITE_ROW && !string_equal((const char *)sqlite3_column_text(s, 0), "ok"))
-                r = SQLITE_CORRUPT;
-        r = errno_of(db, r);
-        sqlite3_finalize(s);
-        return r;
-}
-
-/* One transaction makes all tables or none. */
-static int create_schema(sqlite3 *db)
-{
-        int r = execute(db, "BEGIN EXCLUSIVE");
-
-        if (r >= 0)
-                r = execute(db, schema_text);
-        if (r >= 0)
-                r = execute(db, "COMMIT");
-        if (r < 0)
-                (void)execute(db, "ROLLBACK");
-        return r;
-}
-
-/* DUR-51: bytes that were written but not synced outlive every process, but not the machine. In the
-   first start after a boot nothing but the synced bytes counts. */
-static int forget_unsynced(sqlite3 *db)
-{
-        char sql[256], boot[SD_ID128_STRING_MAX];
-        sd_id128_t id;
-        int r = sd_id128_get_boot(&id);
-
-        if (r < 0)
-                return execute(db, "UPDATE files SET written = kept WHERE written > kept");
-        snprintf(sql, sizeof(sql),
-                 "BEGIN; UPDATE files SET written = kept WHERE written > kept AND NOT EXISTS"
-                 " (SELECT 1 FROM facts WHERE key = 'boot' AND value = '%s');"
-                 "REPLACE INTO facts (key, value) VALUES ('boot', '%s'); COMMIT",
-                 sd_id128_to_string(id, boot), boot);
-        return execute(db, sql);
-}
-
-static int open_database(const char *path, sqlite3 **ret)
-{
-        sqlite3 *db = NULL;
-        int version = 0;
-        int r = errno_of(
-                NULL, sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
-
-        /* Exclusive: one process, hence no shared-memory file and no lock per transaction. */
-        if (r >= 0)
-                r = execute(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
-                                "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-                                "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000;");
-        if (r >= 0)
-                r = schema_version(db, &version);
-        if (r >= 0 && version == 0)
-                r = create_schema(db);
-        else if (r >= 0 && version != SCHEMA_VERSION)
-                r = -EPROTONOSUPPORT;
-        else if (r >= 0)
-                r = check_content(db);
-        if (r >= 0)
-                r = forget_unsynced(db);
-        if (r < 0) {
-                sqlite3_close(db);
-                return r;
-        }
-        *ret = db;
-        return 0;
-}
-
-/* A database that is no database, or that was made by a later version, is kept for people. DUR-48
-   */
-static int set_aside(const char *path)
-{
-        _cleanup_free_ char *aside = NULL;
-        static const char *const suffixes[] = { "", "-wal", "-shm" };
-
-        if (asprintf(&aside, "%s.unreadable-%lld", path, (long long)time(NULL)) < 0)
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTS(suffixes); i++) {
-                _cleanup_free_ char *from = NULL, *to = NULL;
-
-                if (asprintf(&from, "%s%s", path, suffixes[i]) < 0 ||
-                    asprintf(&to, "%s%s", aside, suffixes[i]) < 0)
-                        return -ENOMEM;
-                if (rename(from, to) < 0 && errno != ENOENT)
-                        return -errno;
-        }
-        log_error("the job store %s cannot be read; it is kept as %s and a new one is begun", path,
-                  aside);
-        return 0;
-}
-
 static int prepare_all(Store *store)
 {
         for (size_t i = 0; i < STATEMENT_MAX; i++) {
@@ -225,7 +71,7 @@ static int prepare_all(Store *store)
                                            SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
 
                 if (r != SQLITE_OK)
-                        return errno_of(store->db, r);
+                        return database_errno(store->db, r);
         }
         return 0;
 }
@@ -241,12 +87,7 @@ int store_open(const char *directory, Store **ret)
         TAILQ_INIT(&store->jobs);
         TAILQ_INIT(&store->files);
         STAILQ_INIT(&store->removals);
-        r = open_database(path, &store->db);
-        if (r == -EBADMSG || r == -EPROTONOSUPPORT) {
-                r = set_aside(path);
-                if (r >= 0)
-                        r = open_database(path, &store->db);
-        }
+        r = database_open(path, &store->db);
         if (r >= 0)
                 r = prepare_all(store);
         if (r < 0)
@@ -470,7 +311,7 @@ static int next_file(Store *store, Reader *reader)
         int r = sqlite3_step(reader->files);
 
         reader->more_files = r == SQLITE_ROW;
-        return errno_of(store->db, r);
+        return database_errno(store->db, r);
 }
 
 static int reader_open(Store *store, Reader *reader)
@@ -494,7 +335,7 @@ static int reader_open(Store *store, Reader *reader)
                         " birth, kept, written, total, etag, last_modified, modification_time,"
                         " resumable, transferred, completed FROM files ORDER BY job, number",
                         -1, &reader->files, NULL);
-        return r == SQLITE_OK ? next_file(store, reader) : errno_of(store->db, r);
+        return r == SQLITE_OK ? next_file(store, reader) : database_errno(store->db, r);
 }
 
 /* Files of a job that was left out are passed over. */
@@ -527,7 +368,7 @@ int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *user
                 int step = sqlite3_step(reader.jobs);
 
                 if (step != SQLITE_ROW) {
-                        r = errno_of(store->db, step);
+                        r = database_errno(store->db, step);
                         break;
                 }
                 r = read_job(reader.jobs, &job);
@@ -632,7 +473,7 @@ static void bind_text(sqlite3_stmt *s, int *parameter, const char *value)
 
 static int run(Store *store, sqlite3_stmt *s)
 {
-        int r = errno_of(store->db, sqlite3_step(s));
+        int r = database_errno(store->db, sqlite3_step(s));
 
         sqlite3_reset(s);
         sqlite3_clear_bindings(s);
@@ -803,16 +644,16 @@ int store_commit(Store *store)
                 store->promised = false;
                 return 0;
         }
-        r = execute(store->db, "BEGIN IMMEDIATE");
+        r = database_execute(store->db, "BEGIN IMMEDIATE");
         if (r < 0)
                 return r;
         last_job = last_row(store, "SELECT max(row) FROM jobs");
         last_file = last_row(store, "SELECT max(row) FROM files");
         r = write_marked(store);
         if (r >= 0)
-                r = execute(store->db, "COMMIT");
+                r = database_execute(store->db, "COMMIT");
         if (r < 0) {
-                (void)execute(store->db, "ROLLBACK");
+                (void)database_execute(store->db, "ROLLBACK");
                 void_rows(store, last_job, last_file);
                 return log_errno(LOG_ERR, r, "cannot write the job store");
         }

@@ -127,10 +127,8 @@ def after_reboot(booted, folder):
     assert token['helper-flags'] == 'network' and token['helper-sid'] is None
 
 
-# OPS-43
-@pytest.mark.parametrize('folder', ['/srv/stable', pytest.param('/srv', marks=pytest.mark.xfail(
-    reason='a temporary file is not recognised when the device number of its file system is another '
-    'after the reboot'))])
+# OPS-43; in /srv with another device number after each boot
+@pytest.mark.parametrize('folder', ['/srv/stable', '/srv'])
 @pytest.mark.parametrize('end', ['poweroff', 'crash'])
 def test_jobs_survive_a_reboot(disk, end, folder):
     with reason_to_skip(), machine.Machine(machine.default_build(), disk, BIND) as booted:

@@ -10,7 +10,6 @@ import shlex
 from scene import WEB, bits, job_of, login, poll, scenario, sh, sign_off, start_job
 
 ACTION = 'org.openbits.manage-all-jobs'
-POLKIT = "polkit for other users' jobs"
 
 
 @contextlib.contextmanager
@@ -46,8 +45,9 @@ def others_jobs_are_not_there():
     sign_off('carol')
 
 
-@scenario(needs=POLKIT)
+@scenario()
 def polkit_allows():
+    """SEC-90"""
     job = job_of_alice()
     with login('carol') as carol, rule('carol', 'YES'):
         assert [entry['id'] for entry in carol.bits('list', '--all-users')] == [job]
@@ -57,6 +57,7 @@ def polkit_allows():
 
 @scenario()
 def polkit_refuses():
+    """SEC-91"""
     job = job_of_alice()
     with login('carol') as carol, rule('carol', 'NO'):
         assert 'E_ACCESSDENIED' in carol.run('bits list --all-users', status=1)
@@ -65,9 +66,9 @@ def polkit_refuses():
     sign_off('carol')
 
 
-@scenario(needs=POLKIT)
+@scenario()
 def polkit_asks_and_nobody_is_there_to_answer():
-    """No agent: a clear error, at once."""
+    """OPS-59: no agent: a clear error, at once."""
     with login('carol') as carol, rule('carol', 'AUTH_ADMIN'):
         assert 'authentication' in carol.run('timeout 5 bits list --all-users', status=1)
     sign_off('carol')

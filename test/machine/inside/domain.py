@@ -7,12 +7,11 @@ import os
 import shlex
 
 from scene import (WEB, PROXY, Log, bits, give_token, kdestroy, kinit, lend, login, owner_and_mode,
-                   poll, proxy, same, scenario, sh, sign_off, start_job, token_of,
-                   use_implicit_credentials, wait_state)
+                   poll, proxy, same, scenario, sh, sign_off, signed_on, start_job,
+                   token_of, use_implicit_credentials, wait_state)
 
 REALM = 'OPENBITS.TEST'
 NEGOTIATE = f'http://{WEB}/negotiate/large'
-CREDENTIALS = 'SetCredentials'
 ACCESS_DENIED = '0x80190191'    # BG_E_HTTP_ERROR_401
 
 CACHES = {'FILE': 'FILE:/tmp/tickets-{uid}', 'DIR': 'DIR:/tmp/tickets.d-{uid}',
@@ -102,9 +101,9 @@ def expect_domain_user(identifier, name, web, way):
     os.unlink(f'/srv/vault/{name}')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def files_as_the_service_network_as_the_domain_user():
-    """The classic case: server and proxy both demand Negotiate."""
+    """OPS-56, NET-57: the classic case: server and proxy both demand Negotiate."""
     web, way = Log('web'), Log('proxy-negotiate')
     with login('bob') as bob, proxy(3128):
         kinit(bob)
@@ -119,9 +118,9 @@ def files_as_the_service_network_as_the_domain_user():
     sign_off('bob')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def files_as_the_helper_network_as_the_domain_user():
-    """The reverse: bob owns the job, the service makes the files."""
+    """OPS-56: the reverse: bob owns the job, the service makes the files."""
     web = Log('web')
     with login('bob') as bob:
         kinit(bob)
@@ -135,8 +134,9 @@ def files_as_the_helper_network_as_the_domain_user():
     sign_off('bob')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def helper_does_both():
+    """OPS-56, NET-57"""
     web = Log('web')
     with login('bob') as bob:
         kinit(bob)
@@ -181,35 +181,39 @@ def get_with_cache(kind):
         use_implicit_credentials(job)
         bits('resume', job)
         expect_domain_user(job, kind, web, None)
-        # A worker writes nothing into it, not even the service's ticket.
+        # SEC-88: a worker writes nothing into it, not even the service's ticket.
         assert bob.run(f'KRB5CCNAME={cache} klist') == before
         kdestroy(bob, cache)
     sign_off('bob')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def tickets_in_a_file():
+    """OPS-57"""
     get_with_cache('FILE')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def tickets_in_a_directory():
+    """OPS-57"""
     get_with_cache('DIR')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def tickets_in_a_keyring():
+    """OPS-57"""
     get_with_cache('KEYRING')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def tickets_in_kcm():
+    """OPS-57"""
     get_with_cache('KCM')
 
 
-@scenario(needs=CREDENTIALS)
+@scenario()
 def ticket_expires():
-    """The error says so; kinit by the user and Resume goes on."""
+    """OPS-58: the error says so; kinit by the user and Resume goes on."""
     with login('bob') as bob:
         kinit(bob, lifetime='1s')
         poll(lambda: bob.run('klist -s; echo $?').strip() == '1', 'the ticket to expire')
@@ -228,6 +232,7 @@ def ticket_expires():
 
 
 @scenario(needs='SetClientCertificate')
+@signed_on('alice')
 def client_certificate_is_the_owners():
     tls = Log('tls')
     job = start_job('https://tls.openbits.test/certificate/large', '/home/alice/certified', 'alice')

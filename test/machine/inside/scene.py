@@ -226,6 +226,17 @@ def sign_off(user):
     poll(lambda: user_state(user) in ('offline', 'closing'), f'{user} to be signed off')
 
 
+@contextlib.contextmanager
+def signed_on(user):
+    """In a session meanwhile: his jobs run. Serves as a decorator of scenarios as well."""
+    with login(user) as session:
+        try:
+            yield session
+        finally:
+            session.logout()
+            sign_off(user)
+
+
 # ---- the domain
 
 def kinit(session, cache=None, lifetime=None):
@@ -402,11 +413,11 @@ def expect_kept(*identifiers, seconds=1.5 * SECOND):
 
 
 def use_implicit_credentials(identifier, target='server'):
-    """SetCredentials(target, negotiate, nobody's name): the identity's own may go out."""
+    """SetCredentials(target, negotiate, implicit): the identity's own may go out."""
     import bus
     with bus_connection() as connection:
-        bus.Manager(connection).job(identifier).call('SetCredentials', 'ssss', target, 'negotiate',
-                                                     '', '')
+        bus.Manager(connection).job(identifier).call('SetCredentials', 'ssbss', target,
+                                                     'negotiate', True, '', '')
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import signal
 import socket
 
 from scene import (DAEMONS, LARGE, SOCKETS, TLS, WEB, bits, bus_connection, main_pid, poll, same,
-                   scenario, sh, start_job, status_of, systemctl, unit, wait_bytes, wait_state,
+                   scenario, sh, signed_on, start_job, status_of, systemctl, unit, wait_bytes, wait_state,
                    workers)
 
 CAPABILITY_KILL, CAPABILITY_SETGID, CAPABILITY_SETUID = 5, 6, 7
@@ -64,6 +64,7 @@ def broker_has_three_capabilities():
 
 
 @scenario()
+@signed_on('alice')
 def workers_are_in_their_cages():
     """OPS-31: no worker was refused its sandbox by what it inherits from the broker's unit."""
     job = start_job(f'http://{WEB}/open/slow/large', '/home/alice/caged', user='alice')
@@ -117,6 +118,7 @@ def sockets_start_the_broker():
 
 
 @scenario()
+@signed_on('alice')
 def stop_leaves_no_process():
     """OPS-34: with a transfer on its way, and quickly."""
     job = start_job(f'http://{WEB}/open/slow/large', '/home/alice/stopped', user='alice')
@@ -132,6 +134,7 @@ def stop_leaves_no_process():
 
 
 @scenario()
+@signed_on('alice')
 def restart_keeps_transfers():
     """OPS-34: each daemon is restarted in mid-transfer."""
     job = start_job(f'http://{WEB}/open/slow/large', '/home/alice/restarted', user='alice')
@@ -145,6 +148,7 @@ def restart_keeps_transfers():
 
 
 @scenario()
+@signed_on('alice')
 def killed_daemons_return():
     """OPS-35: more often than systemd's own limit of starts, and the transfer ends all the same."""
     job = start_job(f'http://{WEB}/open/slow/large', '/home/alice/killed', user='alice')
@@ -160,6 +164,7 @@ def killed_daemons_return():
 
 
 @scenario()
+@signed_on('alice')
 def machine_trusts_its_own_authorities():
     """OPS-36: https with a certificate that only the machine's store knows."""
     sh(f'bits get https://{TLS}/large /home/alice/secure', user='alice')
@@ -200,6 +205,7 @@ def bus_name_is_protected():
 
 
 @scenario()
+@signed_on('alice')
 def many_bytes_are_the_same_bytes():
     """OPS-36"""
     sh(f'bits get http://{WEB}/open/large /home/alice/plain', user='alice')

@@ -664,6 +664,7 @@ def test_one_command_for_the_whole_case(world, bits, realm, apache, squids):
 
 
 # LIB-30 … LIB-33
+@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ, reason='Python, which loads the library, has no sanitizer')
 def test_library(world, apache):
     from test_library import Library
     world.present(world.alice)

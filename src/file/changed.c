@@ -80,7 +80,7 @@ static int add(Changed *changed, int directory, size_t *ret_index)
 
 int changed_add(Changed *changed, int directory)
 {
-        size_t index;
+        size_t index = 0;
 
         return add(changed, directory, &index);
 }
@@ -88,7 +88,7 @@ int changed_add(Changed *changed, int directory)
 /* It stays in the set: the next changed_sync() finds nothing to do there. */
 int changed_sync_one(Changed *changed, int directory)
 {
-        size_t index;
+        size_t index = 0;
         int r = add(changed, directory, &index);
 
         return r < 0 ? r : sync_one(&changed->items[index]);

@@ -8,6 +8,7 @@
  */
 #include "client/job.h"
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "client/error-state.h"
 #include "client/list.h"
@@ -260,11 +261,8 @@ static bool state_is_underway(bits_job_state state)
 
 static uint64_t deadline_after(uint64_t timeout_usec)
 {
-        struct timespec ts;
-        uint64_t now;
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        now = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
         return timeout_usec > UINT64_MAX - now ? UINT64_MAX : now + timeout_usec;
 }
 

@@ -10,6 +10,7 @@
  */
 #include "client/manager.h"
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "client/error-state.h"
 #include "client/list.h"
@@ -307,18 +308,10 @@ int bits_manager_process(bits_manager *manager)
         return 0;
 }
 
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 int manager_poll(bits_manager *manager, uint64_t deadline)
 {
         struct pollfd pollfd = { .fd = manager->epoll_fd, .events = POLLIN };
-        uint64_t until, now = now_usec();
+        uint64_t until, now = clock_usec(CLOCK_MONOTONIC);
         struct timespec ts;
         int r;
 

@@ -131,30 +131,27 @@ static int on_list_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- calls that change the state ---- */
 
-static int on_suspend(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int change_state(sd_bus_message *m, Handle *handle, sd_bus_error *error,
+                        BitsCode (*change)(Engine *, Job *))
 {
-        Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         BitsCode code;
         int r = require_modify(handle, error);
 
         if (r < 0)
                 return r;
-        code = engine_suspend(context->engine, handle->job);
+        code = change(context->engine, handle->job);
         return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+}
+
+static int on_suspend(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return change_state(m, userdata, error, engine_suspend);
 }
 
 static int on_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Handle *handle = userdata;
-        BusContext *context = handle_context(handle);
-        BitsCode code;
-        int r = require_modify(handle, error);
-
-        if (r < 0)
-                return r;
-        code = engine_resume(context->engine, handle->job);
-        return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+        return change_state(m, userdata, error, engine_resume);
 }
 
 static void on_finished(void *userdata, BitsCode code, const char *detail)

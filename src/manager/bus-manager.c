@@ -4,6 +4,7 @@
  */
 #include "manager/bus.h"
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "manager/news.h"
 
@@ -11,14 +12,6 @@
 #include <strings.h>
 #include <sys/random.h>
 #include <time.h>
-
-static uint64_t now_realtime(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* Who calls, and whose id it is about. */
 typedef struct Caller {
@@ -149,7 +142,7 @@ static int make_job(BusContext *context, uid_t owner, JobType type, const char *
 
         if (getrandom(random, sizeof(random), 0) != sizeof(random))
                 return -EIO;
-        r = job_new(random, owner, type, name, now_realtime(), &job);
+        r = job_new(random, owner, type, name, clock_usec(CLOCK_REALTIME), &job);
         if (r < 0)
                 return r;
         job->priority = options->priority;

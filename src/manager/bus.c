@@ -1,5 +1,6 @@
 #include "manager/bus.h"
 
+#include "basic/clock.h"
 #include "basic/log.h"
 #include "manager/news.h"
 
@@ -62,10 +63,7 @@ int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error)
 
 void bus_job_changed(BusContext *context, Job *job)
 {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_REALTIME, &ts);
-        job->modified = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+        job->modified = clock_usec(CLOCK_REALTIME);
         store_mark_job(context->store, job, STORE_PROMISED);
         turn_schedule(context->turn);
         news_modified(context->news, job);

@@ -1,5 +1,6 @@
 #include "manager/engine.h"
 
+#include "basic/clock.h"
 #include "basic/log.h"
 #include "manager/late.h"
 #include "manager/transfer.h"
@@ -17,7 +18,6 @@ enum {
 
 #define SLICE_USEC       (5 * 60 * USEC_PER_SEC)
 #define RETRY_LIMIT_USEC (60 * 60 * USEC_PER_SEC)
-#define USEC_PER_SEC     UINT64_C(1000000)
 
 typedef struct EngineJob EngineJob;
 
@@ -53,14 +53,6 @@ struct Engine {
         Late dispatch; /* at the end of this iteration */
         sd_event_source *slice;
 };
-
-static uint64_t now_usec(clockid_t clock)
-{
-        struct timespec ts;
-
-        clock_gettime(clock, &ts);
-        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static Job *job_of(ScheduleEntry *entry)
 {
@@ -139,7 +131,7 @@ static void follow_state(Engine *engine, Job *job)
 
 static BitsCode transition(Engine *engine, Job *job, JobEvent event, StoreUrgency urgency)
 {
-        BitsCode code = job_transition(job, event, now_usec(CLOCK_REALTIME));
+        BitsCode code = job_transition(job, event, clock_usec(CLOCK_REALTIME));
 
         if (code != 0)
                 return code;
@@ -149,6 +141,12 @@ static BitsCode transition(Engine *engine, Job *job, JobEvent event, StoreUrgenc
 }
 
 /* ---- failing and trying again ---- */
+
+static void forget_failures(EngineJob *ej)
+{
+        ej->failures = 0;
+        ej->first_failure = 0;
+}
 
 /* The delay is a minimum: doubled with each failure, up to an hour, and spread a little. BUS-08 */
 static uint64_t retry_delay(const EngineJob *ej)
@@ -181,7 +179,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         EngineJob *ej = userdata;
         Engine *engine = ej->engine;
-        bool over = ej->first_failure > 0 && now_usec(CLOCK_BOOTTIME) >= no_progress_deadline(ej);
+        bool over = ej->first_failure > 0 && clock_usec(CLOCK_BOOTTIME) >= no_progress_deadline(ej);
 
         (void)source;
         (void)usec;
@@ -197,7 +195,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 /* JOB-62 */
 static void arm_retry(EngineJob *ej)
 {
-        uint64_t now = now_usec(CLOCK_BOOTTIME);
+        uint64_t now = clock_usec(CLOCK_BOOTTIME);
 
         ej->retry_at = MIN(now + retry_delay(ej), no_progress_deadline(ej));
         if (!ej->retry && sd_event_add_time(ej->engine->event, &ej->retry, CLOCK_BOOTTIME,
@@ -215,7 +213,7 @@ static void fail(Engine *engine, Job *job, const File *file, bool transient, Err
                  BitsCode code, const char *detail)
 {
         EngineJob *ej = job->engine;
-        uint64_t now = now_usec(CLOCK_BOOTTIME);
+        uint64_t now = clock_usec(CLOCK_BOOTTIME);
         JobEvent event;
 
         if (!job_state_is_runnable(job->state))
@@ -300,8 +298,7 @@ static void on_progress(void *userdata, Transfer *transfer)
         Engine *engine = userdata;
         Job *job = transfer_file(transfer)->job;
 
-        job->engine->failures = 0;
-        job->engine->first_failure = 0;
+        forget_failures(job->engine);
         engine->listener->on_modified(engine->userdata, job);
 }
 
@@ -309,11 +306,8 @@ static void file_done(Engine *engine, File *file)
 {
         Job *job = file->job;
 
-        job->engine->failures = 0;
-        job->engine->first_failure = 0;
+        forget_failures(job->engine);
         file_set_transferred(file, true);
-        store_mark_file(engine->store, file, STORE_LAZY);
-        turn_schedule(engine->turn);
         engine->listener->on_file_transferred(engine->userdata, job, file);
 }
 
@@ -444,7 +438,7 @@ static void on_dispatch(void *userdata)
 {
         Engine *engine = userdata;
         ScheduleEntry *entry;
-        uint64_t now = now_usec(CLOCK_MONOTONIC);
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
         while ((entry = schedule_next_to_stop(&engine->schedule, now)))
                 yield_job(engine, job_of(entry));
@@ -520,7 +514,7 @@ int engine_adopt(Engine *engine, Job *job)
                 (void)transition(engine, job, EVENT_YIELDED, STORE_LAZY);
         else if (job->state == STATE_TRANSIENT_ERROR) {
                 ej->failures = 1;
-                ej->first_failure = now_usec(CLOCK_BOOTTIME);
+                ej->first_failure = clock_usec(CLOCK_BOOTTIME);
                 arm_retry(ej);
         } else
                 follow_state(engine, job);
@@ -552,8 +546,7 @@ BitsCode engine_resume(Engine *engine, Job *job)
         if (job->pending != PENDING_NONE)
                 return BG_E_INVALID_STATE;
         if (job->state == STATE_TRANSIENT_ERROR || job->state == STATE_ERROR) {
-                ej->failures = 0;
-                ej->first_failure = 0;
+                forget_failures(ej);
         }
         code = transition(engine, job, job_resume_event(job), STORE_PROMISED);
         if (code == 0 && job->state == STATE_TRANSFERRED && before != STATE_TRANSFERRED)
@@ -645,8 +638,7 @@ static void wait_for_owner(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
 
-        ej->failures = 0;
-        ej->first_failure = 0;
+        forget_failures(ej);
         if (job->state == STATE_TRANSIENT_ERROR)
                 (void)transition(engine, job, EVENT_RETRY, STORE_LAZY);
         else if (job->state == STATE_CONNECTING || job->state == STATE_TRANSFERRING)
@@ -729,7 +721,7 @@ char *engine_wait_reason(const Engine *engine, const Job *job)
         if (job->state == STATE_QUEUED)
                 return strdup("waits for its turn");
         if (job->state == STATE_TRANSIENT_ERROR && ej->retry_at > 0) {
-                uint64_t now = now_usec(CLOCK_BOOTTIME);
+                uint64_t now = clock_usec(CLOCK_BOOTTIME);
                 uint64_t left = ej->retry_at > now ? ej->retry_at - now : 0;
 
                 r = asprintf(&text, "will be tried again in %" PRIu64 " s",

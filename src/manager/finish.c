@@ -1,5 +1,6 @@
 #include "manager/finish.h"
 
+#include "basic/clock.h"
 #include "basic/log.h"
 
 #include <stdio.h>
@@ -90,14 +91,6 @@ static void finish_free(Finish *finish)
         free(finish);
 }
 
-static uint64_t now_realtime(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static BitsCode result_code(const Finish *finish)
 {
         if (finish->failure != 0)
@@ -164,7 +157,7 @@ static void leave(Finish *finish)
         Job *job = finish->job;
 
         (void)job_transition(job, finish->kind == PENDING_CANCEL ? EVENT_CANCEL : EVENT_COMPLETE,
-                             now_realtime());
+                             clock_usec(CLOCK_REALTIME));
         job->pending = PENDING_NONE;
         engine_release(finisher->engine, job);
         token_free(job->token);

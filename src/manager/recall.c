@@ -5,6 +5,7 @@
  */
 #include "manager/recall.h"
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 
@@ -95,24 +96,16 @@ static void on_token(void *userdata, const char *job_id, int fd, uint64_t cookie
                 question_free(question);
 }
 
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 int recall_tokens(sd_event *event, Keeper *keeper, BrokerLink *broker, JobTable *jobs)
 {
         Recall recall = { .keeper = keeper, .broker = broker, .jobs = jobs };
-        uint64_t deadline = now_usec() + PATIENCE_USEC;
+        uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + PATIENCE_USEC;
         int r = 0;
 
         LIST_INIT(&recall.questions);
         keeper_recall(keeper, on_token, &recall);
         while (r >= 0 && !LIST_EMPTY(&recall.questions)) {
-                uint64_t now = now_usec();
+                uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
                 if (now >= deadline)
                         break;

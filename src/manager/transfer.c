@@ -1,5 +1,6 @@
 #include "manager/transfer.h"
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 
@@ -45,14 +46,6 @@ struct Transfer {
 };
 
 static void open_temporary(Transfer *t);
-
-static uint64_t now_monotonic(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static void mark(Transfer *t)
 {
@@ -112,7 +105,7 @@ static void on_synced(void *userdata, FileAnswer *answer)
         Transfer *t = userdata;
 
         t->syncing = false;
-        t->last_sync = now_monotonic();
+        t->last_sync = clock_usec(CLOCK_MONOTONIC);
         t->doubt = t->doubt || answer->doubtful;
         if (answer->result == WORK_DONE && answer->error == 0 && !t->doubt) {
                 file_set_kept(t->file, MAX(t->file->kept, MIN(t->sync_target, t->file->written)));
@@ -179,7 +172,7 @@ static void sync_in_passing(Transfer *t)
         uint64_t unsynced = t->file->written - t->file->kept;
 
         if (!t->syncing && unsynced > 0 &&
-            (unsynced >= SYNC_BYTES || now_monotonic() - t->last_sync >= SYNC_USEC))
+            (unsynced >= SYNC_BYTES || clock_usec(CLOCK_MONOTONIC) - t->last_sync >= SYNC_USEC))
                 sync_now(t);
 }
 
@@ -335,7 +328,7 @@ static void on_failed(void *userdata, WorkResult result)
 static void fetch(Transfer *t)
 {
         t->phase = PHASE_FETCHING;
-        t->last_sync = now_monotonic();
+        t->last_sync = clock_usec(CLOCK_MONOTONIC);
         if (t->stopping) {
                 t->report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end(t);

@@ -200,17 +200,26 @@ void file_free(File *file)
         free(file);
 }
 
+int job_reserve_files(Job *job, size_t more)
+{
+        size_t room = MAX(job->files_room * 2, (size_t)4);
+        File **files;
+
+        if (more <= job->files_room - job->n_files)
+                return 0;
+        room = MAX(room, job->n_files + more);
+        files = reallocarray(job->files, room, sizeof(*files));
+        if (!files)
+                return -ENOMEM;
+        job->files = files;
+        job->files_room = room;
+        return 0;
+}
+
 int job_append_file(Job *job, File *file)
 {
-        if (job->n_files == job->files_room) {
-                size_t room = MAX(job->files_room * 2, (size_t)4);
-                File **files = reallocarray(job->files, room, sizeof(*files));
-
-                if (!files)
-                        return -ENOMEM;
-                job->files = files;
-                job->files_room = room;
-        }
+        if (job_reserve_files(job, 1) < 0)
+                return -ENOMEM;
         file->job = job;
         file->index = (uint32_t)job->n_files;
         job->files[job->n_files++] = file;

@@ -166,6 +166,8 @@ void job_id_compact(const char *id, char ret[2 * JOB_ID_BYTES + 1]);
 int file_new(const char *remote_name, const char *local_name, const uint8_t random[6], File **ret);
 void file_free(File *file);
 DEFINE_CLEANUP(File, file_free);
+/* Makes room, so that as many appends cannot fail. 0 or -ENOMEM. */
+int job_reserve_files(Job *job, size_t more);
 /* The job owns it from now on; its counters follow. 0 or -ENOMEM. */
 int job_append_file(Job *job, File *file);
 

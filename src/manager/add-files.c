@@ -108,9 +108,10 @@ static BitsCode append_all(AddFiles *add, Job *job)
                 sd_bus_error_free(&error);
                 return policy_limit_code(LIMIT_FILES_PER_JOB);
         }
+        if (job_reserve_files(job, add->n_files) < 0)
+                return BITS_E_OUT_OF_MEMORY;
         for (size_t i = 0; i < add->n_files; i++) {
-                if (job_append_file(job, add->files[i]) < 0)
-                        return BITS_E_OUT_OF_MEMORY; /* those before are in: see add_files.h */
+                (void)job_append_file(job, add->files[i]); /* there is room: all or none */
                 store_mark_file(add->context->store, TAKE_PTR(add->files[i]), STORE_PROMISED);
         }
         add->n_files = 0;

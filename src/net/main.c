@@ -49,7 +49,7 @@ static void raise_descriptor_limit(void)
 }
 
 /* NET-45 */
-static int enter_sandbox(const TransferSettings *settings, const Kerberos *kerberos,
+static int enter_sandbox(const RequestSettings *settings, const Kerberos *kerberos,
                          uint32_t *ret_layers)
 {
         const char *readable[READABLE_MAX + 1] = { settings->ca_file ? settings->ca_file : "",
@@ -91,7 +91,7 @@ int main(void)
         ServiceOptions options = {
                 .idle_usec = seconds_from_environment("OPENBITS_NET_IDLE_SECONDS", IDLE_SECONDS) *
                              1000000,
-                .transfer = {
+                .request = {
                         .ca_file = path_from_environment("SSL_CERT_FILE"),
                         .ca_path = path_from_environment("SSL_CERT_DIR"),
                         .stall_seconds = (long)seconds_from_environment(
@@ -110,13 +110,13 @@ int main(void)
         if (kerberos_new(&kerberos) < 0)
                 return EX_SOFTWARE;
         options.kerberos = kerberos;
-        if (enter_sandbox(&options.transfer, kerberos, &layers) < 0)
+        if (enter_sandbox(&options.request, kerberos, &layers) < 0)
                 return EX_SOFTWARE;
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 return EX_SOFTWARE;
-        options.transfer.headers = curl_slist_append(NULL, "Accept-Encoding: identity");
-        r = options.transfer.headers ? serve(&options, layers) : -ENOMEM;
-        curl_slist_free_all(options.transfer.headers);
+        options.request.headers = curl_slist_append(NULL, "Accept-Encoding: identity");
+        r = options.request.headers ? serve(&options, layers) : -ENOMEM;
+        curl_slist_free_all(options.request.headers);
         curl_global_cleanup();
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

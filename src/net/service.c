@@ -33,7 +33,8 @@ typedef struct Task {
         uint64_t id;
         uint32_t serial;
         Service *service;
-        Transfer *transfer;
+        const Protocol *protocol;
+        void *work;
         bool moved;
         TAILQ_ENTRY(Task) moves;
 } Task;
@@ -81,7 +82,7 @@ static void task_free(Task *task)
                 TAILQ_REMOVE(&s->moved, task, moves);
         if (tdelete(task, &s->tasks, compare_tasks))
                 s->n_tasks--;
-        transfer_free(task->transfer);
+        task->protocol->free(task->work);
         free(task);
 }
 
@@ -142,7 +143,7 @@ static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
 
                 TAILQ_REMOVE(&s->moved, task, moves);
                 task->moved = false;
-                message.written = transfer_written(task->transfer);
+                message.written = task->protocol->written(task->work);
                 net_progress_write(channel_draft(s->channel), task->serial, &message);
                 send_draft(s);
         }
@@ -172,7 +173,7 @@ static void on_stale(void *userdata)
         sd_event_exit(task->service->event, 0);
 }
 
-static const TransferListener transfer_listener = { on_started, on_written, on_ended, on_stale };
+static const WorkListener work_listener = { on_started, on_written, on_ended, on_stale };
 
 /* ---- what bitsd asks ---- */
 
@@ -194,60 +195,69 @@ static bool start_is_sound(const NetStart *start)
 }
 
 /* SEC-81: the secrets come in an anonymous file, and stay with the pool. Closes the descriptors. */
-static int get_pool(Service *s, NetStart *start, Pool **ret)
+static int get_pool(Service *s, FdList *credentials, Pool **ret)
 {
         uint8_t *bytes = NULL;
         size_t size = 0;
         int r = 0;
 
-        if (start->credentials.count > 0)
-                r = secret_from_fd(start->credentials.items[0], CREDENTIALS_BYTES_MAX, &bytes,
-                                   &size);
-        while (start->credentials.count > 0)
-                fd_close(start->credentials.items[--start->credentials.count]);
+        if (credentials->count > 0)
+                r = secret_from_fd(credentials->items[0], CREDENTIALS_BYTES_MAX, &bytes, &size);
+        while (credentials->count > 0)
+                fd_close(credentials->items[--credentials->count]);
         return r < 0 ? r : pools_get(s->pools, bytes, size, ret);
 }
 
-static int add_task(Service *s, uint32_t serial, NetStart *start, Task **ret)
+static Task *task_new(Service *s, uint32_t serial, uint64_t id, const Protocol *protocol)
 {
-        Pool *pool = NULL;
-        Task *task, **found;
-        int r = get_pool(s, start, &pool);
+        Task *task = calloc(1, sizeof(*task));
 
-        if (r < 0) {
-                fd_close(start->file);
-                return r;
-        }
-        task = calloc(1, sizeof(*task));
-        if (!task) {
-                pool_release(pool);
-                fd_close(start->file);
-                return -ENOMEM;
-        }
-        task->service = s;
-        task->id = start->transfer;
-        task->serial = serial;
-        r = transfer_new(pool, &s->options.transfer, start, &transfer_listener, task,
-                         &task->transfer);
-        if (r < 0) {
-                free(task);
-                return r;
-        }
-        found = tsearch(task, &s->tasks, compare_tasks);
+        if (task)
+                *task = (Task){ .id = id, .serial = serial, .service = s, .protocol = protocol };
+        return task;
+}
+
+/* Takes the task, whose work is there, and starts it. -EBADMSG: its number is in use. */
+static int task_start(Task *task)
+{
+        Service *s = task->service;
+        Task **found = tsearch(task, &s->tasks, compare_tasks);
+
         if (!found || *found != task) {
-                transfer_free(task->transfer);
+                task->protocol->free(task->work);
                 free(task);
                 return found ? -EBADMSG : -ENOMEM;
         }
         s->n_tasks++;
-        *ret = task;
+        set_idle(s, false);
+        task->protocol->start(task->work);
         return 0;
+}
+
+static int start_transfer(Service *s, uint32_t serial, NetStart *start)
+{
+        Transfer *transfer = NULL;
+        Pool *pool = NULL;
+        int r = get_pool(s, &start->credentials, &pool);
+        Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &transfer_protocol);
+
+        if (!task) {
+                pool_release(pool);
+                fd_close(start->file);
+                return r < 0 ? r : -ENOMEM;
+        }
+        r = transfer_new(pool, &s->options.request, start, &work_listener, task, &transfer);
+        if (r < 0) {
+                free(task);
+                return r;
+        }
+        task->work = transfer;
+        return task_start(task);
 }
 
 static int on_net_start(Service *s, Message *m)
 {
         NetStart start;
-        Task *task = NULL;
         int r;
 
         r = net_start_read(m, &start);
@@ -259,12 +269,7 @@ static int on_net_start(Service *s, Message *m)
                         fd_close(start.credentials.items[i]);
                 return -EBADMSG;
         }
-        r = add_task(s, m->serial, &start, &task);
-        if (r < 0)
-                return r;
-        set_idle(s, false);
-        transfer_start(task->transfer);
-        return 0;
+        return start_transfer(s, m->serial, &start);
 }
 
 /* A stop may cross the end of its transfer: an unknown number is no breach. NET-42 */
@@ -280,7 +285,7 @@ static int on_net_stop(Service *s, Message *m)
         key.id = stop.transfer;
         found = tfind(&key, &s->tasks, compare_tasks);
         if (found)
-                transfer_stop((*found)->transfer);
+                (*found)->protocol->stop((*found)->work);
         return 0;
 }
 
@@ -337,7 +342,7 @@ int service_new(sd_event *event, int fd, const ServiceOptions *options, Service 
         s->options = *options;
         r = channel_new(event, fd, PRIORITY_CHANNEL, &channel_listener, s, &s->channel);
         if (r >= 0)
-                r = pools_new(event, PRIORITY_NETWORK, transfer_on_done, options->kerberos,
+                r = pools_new(event, PRIORITY_NETWORK, request_on_done, options->kerberos,
                               &s->pools);
         if (r >= 0)
                 r = add_clock(s, on_progress, &s->progress);

@@ -10,7 +10,7 @@
 typedef struct Service Service;
 
 typedef struct ServiceOptions {
-        TransferSettings transfer;
+        RequestSettings request;
         uint64_t idle_usec;
         Kerberos *kerberos; /* borrowed */
 } ServiceOptions;

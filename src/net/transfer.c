@@ -11,9 +11,8 @@
 #include "net/transfer.h"
 
 #include "basic/fd.h"
-#include "core/proxy.h"
-#include "net/auth.h"
 #include "net/redirect.h"
+#include "net/request.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,37 +20,25 @@
 #include <unistd.h>
 
 enum {
-        RECEIVE_BYTES = 512 * 1024,
         KICK_BYTES = 8 * 1024 * 1024, /* written since the kernel was last asked to begin */
         DISCARD_BYTES = 16 * 1024,    /* of an unwanted body: a longer one costs the connection */
-        CONNECT_SECONDS = 60,
 };
 
 struct Transfer {
-        Pool *pool;
-        const TransferSettings *settings;
-        const TransferListener *listener;
+        Request request;
+        const WorkListener *listener;
         void *userdata;
 
-        char *url;   /* of the request that runs */
-        char *first; /* the one asked for: the job's credentials are for its host */
-        ProxyUsage proxy_usage;
-        char *proxy_list, *proxy_bypass;
-        unsigned proxy_index; /* of the proxy that is tried */
-        Auth auth[AUTH_TARGET_MAX];
         char *etag, *last_modified;
         Wanted wanted;
         uint32_t flags;
         int file;
 
-        CURL *easy;                 /* borrowed while a request runs */
         struct curl_slist *headers; /* owned; NULL when the settings' ones do */
-        char explanation[CURL_ERROR_SIZE];
 
         unsigned hops;
         Answer answer;
         Verdict verdict; /* VERDICT_INVALID before there is an answer */
-        NetFailure failure;
 
         uint64_t position, end; /* of the body in the file; end may be SIZE_UNKNOWN */
         uint64_t kicked;        /* write-back was asked for up to here */
@@ -59,61 +46,46 @@ struct Transfer {
         uint64_t discarded;
 };
 
+static void on_done(void *userdata, CURLcode result);
+
 void transfer_free(Transfer *t)
 {
         if (!t)
                 return;
-        curl_glue_return(pool_glue(t->pool), t->easy);
-        pool_release(t->pool);
+        request_done(&t->request);
         curl_slist_free_all(t->headers);
         fd_close(t->file);
         answer_done(&t->answer);
-        free(t->url);
-        free(t->first);
-        free(t->proxy_list);
-        free(t->proxy_bypass);
         free(t->etag);
         free(t->last_modified);
         free(t);
 }
 
-/* The strings of the request. */
-static int copy_request(Transfer *t, const NetStart *request)
-{
-        t->url = strdup(request->url);
-        t->first = strdup(request->url);
-        t->etag = strdup(request->etag);
-        t->last_modified = strdup(request->last_modified);
-        t->proxy_list = strdup(request->proxy_list);
-        t->proxy_bypass = strdup(request->proxy_bypass);
-        if (!t->url || !t->first || !t->etag || !t->last_modified || !t->proxy_list ||
-            !t->proxy_bypass)
-                return -ENOMEM;
-        return 0;
-}
-
-int transfer_new(Pool *pool, const TransferSettings *settings, const NetStart *request,
-                 const TransferListener *listener, void *userdata, Transfer **ret)
+int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *start,
+                 const WorkListener *listener, void *userdata, Transfer **ret)
 {
         _cleanup_(transfer_freep) Transfer *t = calloc(1, sizeof(*t));
+        RequestTerms terms = { start->url, (ProxyUsage)start->proxy_usage, start->proxy_list,
+                               start->proxy_bypass };
+        int r;
 
         if (!t) {
-                fd_close(request->file);
+                fd_close(start->file);
                 pool_release(pool);
                 return -ENOMEM;
         }
-        t->pool = pool;
-        t->settings = settings;
         t->listener = listener;
         t->userdata = userdata;
-        t->file = request->file;
-        t->flags = request->flags;
+        t->file = start->file;
+        t->flags = start->flags;
         t->verdict = VERDICT_INVALID;
-        t->position = request->offset;
-        t->proxy_usage = (ProxyUsage)request->proxy_usage;
-        if (copy_request(t, request) < 0)
+        t->position = start->offset;
+        r = request_init(&t->request, pool, settings, &terms, on_done, t);
+        t->etag = strdup(start->etag);
+        t->last_modified = strdup(start->last_modified);
+        if (r < 0 || !t->etag || !t->last_modified)
                 return -ENOMEM;
-        t->wanted = (Wanted){ request->offset, request->total, t->etag, t->last_modified };
+        t->wanted = (Wanted){ start->offset, start->total, t->etag, t->last_modified };
         *ret = TAKE_PTR(t);
         return 0;
 }
@@ -153,11 +125,11 @@ static void end(Transfer *t, NetOutcome outcome)
 {
         NetDone done = { .outcome = outcome, .written = t->position, .detail = "" };
 
-        curl_glue_return(pool_glue(t->pool), TAKE_PTR(t->easy));
+        request_drop(&t->request);
         if (outcome == NET_FAILED) {
-                done.context = t->failure.context;
-                done.code = t->failure.code;
-                done.detail = t->failure.detail;
+                done.context = t->request.failure.context;
+                done.code = t->request.failure.code;
+                done.detail = t->request.failure.detail;
         }
         if (outcome == NET_COMPLETE)
                 done.modification_time = parse_time(last_modified(t));
@@ -216,13 +188,13 @@ static size_t take_body(Transfer *t, const char *data, size_t size)
         if (t->end != SIZE_UNKNOWN && size > t->end - t->position) {
                 char host[256];
 
-                url_host(t->url, host, sizeof(host));
-                net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
+                url_host(t->request.url, host, sizeof(host));
+                net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
                                 "%s sent more than it had announced", host);
                 return 0;
         }
         if (!write_all(t->file, data, size, &t->position)) {
-                net_failure_file(&t->failure, errno);
+                net_failure_file(&t->request.failure, errno);
                 return 0;
         }
         kick_write_back(t);
@@ -252,7 +224,7 @@ static bool begin_body(Transfer *t)
                 .etag = etag(t),
                 .last_modified = last_modified(t),
                 .resumable = answer_resumable(&t->answer),
-                .remote_name = t->hops > 0 ? t->url : "",
+                .remote_name = t->hops > 0 ? t->request.url : "",
         };
         int r;
 
@@ -260,7 +232,7 @@ static bool begin_body(Transfer *t)
         t->end = answer_end(&t->answer);
         r = cut_file(t);
         if (r < 0) {
-                net_failure_file(&t->failure, -r);
+                net_failure_file(&t->request.failure, -r);
                 return false;
         }
         t->listener->on_started(t->userdata, &started);
@@ -272,8 +244,8 @@ static bool invalid(Transfer *t, const char *why)
 {
         char shown[300];
 
-        url_for_people(t->url, shown, sizeof(shown));
-        net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
+        url_for_people(t->request.url, shown, sizeof(shown));
+        net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
                         "The answer for %s makes no sense: %s", shown, why);
         return false;
 }
@@ -343,16 +315,6 @@ static size_t on_header(char *line, size_t one, size_t size, void *userdata)
 
 /* ---- the request ---- */
 
-static int append_header(struct curl_slist **list, const char *line)
-{
-        struct curl_slist *longer = curl_slist_append(*list, line);
-
-        if (!longer)
-                return -ENOMEM;
-        *list = longer;
-        return 0;
-}
-
 /* NET-02: the part from `offset` on, and, where the server can compare it, of that version only. */
 static int ask_for_range(Transfer *t)
 {
@@ -361,107 +323,34 @@ static int ask_for_range(Transfer *t)
         int r = 0;
 
         snprintf(range, sizeof(range), "%llu-", (unsigned long long)t->wanted.offset);
-        if (curl_easy_setopt(t->easy, CURLOPT_RANGE, range) != CURLE_OK)
+        if (curl_easy_setopt(t->request.easy, CURLOPT_RANGE, range) != CURLE_OK)
                 return -ENOMEM;
         if (t->headers || !etag_is_strong(t->etag))
                 return 0;
         if (asprintf(&line, "If-Range: %s", t->etag) < 0)
                 return -ENOMEM;
-        for (struct curl_slist *h = t->settings->headers; h && r >= 0; h = h->next)
-                r = append_header(&t->headers, h->data);
-        return r < 0 ? r : append_header(&t->headers, line);
+        for (struct curl_slist *h = t->request.settings->headers; h && r >= 0; h = h->next)
+                r = request_append_header(&t->headers, h->data);
+        return r < 0 ? r : request_append_header(&t->headers, line);
 }
 
-/* NET-22, NET-37 */
-static void set_security(Transfer *t)
-{
-        curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-        curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 1L);
-        curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 2L);
-        if (t->settings->ca_file)
-                curl_easy_setopt(t->easy, CURLOPT_CAINFO, t->settings->ca_file);
-        if (t->settings->ca_path)
-                curl_easy_setopt(t->easy, CURLOPT_CAPATH, t->settings->ca_path);
-}
-
-static void set_connection(Transfer *t)
-{
-        curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
-        /* Else a stop waits for a name server that is silent, and everybody else with it. NET-42 */
-        curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
-        curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
-        curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L); /* NET-35 */
-        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, t->settings->stall_seconds);
-        curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
-        /* NET-39 */
-        curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-        /* Rather wait for the connection that may be shared than open a second one. */
-        curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, url_is_https(t->url) ? 1L : 0L);
-}
-
-/* The proxy number t->proxy_index of the job's list for this URL: 1 and its URL, 0: none,
-   -EINVAL. */
-static int select_proxy(const Transfer *t, char ret[PROXY_URL_MAX])
-{
-        char host[256];
-
-        url_host(t->url, host, sizeof(host));
-        if (proxy_bypassed(t->proxy_bypass, host))
-                return 0;
-        return proxy_select(t->proxy_list, url_is_https(t->url) ? "https" : "http", t->proxy_index,
-                            ret);
-}
-
-/* NET-61, NET-63, NET-64: an own list keeps the environment's settings out of it. */
-static int set_proxy(Transfer *t)
-{
-        char url[PROXY_URL_MAX] = "";
-        int r = 0;
-
-        if (t->proxy_usage == PROXY_PRECONFIG)
-                return 0;
-        if (t->proxy_usage == PROXY_OVERRIDE)
-                r = select_proxy(t, url);
-        if (r < 0) {
-                net_failure_set(&t->failure, CONTEXT_GENERAL_TRANSPORT, BG_E_INVALID_PROXY_INFO,
-                                "The proxy list has an entry that is no proxy: an entry is "
-                                "[http=|https=][http://|https://]server[:port]");
-                return r;
-        }
-        curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "");
-        return curl_easy_setopt(t->easy, CURLOPT_PROXY, url) == CURLE_OK ? 0 : -ENOMEM;
-}
-
-/* NET-05 */
 static int prepare(Transfer *t)
 {
-        t->easy = curl_glue_borrow(pool_glue(t->pool));
-        if (!t->easy)
-                return -ENOMEM;
+        int r = request_prepare(&t->request);
+
+        if (r < 0)
+                return r;
         answer_reset(&t->answer);
         t->verdict = VERDICT_INVALID;
         t->discarded = 0;
-        t->explanation[0] = '\0';
-        set_security(t);
-        set_connection(t);
-        curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
-        curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->explanation);
-        curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-        curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
-        curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
-        curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
-        curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-        curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "OpenBITS/" PROJECT_VERSION);
-        if (curl_easy_setopt(t->easy, CURLOPT_URL, t->url) != CURLE_OK)
-                return -ENOMEM;
+        curl_easy_setopt(t->request.easy, CURLOPT_HEADERFUNCTION, on_header);
+        curl_easy_setopt(t->request.easy, CURLOPT_HEADERDATA, t);
+        curl_easy_setopt(t->request.easy, CURLOPT_WRITEFUNCTION, on_body);
+        curl_easy_setopt(t->request.easy, CURLOPT_WRITEDATA, t);
         if (t->wanted.offset > 0 && ask_for_range(t) < 0)
                 return -ENOMEM;
-        if (set_proxy(t) < 0)
-                return -ENOMEM;
-        auth_apply(t->auth, t->easy);
-        curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
-                         t->headers ? t->headers : t->settings->headers);
+        if (t->headers)
+                curl_easy_setopt(t->request.easy, CURLOPT_HTTPHEADER, t->headers);
         return 0;
 }
 
@@ -470,21 +359,21 @@ static void request(Transfer *t)
         int r = prepare(t);
 
         if (r >= 0)
-                r = curl_glue_add(pool_glue(t->pool), t->easy);
+                r = request_run(&t->request);
         if (r < 0) {
-                net_failure_set(&t->failure, CONTEXT_GENERAL_TRANSPORT, BITS_E_OUT_OF_MEMORY,
-                                "Out of memory");
+                net_failure_set(&t->request.failure, CONTEXT_GENERAL_TRANSPORT,
+                                BITS_E_OUT_OF_MEMORY, "Out of memory");
                 end(t, NET_FAILED);
         }
 }
 
 void transfer_start(Transfer *t)
 {
-        if (url_is_acceptable(t->url)) {
+        if (url_is_acceptable(t->request.url)) {
                 request(t);
                 return;
         }
-        net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_INVALID_ARGUMENT,
+        net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_INVALID_ARGUMENT,
                         "The remote name is not an http or https URL");
         end(t, NET_FAILED);
 }
@@ -498,52 +387,26 @@ void transfer_stop(Transfer *t)
 
 static void request_again(Transfer *t)
 {
-        curl_glue_return(pool_glue(t->pool), TAKE_PTR(t->easy));
+        request_drop(&t->request);
         request(t);
 }
 
-/* NET-53, NET-55, NET-56 */
-static void answer_challenge(Transfer *t, AuthTarget target, unsigned status)
+static void go_on(Transfer *t, RequestNext next)
 {
-        bool permitted = target == AUTH_PROXY || url_same_origin(t->first, t->url);
-        long offered = 0;
-
-        curl_easy_getinfo(t->easy,
-                          target == AUTH_PROXY ? CURLINFO_PROXYAUTH_AVAIL : CURLINFO_HTTPAUTH_AVAIL,
-                          &offered);
-        switch (auth_answer(&t->auth[target], t->pool, target, permitted, offered, status, t->url,
-                            &t->failure)) {
-        case AUTH_AGAIN:
+        switch (next) {
+        case REQUEST_AGAIN:
                 request_again(t);
                 return;
-        case AUTH_STALE:
-                curl_glue_return(pool_glue(t->pool), TAKE_PTR(t->easy));
+        case REQUEST_STALE:
+                request_drop(&t->request);
                 t->listener->on_stale(t->userdata);
                 return;
-        case AUTH_REFUSED:
-        case AUTH_STEP_MAX:
-        case AUTH_STEP_INVALID:
+        case REQUEST_FAILED:
+        case REQUEST_NEXT_MAX:
+        case REQUEST_NEXT_INVALID:
                 break;
         }
         end(t, NET_FAILED);
-}
-
-/* NET-62: the next of the job's list when this one cannot be reached. */
-static bool try_next_proxy(Transfer *t, CURLcode result, long connect_status)
-{
-        char url[PROXY_URL_MAX];
-
-        if (t->proxy_usage != PROXY_OVERRIDE || t->answer.status != 0 || connect_status != 0 ||
-            (result != CURLE_COULDNT_RESOLVE_PROXY && result != CURLE_COULDNT_CONNECT))
-                return false;
-        t->proxy_index++;
-        if (select_proxy(t, url) == 0) {
-                t->proxy_index--;
-                return false;
-        }
-        t->auth[AUTH_PROXY] = (Auth){ 0 };
-        request_again(t);
-        return true;
 }
 
 static void follow_redirect(Transfer *t)
@@ -551,19 +414,15 @@ static void follow_redirect(Transfer *t)
         unsigned status = t->answer.status;
         char *url = NULL, host[256];
 
-        switch (redirect_decide(t->url, t->answer.location, t->flags, t->hops + 1, &url)) {
+        switch (redirect_decide(t->request.url, t->answer.location, t->flags, t->hops + 1, &url)) {
         case REDIRECT_FOLLOW:
-                free(t->url);
-                t->url = url;
+                request_move(&t->request, url);
                 t->hops++;
-                /* NET-54: whoever answers now has to ask for himself. */
-                memset(t->auth, 0, sizeof(t->auth));
-                t->proxy_index = 0;
                 request_again(t);
                 return;
         case REDIRECT_DISALLOWED:
-                url_host(t->url, host, sizeof(host));
-                net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_HTTP(status),
+                url_host(t->request.url, host, sizeof(host));
+                net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_HTTP(status),
                                 "%s answered %u, a redirect that the job does not permit", host,
                                 status);
                 break;
@@ -586,10 +445,10 @@ static void end_of_body(Transfer *t)
         uint64_t total = answer_total(&t->answer);
         char host[256];
 
-        url_host(t->url, host, sizeof(host));
+        url_host(t->request.url, host, sizeof(host));
         if ((t->end != SIZE_UNKNOWN && t->position != t->end) ||
             (total != SIZE_UNKNOWN && t->position != total)) {
-                net_failure_set(&t->failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
+                net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
                                 "%s sent %llu of %llu bytes", host, (unsigned long long)t->position,
                                 (unsigned long long)(total != SIZE_UNKNOWN ? total : t->end));
                 end(t, NET_FAILED);
@@ -598,27 +457,11 @@ static void end_of_body(Transfer *t)
         end(t, NET_COMPLETE);
 }
 
-/* JOB-41: what arrived before is written and stays. */
-static void fail_by_curl(Transfer *t, CURLcode result)
-{
-        long connect_status = 0;
-
-        curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
-        if (connect_status == 407) {
-                answer_challenge(t, AUTH_PROXY, 407);
-                return;
-        }
-        if (try_next_proxy(t, result, connect_status))
-                return;
-        net_failure_curl(&t->failure, result, connect_status, t->url, t->explanation);
-        end(t, NET_FAILED);
-}
-
-void transfer_on_done(void *userdata, CURLcode result)
+static void on_done(void *userdata, CURLcode result)
 {
         Transfer *t = userdata;
 
-        if (t->failure.code != 0) {
+        if (t->request.failure.code != 0) {
                 end(t, NET_FAILED);
                 return;
         }
@@ -631,11 +474,10 @@ void transfer_on_done(void *userdata, CURLcode result)
                 return;
         case VERDICT_STATUS:
                 if (is_challenge(&t->answer)) {
-                        answer_challenge(t, t->answer.status == 407 ? AUTH_PROXY : AUTH_SERVER,
-                                         t->answer.status);
+                        go_on(t, request_challenged(&t->request, t->answer.status));
                         return;
                 }
-                net_failure_status(&t->failure, t->answer.status, t->url);
+                net_failure_status(&t->request.failure, t->answer.status, t->request.url);
                 end(t, NET_FAILED);
                 return;
         case VERDICT_TAKE:
@@ -649,5 +491,29 @@ void transfer_on_done(void *userdata, CURLcode result)
         case VERDICT_INVALID:
                 break;
         }
-        fail_by_curl(t, result == CURLE_OK ? CURLE_WEIRD_SERVER_REPLY : result);
+        /* JOB-41: what arrived before is written and stays. */
+        go_on(t, request_broken(&t->request, result == CURLE_OK ? CURLE_WEIRD_SERVER_REPLY : result,
+                                t->answer.status != 0));
 }
+
+static void start_work(void *work)
+{
+        transfer_start(work);
+}
+
+static void stop_work(void *work)
+{
+        transfer_stop(work);
+}
+
+static uint64_t work_written(const void *work)
+{
+        return transfer_written(work);
+}
+
+static void free_work(void *work)
+{
+        transfer_free(work);
+}
+
+const Protocol transfer_protocol = { start_work, stop_work, work_written, free_work };

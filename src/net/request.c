@@ -1,0 +1,210 @@
+#include "net/request.h"
+
+#include "net/redirect.h"
+
+enum {
+        RECEIVE_BYTES = 512 * 1024,
+        CONNECT_SECONDS = 60,
+};
+
+int request_init(Request *r, Pool *pool, const RequestSettings *settings, const RequestTerms *terms,
+                 void (*on_done)(void *userdata, CURLcode result), void *userdata)
+{
+        *r = (Request){ .pool = pool,
+                        .settings = settings,
+                        .on_done = on_done,
+                        .userdata = userdata,
+                        .proxy_usage = terms->proxy_usage };
+        r->url = strdup(terms->url);
+        r->first = strdup(terms->url);
+        r->proxy_list = strdup(terms->proxy_list);
+        r->proxy_bypass = strdup(terms->proxy_bypass);
+        return r->url && r->first && r->proxy_list && r->proxy_bypass ? 0 : -ENOMEM;
+}
+
+void request_drop(Request *r)
+{
+        if (r->easy)
+                curl_glue_return(pool_glue(r->pool), TAKE_PTR(r->easy));
+}
+
+void request_done(Request *r)
+{
+        request_drop(r);
+        pool_release(r->pool);
+        free(r->url);
+        free(r->first);
+        free(r->proxy_list);
+        free(r->proxy_bypass);
+}
+
+/* ---- what every request is told ---- */
+
+/* NET-22, NET-37 */
+static void set_security(Request *r)
+{
+        curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+        curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYPEER, 1L);
+        curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYHOST, 2L);
+        if (r->settings->ca_file)
+                curl_easy_setopt(r->easy, CURLOPT_CAINFO, r->settings->ca_file);
+        if (r->settings->ca_path)
+                curl_easy_setopt(r->easy, CURLOPT_CAPATH, r->settings->ca_path);
+}
+
+static void set_connection(Request *r)
+{
+        curl_easy_setopt(r->easy, CURLOPT_NOSIGNAL, 1L);
+        /* Else a stop waits for a name server that is silent, and everybody else with it. NET-42 */
+        curl_easy_setopt(r->easy, CURLOPT_QUICK_EXIT, 1L);
+        curl_easy_setopt(r->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+        curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+        curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_LIMIT, 1L); /* NET-35 */
+        curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_TIME, r->settings->stall_seconds);
+        curl_easy_setopt(r->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+        /* NET-39 */
+        curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+        /* Rather wait for the connection that may be shared than open a second one. */
+        curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, url_is_https(r->url) ? 1L : 0L);
+}
+
+/* The proxy number r->proxy_index of the job's list for this URL: 1 and its URL, 0: none,
+   -EINVAL. */
+static int select_proxy(const Request *r, char ret[PROXY_URL_MAX])
+{
+        char host[256];
+
+        url_host(r->url, host, sizeof(host));
+        if (proxy_bypassed(r->proxy_bypass, host))
+                return 0;
+        return proxy_select(r->proxy_list, url_is_https(r->url) ? "https" : "http", r->proxy_index,
+                            ret);
+}
+
+/* NET-61, NET-63, NET-64: an own list keeps the environment's settings out of it. */
+static int set_proxy(Request *r)
+{
+        char url[PROXY_URL_MAX] = "";
+        int found = 0;
+
+        if (r->proxy_usage == PROXY_PRECONFIG)
+                return 0;
+        if (r->proxy_usage == PROXY_OVERRIDE)
+                found = select_proxy(r, url);
+        if (found < 0) {
+                net_failure_set(&r->failure, CONTEXT_GENERAL_TRANSPORT, BG_E_INVALID_PROXY_INFO,
+                                "The proxy list has an entry that is no proxy: an entry is "
+                                "[http=|https=][http://|https://]server[:port]");
+                return found;
+        }
+        curl_easy_setopt(r->easy, CURLOPT_NOPROXY, "");
+        return curl_easy_setopt(r->easy, CURLOPT_PROXY, url) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+/* NET-05 */
+int request_prepare(Request *r)
+{
+        r->easy = curl_glue_borrow(pool_glue(r->pool));
+        if (!r->easy)
+                return -ENOMEM;
+        r->explanation[0] = '\0';
+        set_security(r);
+        set_connection(r);
+        curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
+        curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->explanation);
+        curl_easy_setopt(r->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+        curl_easy_setopt(r->easy, CURLOPT_USERAGENT, "OpenBITS/" PROJECT_VERSION);
+        if (curl_easy_setopt(r->easy, CURLOPT_URL, r->url) != CURLE_OK)
+                return -ENOMEM;
+        if (set_proxy(r) < 0)
+                return -ENOMEM;
+        auth_apply(r->auth, r->easy);
+        curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->settings->headers);
+        return 0;
+}
+
+int request_run(Request *r)
+{
+        return curl_glue_add(pool_glue(r->pool), r->easy);
+}
+
+void request_on_done(void *userdata, CURLcode result)
+{
+        Request *r = userdata;
+
+        r->on_done(r->userdata, result);
+}
+
+int request_append_header(struct curl_slist **list, const char *line)
+{
+        struct curl_slist *longer = curl_slist_append(*list, line);
+
+        if (!longer)
+                return -ENOMEM;
+        *list = longer;
+        return 0;
+}
+
+/* ---- going on ---- */
+
+void request_move(Request *r, char *url)
+{
+        free(r->url);
+        r->url = url;
+        memset(r->auth, 0, sizeof(r->auth)); /* NET-54 */
+        r->proxy_index = 0;
+}
+
+/* NET-53, NET-55, NET-56 */
+RequestNext request_challenged(Request *r, unsigned status)
+{
+        AuthTarget target = status == 407 ? AUTH_PROXY : AUTH_SERVER;
+        bool permitted = target == AUTH_PROXY || url_same_origin(r->first, r->url);
+        long offered = 0;
+
+        curl_easy_getinfo(r->easy,
+                          target == AUTH_PROXY ? CURLINFO_PROXYAUTH_AVAIL : CURLINFO_HTTPAUTH_AVAIL,
+                          &offered);
+        switch (auth_answer(&r->auth[target], r->pool, target, permitted, offered, status, r->url,
+                            &r->failure)) {
+        case AUTH_AGAIN:
+                return REQUEST_AGAIN;
+        case AUTH_STALE:
+                return REQUEST_STALE;
+        case AUTH_REFUSED:
+        case AUTH_STEP_MAX:
+        case AUTH_STEP_INVALID:
+                break;
+        }
+        return REQUEST_FAILED;
+}
+
+/* NET-62: the next of the job's list when this one cannot be reached. */
+static bool try_next_proxy(Request *r, CURLcode result, long connect_status, bool answered)
+{
+        char url[PROXY_URL_MAX];
+
+        if (r->proxy_usage != PROXY_OVERRIDE || answered || connect_status != 0 ||
+            (result != CURLE_COULDNT_RESOLVE_PROXY && result != CURLE_COULDNT_CONNECT))
+                return false;
+        r->proxy_index++;
+        if (select_proxy(r, url) == 0) {
+                r->proxy_index--;
+                return false;
+        }
+        r->auth[AUTH_PROXY] = (Auth){ 0 };
+        return true;
+}
+
+RequestNext request_broken(Request *r, CURLcode result, bool answered)
+{
+        long connect_status = 0;
+
+        curl_easy_getinfo(r->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+        if (connect_status == 407)
+                return request_challenged(r, 407);
+        if (try_next_proxy(r, result, connect_status, answered))
+                return REQUEST_AGAIN;
+        net_failure_curl(&r->failure, result, connect_status, r->url, r->explanation);
+        return REQUEST_FAILED;
+}

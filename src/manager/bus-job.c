@@ -4,37 +4,13 @@
  */
 #include "manager/add-files.h"
 #include "manager/bus-network.h"
+#include "manager/bus-properties.h"
 #include "manager/bus.h"
 #include "manager/take-ownership.h"
 
 #include "basic/fd.h"
 
 #include <stdio.h>
-
-/* JOB-57, BUS-11, HND-11 */
-static int require_live(const Job *job, sd_bus_error *error)
-{
-        if (job_state_is_final(job->state) || job->pending != PENDING_NONE)
-                return bus_fail(error, BG_E_INVALID_STATE, "the job is %s",
-                                job->pending != PENDING_NONE ? "being completed or cancelled"
-                                                             : job_state_name(job->state));
-        return 0;
-}
-
-static int require_modify(const Handle *handle, sd_bus_error *error)
-{
-        int r = handle_require(handle, RIGHT_MODIFY, error);
-
-        return r < 0 ? r : require_live(handle->job, error);
-}
-
-/* HND-36: whoever names a file chooses what the owner's identity writes. */
-static int require_files(const Handle *handle, sd_bus_error *error)
-{
-        int r = handle_require(handle, RIGHT_FILES, error);
-
-        return r < 0 ? r : require_live(handle->job, error);
-}
 
 /* ---- files ---- */
 
@@ -56,7 +32,7 @@ static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r = sd_bus_message_read(m, "ss", &remote_name, &local_name);
 
         if (r >= 0)
-                r = require_files(handle, error);
+                r = bus_require(handle, RIGHT_FILES, error);
         if (r >= 0)
                 r = begin_add_files(handle, m, &add, error);
         if (r >= 0)
@@ -85,7 +61,7 @@ static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
         _cleanup_(add_files_freep) AddFiles *add = NULL;
-        int r = require_files(handle, error);
+        int r = bus_require(handle, RIGHT_FILES, error);
 
         if (r >= 0)
                 r = begin_add_files(handle, m, &add, error);
@@ -136,7 +112,7 @@ static int change_state(sd_bus_message *m, Handle *handle, sd_bus_error *error,
 {
         BusContext *context = handle_context(handle);
         BitsCode code;
-        int r = require_modify(handle, error);
+        int r = bus_require(handle, RIGHT_MODIFY, error);
 
         if (r < 0)
                 return r;
@@ -196,10 +172,8 @@ static int on_complete(sd_bus_message *m, void *userdata, sd_bus_error *error)
 /* HND-42: the new owner is who opened the handle: on a socket nobody can be asked who he is. */
 static int take(sd_bus_message *m, Handle *handle, sd_bus_error *error)
 {
-        int r = handle_require(handle, RIGHT_ADMINISTER, error);
+        int r = bus_require(handle, RIGHT_ADMINISTER, error);
 
-        if (r >= 0)
-                r = require_live(handle->job, error);
         return r < 0 ? r
                      : take_ownership(handle_context(handle), handle->job, handle->opener, m,
                                       error);
@@ -291,180 +265,6 @@ static int on_get_error(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                           file ? file->local_name : "");
 }
 
-/* ---- properties ---- */
-
-static int get_id(sd_bus *bus, const char *path, const char *interface, const char *property,
-                  sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const Handle *handle = userdata;
-
-        (void)bus, (void)path, (void)interface, (void)property, (void)error;
-        return sd_bus_message_append(reply, "s", handle->job->id);
-}
-
-/* The properties that are one string. */
-static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const Handle *handle = userdata;
-        const Job *job = handle->job;
-        const BusContext *context = handle_context(handle);
-        _cleanup_free_ char *reason = NULL;
-        char sid[IDENTITY_SID_MAX];
-        const char *value;
-
-        (void)bus, (void)path, (void)interface, (void)error;
-        if (string_equal(property, "Type"))
-                value = job_type_name(job->type);
-        else if (string_equal(property, "State"))
-                value = job_state_name(job->state);
-        else if (string_equal(property, "Priority"))
-                value = job_priority_name(job->priority);
-        else if (string_equal(property, "DisplayName"))
-                value = job->display_name;
-        else if (string_equal(property, "Description"))
-                value = job->description;
-        else if (string_equal(property, "WaitReason"))
-                value = reason = engine_wait_reason(context->engine, job);
-        else {
-                identity_sid(job->owner, sid);
-                value = sid;
-        }
-        return value ? sd_bus_message_append(reply, "s", value) : -ENOMEM;
-}
-
-/* The properties that are one number. */
-static int get_number(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const Handle *handle = userdata;
-        const Job *job = handle->job;
-        uint32_t value = job->error_count;
-
-        (void)bus, (void)path, (void)interface, (void)error;
-        if (string_equal(property, "OwnerUid"))
-                value = (uint32_t)job->owner;
-        else if (string_equal(property, "OwnerIntegrityLevel"))
-                value = job->owner_integrity;
-        else if (string_equal(property, "MinimumRetryDelay"))
-                value = job->minimum_retry_delay;
-        else if (string_equal(property, "NoProgressTimeout"))
-                value = job->no_progress_timeout;
-        else if (string_equal(property, "NotifyFlags"))
-                value = job->notify_flags;
-        return sd_bus_message_append(reply, "u", value);
-}
-
-/* HND-43 */
-static int get_elevated(sd_bus *bus, const char *path, const char *interface, const char *property,
-                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const Handle *handle = userdata;
-
-        (void)bus, (void)path, (void)interface, (void)property, (void)error;
-        return sd_bus_message_append(reply, "b", (int)handle->job->owner_elevated);
-}
-
-static int get_progress(sd_bus *bus, const char *path, const char *interface, const char *property,
-                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const Handle *handle = userdata;
-        const Job *job = handle->job;
-
-        (void)bus, (void)path, (void)interface, (void)property, (void)error;
-        return sd_bus_message_append(reply, "(ttuu)", job_bytes_total(job), job->bytes_written,
-                                     (uint32_t)job->n_files, (uint32_t)job->n_transferred);
-}
-
-/* JOB-54 */
-static int get_times(sd_bus *bus, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const Handle *handle = userdata;
-        const Job *job = handle->job;
-
-        (void)bus, (void)path, (void)interface, (void)property, (void)error;
-        return sd_bus_message_append(reply, "(ttt)", job->created, job->modified,
-                                     job->transfer_completed);
-}
-
-static int set_text(sd_bus *bus, const char *path, const char *interface, const char *property,
-                    sd_bus_message *value, void *userdata, sd_bus_error *error)
-{
-        Handle *handle = userdata;
-        Job *job = handle->job;
-        bool name = string_equal(property, "DisplayName");
-        const char *text, *why;
-        char *copy;
-        BitsCode code;
-        int r = sd_bus_message_read(value, "s", &text);
-
-        (void)bus, (void)path, (void)interface;
-        if (r >= 0)
-                r = require_modify(handle, error);
-        if (r < 0)
-                return r;
-        code = name ? policy_check_display_name(text, &why) : policy_check_description(text, &why);
-        if (code != 0)
-                return bus_fail(error, code, "%s", why);
-        copy = strdup(text);
-        if (!copy)
-                return -ENOMEM;
-        free(name ? job->display_name : job->description);
-        *(name ? &job->display_name : &job->description) = copy;
-        return bus_property_committed(handle_context(handle), job, error);
-}
-
-static int set_priority(sd_bus *bus, const char *path, const char *interface, const char *property,
-                        sd_bus_message *value, void *userdata, sd_bus_error *error)
-{
-        Handle *handle = userdata;
-        BusContext *context = handle_context(handle);
-        JobPriority priority;
-        const char *text;
-        int r = sd_bus_message_read(value, "s", &text);
-
-        (void)bus, (void)path, (void)interface, (void)property;
-        if (r >= 0)
-                r = require_modify(handle, error);
-        if (r < 0)
-                return r;
-        priority = job_priority_parse(text);
-        if (priority == PRIORITY_INVALID)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown priority '%.100s'", text);
-        if (priority == handle->job->priority)
-                return 0;
-        handle->job->priority = priority;
-        engine_priority_changed(context->engine, handle->job);
-        return bus_property_committed(context, handle->job, error);
-}
-
-/* JOB-56 */
-static int set_number(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *value, void *userdata, sd_bus_error *error)
-{
-        Handle *handle = userdata;
-        Job *job = handle->job;
-        uint32_t number;
-        int r = sd_bus_message_read(value, "u", &number);
-
-        (void)bus, (void)path, (void)interface;
-        if (r >= 0)
-                r = require_modify(handle, error);
-        if (r < 0)
-                return r;
-        if (string_equal(property, "NotifyFlags")) {
-                if ((number & ~(uint32_t)NOTIFY_FLAGS_ALL) != 0)
-                        return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
-                                        "0x%x has unknown notification flags", number);
-                job->notify_flags = number;
-        } else if (string_equal(property, "MinimumRetryDelay"))
-                job->minimum_retry_delay = MAX(number, (uint32_t)LEAST_MINIMUM_RETRY_DELAY);
-        else
-                job->no_progress_timeout = number;
-        return bus_property_committed(handle_context(handle), job, error);
-}
-
 #define WRITABLE SD_BUS_VTABLE_UNPRIVILEGED
 
 /* BUS-09: sd-bus compares every call with these signatures before a handler sees it. */
@@ -488,25 +288,27 @@ static const sd_bus_vtable job_vtable[] = {
                       SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("QueryInterface", "s", "h", on_query_interface, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetError", "", "uusss", on_get_error, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_PROPERTY("Id", "s", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Type", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("State", "s", get_text, 0, 0),
-        SD_BUS_PROPERTY("Owner", "s", get_text, 0, 0),
-        SD_BUS_PROPERTY("OwnerUid", "u", get_number, 0, 0),
-        SD_BUS_PROPERTY("OwnerElevated", "b", get_elevated, 0, 0),
-        SD_BUS_PROPERTY("OwnerIntegrityLevel", "u", get_number, 0, 0),
-        SD_BUS_PROPERTY("Progress", "(ttuu)", get_progress, 0, 0),
-        SD_BUS_PROPERTY("Times", "(ttt)", get_times, 0, 0),
-        SD_BUS_PROPERTY("ErrorCount", "u", get_number, 0, 0),
-        SD_BUS_PROPERTY("WaitReason", "s", get_text, 0, 0),
-        SD_BUS_WRITABLE_PROPERTY("DisplayName", "s", get_text, set_text, 0, WRITABLE),
-        SD_BUS_WRITABLE_PROPERTY("Description", "s", get_text, set_text, 0, WRITABLE),
-        SD_BUS_WRITABLE_PROPERTY("Priority", "s", get_text, set_priority, 0, WRITABLE),
-        SD_BUS_WRITABLE_PROPERTY("MinimumRetryDelay", "u", get_number, set_number, 0, WRITABLE),
-        SD_BUS_WRITABLE_PROPERTY("NoProgressTimeout", "u", get_number, set_number, 0, WRITABLE),
+        SD_BUS_PROPERTY("Id", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Type", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("State", "s", bus_get_text, 0, 0),
+        SD_BUS_PROPERTY("Owner", "s", bus_get_text, 0, 0),
+        SD_BUS_PROPERTY("OwnerUid", "u", bus_get_number, 0, 0),
+        SD_BUS_PROPERTY("OwnerElevated", "b", bus_get_number, 0, 0),
+        SD_BUS_PROPERTY("OwnerIntegrityLevel", "u", bus_get_number, 0, 0),
+        SD_BUS_PROPERTY("Progress", "(ttuu)", bus_get_progress, 0, 0),
+        SD_BUS_PROPERTY("Times", "(ttt)", bus_get_times, 0, 0),
+        SD_BUS_PROPERTY("ErrorCount", "u", bus_get_number, 0, 0),
+        SD_BUS_PROPERTY("WaitReason", "s", bus_get_text, 0, 0),
+        SD_BUS_WRITABLE_PROPERTY("DisplayName", "s", bus_get_text, bus_set_text, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("Description", "s", bus_get_text, bus_set_text, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("Priority", "s", bus_get_text, bus_set_priority, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("MinimumRetryDelay", "u", bus_get_number, bus_set_number, 0,
+                                 WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("NoProgressTimeout", "u", bus_get_number, bus_set_number, 0,
+                                 WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("CredentialCache", "s", bus_get_credential_cache,
                                  bus_set_credential_cache, 0, WRITABLE),
-        SD_BUS_WRITABLE_PROPERTY("NotifyFlags", "u", get_number, set_number, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("NotifyFlags", "u", bus_get_number, bus_set_number, 0, WRITABLE),
         SD_BUS_SIGNAL("JobTransferred", "", 0),
         SD_BUS_SIGNAL("JobError", "uu", 0),
         SD_BUS_SIGNAL("JobModification", "", 0),
@@ -521,6 +323,7 @@ int bus_job_register(BusContext *context)
                                           bus_find_handle, context);
 }
 
+/* HND-01, HND-05: the interfaces of this one job, and nothing else. */
 int bus_job_serve(sd_bus *peer, const char *path, Handle *handle)
 {
         return sd_bus_add_object_vtable(peer, NULL, path, BUS_JOB, job_vtable, handle);

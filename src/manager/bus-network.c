@@ -7,19 +7,6 @@
 
 #include <stdio.h>
 
-/* JOB-57: not when the job is final. */
-static int require(const Handle *handle, unsigned right, sd_bus_error *error)
-{
-        const Job *job = handle->job;
-        int r = handle_require(handle, right, error);
-
-        if (r < 0)
-                return r;
-        if (job_state_is_final(job->state) || job->pending != PENDING_NONE)
-                return bus_fail_code(error, BG_E_INVALID_STATE);
-        return 0;
-}
-
 /* What is on its way goes on with the new settings, from the kept bytes. */
 static int changed(Handle *handle)
 {
@@ -70,7 +57,7 @@ int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 r = sd_bus_message_read(m, "ssbss", &target_name, &scheme_name, &implicit, &user,
                                         &password);
         if (r >= 0)
-                r = require(handle, RIGHT_FILES, error);
+                r = bus_require(handle, RIGHT_FILES, error);
         if (r < 0)
                 return r;
         target = auth_target_parse(target_name);
@@ -97,7 +84,7 @@ int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *erro
         int r = sd_bus_message_read(m, "ss", &target_name, &scheme_name);
 
         if (r >= 0)
-                r = require(handle, RIGHT_MODIFY, error);
+                r = bus_require(handle, RIGHT_MODIFY, error);
         if (r < 0)
                 return r;
         target = auth_target_parse(target_name);
@@ -126,7 +113,7 @@ int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *erro
         int r = sd_bus_message_read(m, "sss", &usage_name, &list, &bypass);
 
         if (r >= 0)
-                r = require(handle, RIGHT_FILES, error);
+                r = bus_require(handle, RIGHT_FILES, error);
         if (r < 0)
                 return r;
         usage = proxy_usage_parse(usage_name);
@@ -211,8 +198,9 @@ int bus_set_credential_cache(sd_bus *bus, const char *path, const char *interfac
 
         (void)bus, (void)path, (void)interface;
         if (r >= 0)
-                r = require(handle, is_helpers(property) ? RIGHT_HELPER | RIGHT_FILES : RIGHT_FILES,
-                            error);
+                r = bus_require(handle,
+                                is_helpers(property) ? RIGHT_HELPER | RIGHT_FILES : RIGHT_FILES,
+                                error);
         if (r < 0)
                 return r;
         if (is_helpers(property) && policy_use_helper(handle->opener, handle->opener_owned) != 0)

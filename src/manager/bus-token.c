@@ -33,15 +33,6 @@ static void set_token_free(SetToken *set)
 }
 DEFINE_CLEANUP(SetToken, set_token_free);
 
-/* TOK-56 */
-static int require_live(const Job *job, sd_bus_error *error)
-{
-        if (job_state_is_final(job->state) || job->pending != PENDING_NONE)
-                return bus_fail(error, BG_E_INVALID_STATE,
-                                "the job is completed or cancelled; its identities cannot change");
-        return 0;
-}
-
 /* TOK-47: at once, also for what is on its way. */
 static void replace_token(BusContext *context, Job *job, Token *token)
 {
@@ -105,9 +96,7 @@ static int on_set_helper_token(sd_bus_message *m, void *userdata, sd_bus_error *
         int fd, r = sd_bus_message_read(m, "h", &fd);
 
         if (r >= 0)
-                r = handle_require(handle, RIGHT_HELPER, error);
-        if (r >= 0)
-                r = require_live(handle->job, error);
+                r = bus_require(handle, RIGHT_HELPER, error);
         if (r < 0)
                 return r;
         if (fd_socket_cookie(fd, &cookie) < 0)
@@ -150,8 +139,8 @@ static int on_clear_helper_token(sd_bus_message *m, void *userdata, sd_bus_error
         BusContext *context = handle_context(handle);
         int r = require_helper(handle, error);
 
-        if (r >= 0)
-                r = require_live(handle->job, error);
+        if (r >= 0) /* TOK-56 */
+                r = bus_require(handle, RIGHT_HELPER, error);
         if (r < 0)
                 return r;
         if (handle->job->token)
@@ -169,9 +158,7 @@ static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
         int r = sd_bus_message_read(m, "u", &flags);
 
         if (r >= 0)
-                r = handle_require(handle, RIGHT_HELPER, error);
-        if (r >= 0)
-                r = require_live(job, error);
+                r = bus_require(handle, RIGHT_HELPER, error);
         if (r < 0)
                 return r;
         /* TOK-51 */

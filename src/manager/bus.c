@@ -36,7 +36,22 @@ int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *
         return handle ? 1 : 0; /* SEC-62, SEC-63: as if there were no such object */
 }
 
-/* HND-01, HND-05: the interfaces of this one job, and nothing else. */
+/* JOB-57, TOK-56, BUS-11, HND-11. HND-36: whoever names a file chooses what the owner's identity
+   writes, hence RIGHT_FILES. */
+int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error)
+{
+        const Job *job = handle->job;
+        int r = handle_require(handle, rights, error);
+
+        if (r < 0)
+                return r;
+        if (job_state_is_final(job->state) || job->pending != PENDING_NONE)
+                return bus_fail(error, BG_E_INVALID_STATE, "the job is %s",
+                                job->pending != PENDING_NONE ? "being completed or cancelled"
+                                                             : job_state_name(job->state));
+        return 0;
+}
+
 /* DUR-15 … DUR-19 */
 int bus_reply_committed(BusContext *context, sd_bus_message *call)
 {

@@ -46,6 +46,10 @@ int bus_token_serve(sd_bus *peer, const char *path, Handle *handle);
 int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *userdata,
                     void **ret_found, sd_bus_error *error);
 
+/* The handle has these rights, and its job is not final or being completed or cancelled: what every
+   call that changes a job asks first. 0, or the error set. */
+int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error);
+
 /* An empty reply, or a reply made by the caller, after the commit. */
 int bus_reply_committed(BusContext *context, sd_bus_message *call);
 /* The job was changed by a call: mark it, tell those who hold it. */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum {
-        SCHEMA_VERSION = 1,
+        SCHEMA_VERSION = 2,
 };
 
 static const char schema_text[] =
@@ -89,6 +89,81 @@ static int create_schema(sqlite3 *db)
         return r;
 }
 
+static const char *const tables[] = { "jobs", "files", "facts" };
+
+/* The columns that the old table has in common with the new one; the caller frees it. */
+static int common_columns(sqlite3 *db, const char *table, char **ret)
+{
+        sqlite3_stmt *s = NULL;
+        char sql[256];
+        int r;
+
+        snprintf(sql, sizeof(sql),
+                 "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_info('old_%s')"
+                 " INTERSECT SELECT name FROM pragma_table_info('%s'))",
+                 table, table);
+        r = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
+        if (r == SQLITE_OK)
+                r = sqlite3_step(s);
+        *ret = NULL;
+        if (r == SQLITE_ROW && sqlite3_column_type(s, 0) == SQLITE_TEXT)
+                *ret = strdup((const char *)sqlite3_column_text(s, 0));
+        r = database_errno(db, r);
+        sqlite3_finalize(s);
+        return r < 0 ? r : *ret ? 0 : -ENOMEM;
+}
+
+static int copy_table(sqlite3 *db, const char *table)
+{
+        _cleanup_free_ char *columns = NULL, *sql = NULL;
+        int r = common_columns(db, table, &columns);
+
+        if (r < 0)
+                return r;
+        if (asprintf(&sql, "INSERT INTO %s (%s) SELECT %s FROM old_%s", table, columns, columns,
+                     table) < 0) {
+                sql = NULL;
+                return -ENOMEM;
+        }
+        return database_execute(db, sql);
+}
+
+static int rebuild_tables(sqlite3 *db)
+{
+        int r = database_execute(db, "ALTER TABLE jobs RENAME TO old_jobs;"
+                                     "ALTER TABLE files RENAME TO old_files;"
+                                     "ALTER TABLE facts RENAME TO old_facts");
+
+        if (r >= 0)
+                r = database_execute(db, schema_text);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(tables); i++)
+                r = copy_table(db, tables[i]);
+        return r < 0 ? r
+                     : database_execute(
+                               db,
+                               "DROP TABLE old_files; DROP TABLE old_jobs; DROP TABLE old_facts");
+}
+
+/* From an earlier version: what both know is copied, what is new has the default of schema.sql. One
+   transaction: a migration that is cut off has not begun. DUR-56 */
+static int migrate(sqlite3 *db, int version)
+{
+        int r = database_execute(db, "PRAGMA foreign_keys=OFF; BEGIN EXCLUSIVE");
+
+        if (r >= 0)
+                r = rebuild_tables(db);
+        if (r >= 0)
+                r = database_execute(db, "COMMIT");
+        if (r < 0)
+                (void)database_execute(db, "ROLLBACK");
+        else
+                log_info("the job store is of version %d: brought to version %d", version,
+                         SCHEMA_VERSION);
+        if (r >= 0)
+                r = database_execute(db, "PRAGMA foreign_keys=ON");
+        return r;
+}
+
 /* DUR-51: bytes that were written but not synced outlive every process, but not the machine. In the
    first start after a boot nothing but the synced bytes counts. */
 static int forget_unsynced(sqlite3 *db)
@@ -124,10 +199,12 @@ static int open_file(const char *path, sqlite3 **ret)
                 r = schema_version(db, &version);
         if (r >= 0 && version == 0)
                 r = create_schema(db);
-        else if (r >= 0 && version != SCHEMA_VERSION)
+        else if (r >= 0 && (version < 0 || version > SCHEMA_VERSION))
                 r = -EPROTONOSUPPORT;
         else if (r >= 0)
                 r = check_content(db);
+        if (r >= 0 && version > 0 && version < SCHEMA_VERSION)
+                r = migrate(db, version);
         if (r >= 0)
                 r = forget_unsynced(db);
         if (r < 0) {

@@ -1,5 +1,6 @@
 -- The state of the manager. One row a job, one row a file. Times: µs since 1970. Enumerations are
--- the numbers of core/state.h. user_version is the version of this schema.
+-- the numbers of core/state.h. user_version is the version of this schema. A column that came after
+-- version 1 has a DEFAULT, which is what a job of an earlier version gets.
 CREATE TABLE jobs (
         row INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -58,4 +59,4 @@ CREATE TABLE facts (
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
 ) WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

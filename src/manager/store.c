@@ -1,5 +1,6 @@
 #include "manager/store.h"
 
+#include "manager/columns.h"
 #include "manager/database.h"
 
 #include "basic/log.h"
@@ -9,6 +10,62 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+/* JOB-55, JOB-70. TOK-58: flags are stored, a token never is. */
+static const Column job_columns[] = {
+        COLUMN_OF(id, COLUMN_CHARACTERS, Job, id),
+        COLUMN_OF(owner, COLUMN_INTEGER, Job, owner),
+        COLUMN_OF(owner_elevated, COLUMN_INTEGER, Job, owner_elevated),
+        COLUMN_OF(owner_integrity, COLUMN_INTEGER, Job, owner_integrity),
+        COLUMN_OF(last_helper, COLUMN_INTEGER, Job, last_helper),
+        COLUMN_OF(type, COLUMN_INTEGER, Job, type),
+        COLUMN_OF(priority, COLUMN_INTEGER, Job, priority),
+        COLUMN_OF(state, COLUMN_INTEGER, Job, state),
+        COLUMN_OF(pending, COLUMN_INTEGER, Job, pending),
+        COLUMN_OF(display_name, COLUMN_TEXT, Job, display_name),
+        COLUMN_OF(description, COLUMN_TEXT, Job, description),
+        COLUMN_OF(minimum_retry_delay, COLUMN_INTEGER, Job, minimum_retry_delay),
+        COLUMN_OF(no_progress_timeout, COLUMN_INTEGER, Job, no_progress_timeout),
+        COLUMN_OF(notify_flags, COLUMN_INTEGER, Job, notify_flags),
+        COLUMN_OF(token_flags, COLUMN_INTEGER, Job, token_flags),
+        COLUMN_OF(created, COLUMN_INTEGER, Job, created),
+        COLUMN_OF(modified, COLUMN_INTEGER, Job, modified),
+        COLUMN_OF(transfer_completed, COLUMN_INTEGER, Job, transfer_completed),
+        COLUMN_OF(error_count, COLUMN_INTEGER, Job, error_count),
+        COLUMN_OF(fault_context, COLUMN_INTEGER, Job, fault.context),
+        COLUMN_OF(fault_code, COLUMN_INTEGER, Job, fault.code),
+        COLUMN_OF(fault_detail, COLUMN_TEXT_OR_NULL, Job, fault.detail),
+        COLUMN_OF(fault_file, COLUMN_INTEGER, Job, fault_file),
+        COLUMN_OF(proxy_usage, COLUMN_INTEGER, Job, proxy_usage),
+        COLUMN_OF(proxy_list, COLUMN_TEXT, Job, proxy_list),
+        COLUMN_OF(proxy_bypass, COLUMN_TEXT, Job, proxy_bypass),
+        COLUMN_OF(credential_cache, COLUMN_TEXT, Job, credential_cache),
+        COLUMN_OF(helper_credential_cache, COLUMN_TEXT, Job, helper_credential_cache),
+        COLUMN_BLOB_OF(credentials, Job, credentials, credentials_size),
+};
+
+static const Column file_columns[] = {
+        COLUMN_OF(remote_name, COLUMN_TEXT, File, remote_name),
+        COLUMN_OF(local_name, COLUMN_TEXT, File, local_name),
+        COLUMN_OF(temporary_name, COLUMN_TEXT, File, temporary_name),
+        COLUMN_OF(device, COLUMN_INTEGER, File, device),
+        COLUMN_OF(inode, COLUMN_INTEGER, File, inode),
+        COLUMN_OF(birth, COLUMN_INTEGER, File, birth),
+        COLUMN_OF(kept, COLUMN_INTEGER, File, kept),
+        COLUMN_OF(written, COLUMN_INTEGER, File, written),
+        COLUMN_OF(total, COLUMN_INTEGER, File, total),
+        COLUMN_OF(etag, COLUMN_TEXT_OR_NULL, File, etag),
+        COLUMN_OF(last_modified, COLUMN_TEXT_OR_NULL, File, last_modified),
+        COLUMN_OF(modification_time, COLUMN_INTEGER, File, modification_time),
+        COLUMN_OF(resumable, COLUMN_INTEGER, File, resumable),
+        COLUMN_OF(transferred, COLUMN_INTEGER, File, transferred),
+        COLUMN_OF(completed, COLUMN_INTEGER, File, completed),
+};
+
+enum {
+        N_JOB_COLUMNS = ELEMENTS(job_columns),
+        N_FILE_COLUMNS = ELEMENTS(file_columns),
+};
+
 typedef enum Statement {
         JOB_INSERT,
         JOB_UPDATE,
@@ -17,37 +74,6 @@ typedef enum Statement {
         FILE_UPDATE,
         STATEMENT_MAX,
 } Statement;
-
-static const char *const statement_texts[] = {
-        [JOB_INSERT] =
-                "INSERT INTO jobs (id, owner, type, priority, state, pending, display_name,"
-                " description, minimum_retry_delay, no_progress_timeout, notify_flags, token_flags,"
-                " created, modified, transfer_completed, error_count, fault_context,"
-                " fault_code, fault_detail, fault_file, owner_elevated, owner_integrity, "
-                "last_helper,"
-                " proxy_usage, proxy_list, proxy_bypass, credential_cache,"
-                " helper_credential_cache, credentials)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        [JOB_UPDATE] =
-                "UPDATE jobs SET id=?, owner=?, type=?, priority=?, state=?, pending=?,"
-                " display_name=?, description=?, minimum_retry_delay=?,"
-                " no_progress_timeout=?, notify_flags=?, token_flags=?, created=?, modified=?,"
-                " transfer_completed=?, error_count=?, fault_context=?, fault_code=?,"
-                " fault_detail=?, fault_file=?, owner_elevated=?, owner_integrity=?, last_helper=?,"
-                " proxy_usage=?, proxy_list=?, proxy_bypass=?, credential_cache=?,"
-                " helper_credential_cache=?, credentials=?"
-                " WHERE row=?",
-        [JOB_DELETE] = "DELETE FROM jobs WHERE row=?",
-        [FILE_INSERT] = "INSERT INTO files (remote_name, local_name, temporary_name, device, inode,"
-                        " birth, kept, written, total, etag, last_modified, modification_time,"
-                        " resumable, transferred, completed, job, number)"
-                        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        [FILE_UPDATE] = "UPDATE files SET remote_name=?, local_name=?, temporary_name=?, device=?,"
-                        " inode=?, birth=?, kept=?, written=?, total=?, etag=?, last_modified=?, "
-                        "modification_time=?,"
-                        " resumable=?, transferred=?, completed=? WHERE row=?",
-};
-static_assert_table(statement_texts, STATEMENT_MAX);
 
 typedef struct Removal {
         STAILQ_ENTRY(Removal) entries;
@@ -64,16 +90,52 @@ struct Store {
         Vault *vault;
 };
 
+static int prepare(Store *store, sqlite3_stmt **ret, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+static int prepare(Store *store, sqlite3_stmt **ret, const char *format, ...)
+{
+        _cleanup_free_ char *sql = NULL;
+        va_list arguments;
+        int r;
+
+        va_start(arguments, format);
+        r = vasprintf(&sql, format, arguments);
+        va_end(arguments);
+        if (r < 0) {
+                sql = NULL;
+                return -ENOMEM;
+        }
+        return database_errno(store->db, sqlite3_prepare_v3(store->db, sql, -1,
+                                                            SQLITE_PREPARE_PERSISTENT, ret, NULL));
+}
+
+/* A file's row has its job and number besides the columns. */
 static int prepare_all(Store *store)
 {
-        for (size_t i = 0; i < STATEMENT_MAX; i++) {
-                int r = sqlite3_prepare_v3(store->db, statement_texts[i], -1,
-                                           SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+        _cleanup_free_ char *jobs = columns_names(job_columns, N_JOB_COLUMNS);
+        _cleanup_free_ char *files = columns_names(file_columns, N_FILE_COLUMNS);
+        _cleanup_free_ char *set_job = columns_assignments(job_columns, N_JOB_COLUMNS);
+        _cleanup_free_ char *set_file = columns_assignments(file_columns, N_FILE_COLUMNS);
+        _cleanup_free_ char *job_marks = columns_marks(N_JOB_COLUMNS);
+        _cleanup_free_ char *file_marks = columns_marks(N_FILE_COLUMNS);
+        sqlite3_stmt **s = store->statements;
+        int r;
 
-                if (r != SQLITE_OK)
-                        return database_errno(store->db, r);
-        }
-        return 0;
+        if (!jobs || !files || !set_job || !set_file || !job_marks || !file_marks)
+                return -ENOMEM;
+        r = prepare(store, &s[JOB_INSERT], "INSERT INTO jobs (%s) VALUES (%s)", jobs, job_marks);
+        if (r >= 0)
+                r = prepare(store, &s[JOB_UPDATE], "UPDATE jobs SET %s WHERE row=?", set_job);
+        if (r >= 0)
+                r = prepare(store, &s[JOB_DELETE], "DELETE FROM jobs WHERE row=?");
+        if (r >= 0)
+                r = prepare(store, &s[FILE_INSERT],
+                            "INSERT INTO files (%s, job, number) VALUES (%s, ?, ?)", files,
+                            file_marks);
+        if (r >= 0)
+                r = prepare(store, &s[FILE_UPDATE], "UPDATE files SET %s WHERE row=?", set_file);
+        return r;
 }
 
 int store_open(const char *directory, Store **ret)
@@ -170,49 +232,21 @@ int store_credentials_to_fd(Store *store, const Job *job)
 
 /* ---- reading ---- */
 
-static char *column_text(sqlite3_stmt *s, int column)
-{
-        const char *text = (const char *)sqlite3_column_text(s, column);
-
-        return text ? strdup(text) : NULL;
-}
-
 static uint64_t column_u64(sqlite3_stmt *s, int column)
 {
         return (uint64_t)sqlite3_column_int64(s, column);
 }
 
-static int replace_text(sqlite3_stmt *s, int column, char **text)
+/* What the columns cannot know of themselves. DUR-49 */
+static bool job_makes_sense(const Job *job)
 {
-        free(*text);
-        *text = column_text(s, column);
-        return *text ? 0 : -ENOMEM;
-}
+        char id[JOB_ID_CHARACTERS + 1];
 
-/* From column `c` on: how the job reaches the network, and as whom. */
-static int read_network(sqlite3_stmt *s, int c, Job *job)
-{
-        char **texts[] = { &job->proxy_list, &job->proxy_bypass, &job->credential_cache,
-                           &job->helper_credential_cache };
-        const void *box;
-        int size, r = 0;
-
-        job->proxy_usage = (ProxyUsage)sqlite3_column_int(s, c++);
-        if (!proxy_usage_name(job->proxy_usage))
-                return -EBADMSG;
-        for (size_t i = 0; r >= 0 && i < ELEMENTS(texts); i++)
-                r = replace_text(s, c++, texts[i]);
-        box = sqlite3_column_blob(s, c);
-        size = sqlite3_column_bytes(s, c);
-        if (r >= 0 && box && size > 0) {
-                uint8_t *copy = malloc((size_t)size);
-
-                if (!copy)
-                        return -ENOMEM;
-                memcpy(copy, box, (size_t)size);
-                job_set_credentials(job, copy, (size_t)size);
-        }
-        return r;
+        return job_id_parse(job->id, id) && string_equal(id, job->id) && job_type_name(job->type) &&
+               job_priority_name(job->priority) && job_state_name(job->state) &&
+               job->pending >= 0 && job->pending < PENDING_MAX &&
+               (job->token_flags & ~(uint32_t)TOKEN_FLAGS_ALL) == 0 &&
+               error_context_name(job->fault.context) && proxy_usage_name(job->proxy_usage);
 }
 
 /* DUR-43 */
@@ -220,47 +254,14 @@ static int read_job(sqlite3_stmt *s, Job **ret)
 {
         static const uint8_t no_random[JOB_ID_BYTES];
         _cleanup_(job_freep) Job *job = NULL;
-        int c = 0, r;
+        int r = job_new(no_random, 0, JOB_DOWNLOAD, "", 0, &job);
 
-        r = job_new(no_random, 0, JOB_DOWNLOAD, "", 0, &job);
+        if (r >= 0)
+                r = columns_read(s, 1, job_columns, N_JOB_COLUMNS, job);
         if (r < 0)
                 return r;
-        job->row = column_u64(s, c++);
-        if (!job_id_parse((const char *)sqlite3_column_text(s, c++), job->id))
-                return -EBADMSG;
-        job->owner = (uid_t)column_u64(s, c++);
-        job->type = (JobType)sqlite3_column_int(s, c++);
-        job->priority = (JobPriority)sqlite3_column_int(s, c++);
-        job->state = (JobState)sqlite3_column_int(s, c++);
-        job->pending = (PendingCall)sqlite3_column_int(s, c++);
-        free(job->display_name);
-        free(job->description);
-        job->display_name = column_text(s, c++);
-        job->description = column_text(s, c++);
-        job->minimum_retry_delay = (uint32_t)column_u64(s, c++);
-        job->no_progress_timeout = (uint32_t)column_u64(s, c++);
-        job->notify_flags = (uint32_t)column_u64(s, c++);
-        job->token_flags = (uint32_t)column_u64(s, c++);
-        job->created = column_u64(s, c++);
-        job->modified = column_u64(s, c++);
-        job->transfer_completed = column_u64(s, c++);
-        job->error_count = (uint32_t)column_u64(s, c++);
-        job->fault.context = (ErrorContext)sqlite3_column_int(s, c++);
-        job->fault.code = (BitsCode)column_u64(s, c++);
-        job->fault.detail = column_text(s, c++);
-        job->fault_file = sqlite3_column_int64(s, c++);
-        job->owner_elevated = sqlite3_column_int(s, c++);
-        job->owner_integrity = (uint32_t)column_u64(s, c++);
-        job->last_helper = (uid_t)column_u64(s, c++);
-        r = read_network(s, c, job);
-        if (r < 0)
-                return r;
-        if (!job->display_name || !job->description)
-                return -ENOMEM;
-        if (!job_type_name(job->type) || !job_priority_name(job->priority) ||
-            !job_state_name(job->state) || job->pending < 0 || job->pending >= PENDING_MAX ||
-            (job->token_flags & ~(uint32_t)TOKEN_FLAGS_ALL) != 0 ||
-            !error_context_name(job->fault.context))
+        job->row = column_u64(s, 0);
+        if (!job_makes_sense(job))
                 return -EBADMSG;
         *ret = TAKE_PTR(job);
         return 0;
@@ -270,32 +271,14 @@ static int read_file(sqlite3_stmt *s, File **ret)
 {
         static const uint8_t no_random[6];
         _cleanup_(file_freep) File *file = NULL;
-        int c = 1, r;
+        int r = file_new("", "", no_random, &file);
 
-        r = file_new("", "", no_random, &file);
+        if (r >= 0)
+                r = columns_read(s, 2, file_columns, N_FILE_COLUMNS, file);
         if (r < 0)
                 return r;
-        free(file->remote_name);
-        free(file->local_name);
-        free(file->temporary_name);
-        file->row = column_u64(s, c++);
-        file->remote_name = column_text(s, c++);
-        file->local_name = column_text(s, c++);
-        file->temporary_name = column_text(s, c++);
-        file->device = column_u64(s, c++);
-        file->inode = column_u64(s, c++);
-        file->birth = column_u64(s, c++);
-        file->kept = column_u64(s, c++);
-        file->written = file->stored_written = MAX(column_u64(s, c++), file->kept);
-        file->total = column_u64(s, c++);
-        file->etag = column_text(s, c++);
-        file->last_modified = column_text(s, c++);
-        file->modification_time = column_u64(s, c++);
-        file->resumable = sqlite3_column_int(s, c++);
-        file->transferred = sqlite3_column_int(s, c++);
-        file->completed = sqlite3_column_int(s, c++);
-        if (!file->remote_name || !file->local_name || !file->temporary_name)
-                return -ENOMEM;
+        file->row = column_u64(s, 1);
+        file->written = file->stored_written = MAX(file->written, file->kept);
         *ret = TAKE_PTR(file);
         return 0;
 }
@@ -316,26 +299,17 @@ static int next_file(Store *store, Reader *reader)
 
 static int reader_open(Store *store, Reader *reader)
 {
-        int r = sqlite3_prepare_v2(
-                store->db,
-                "SELECT row, id, owner, type, priority, state, pending, display_name, description,"
-                " minimum_retry_delay, no_progress_timeout, notify_flags, token_flags, created, "
-                "modified,"
-                " transfer_completed, error_count, fault_context, fault_code, fault_detail,"
-                " fault_file, owner_elevated, owner_integrity, last_helper, proxy_usage, "
-                "proxy_list,"
-                " proxy_bypass, credential_cache, helper_credential_cache, credentials FROM jobs "
-                "ORDER BY row",
-                -1, &reader->jobs, NULL);
+        _cleanup_free_ char *jobs = columns_names(job_columns, N_JOB_COLUMNS);
+        _cleanup_free_ char *files = columns_names(file_columns, N_FILE_COLUMNS);
+        int r;
 
-        if (r == SQLITE_OK)
-                r = sqlite3_prepare_v2(
-                        store->db,
-                        "SELECT job, row, remote_name, local_name, temporary_name, device, inode,"
-                        " birth, kept, written, total, etag, last_modified, modification_time,"
-                        " resumable, transferred, completed FROM files ORDER BY job, number",
-                        -1, &reader->files, NULL);
-        return r == SQLITE_OK ? next_file(store, reader) : database_errno(store->db, r);
+        if (!jobs || !files)
+                return -ENOMEM;
+        r = prepare(store, &reader->jobs, "SELECT row, %s FROM jobs ORDER BY row", jobs);
+        if (r >= 0)
+                r = prepare(store, &reader->files,
+                            "SELECT job, row, %s FROM files ORDER BY job, number", files);
+        return r >= 0 ? next_file(store, reader) : r;
 }
 
 /* Files of a job that was left out are passed over. */
@@ -458,19 +432,6 @@ bool store_is_dirty(const Store *store)
                !STAILQ_EMPTY(&store->removals);
 }
 
-static void bind_u64(sqlite3_stmt *s, int *parameter, uint64_t value)
-{
-        sqlite3_bind_int64(s, (*parameter)++, (sqlite3_int64)value);
-}
-
-static void bind_text(sqlite3_stmt *s, int *parameter, const char *value)
-{
-        if (value)
-                sqlite3_bind_text(s, (*parameter)++, value, -1, SQLITE_STATIC);
-        else
-                sqlite3_bind_null(s, (*parameter)++);
-}
-
 static int run(Store *store, sqlite3_stmt *s)
 {
         int r = database_errno(store->db, sqlite3_step(s));
@@ -480,46 +441,13 @@ static int run(Store *store, sqlite3_stmt *s)
         return r;
 }
 
-/* JOB-55, JOB-70. TOK-58: flags are stored, a token never is. */
 static int write_job(Store *store, Job *job)
 {
         sqlite3_stmt *s = store->statements[job->row == 0 ? JOB_INSERT : JOB_UPDATE];
-        int p = 1, r;
+        int p = columns_bind(s, job_columns, N_JOB_COLUMNS, job), r;
 
-        bind_text(s, &p, job->id);
-        bind_u64(s, &p, job->owner);
-        bind_u64(s, &p, (uint64_t)job->type);
-        bind_u64(s, &p, (uint64_t)job->priority);
-        bind_u64(s, &p, (uint64_t)job->state);
-        bind_u64(s, &p, (uint64_t)job->pending);
-        bind_text(s, &p, job->display_name);
-        bind_text(s, &p, job->description);
-        bind_u64(s, &p, job->minimum_retry_delay);
-        bind_u64(s, &p, job->no_progress_timeout);
-        bind_u64(s, &p, job->notify_flags);
-        bind_u64(s, &p, job->token_flags);
-        bind_u64(s, &p, job->created);
-        bind_u64(s, &p, job->modified);
-        bind_u64(s, &p, job->transfer_completed);
-        bind_u64(s, &p, job->error_count);
-        bind_u64(s, &p, (uint64_t)job->fault.context);
-        bind_u64(s, &p, job->fault.code);
-        bind_text(s, &p, job->fault.detail);
-        bind_u64(s, &p, (uint64_t)job->fault_file);
-        bind_u64(s, &p, job->owner_elevated);
-        bind_u64(s, &p, job->owner_integrity);
-        bind_u64(s, &p, job->last_helper);
-        bind_u64(s, &p, (uint64_t)job->proxy_usage);
-        bind_text(s, &p, job->proxy_list);
-        bind_text(s, &p, job->proxy_bypass);
-        bind_text(s, &p, job->credential_cache);
-        bind_text(s, &p, job->helper_credential_cache);
-        if (job->credentials)
-                sqlite3_bind_blob64(s, p++, job->credentials, job->credentials_size, SQLITE_STATIC);
-        else
-                sqlite3_bind_null(s, p++);
         if (job->row != 0)
-                bind_u64(s, &p, job->row);
+                sqlite3_bind_int64(s, p, (sqlite3_int64)job->row);
         r = run(store, s);
         if (r >= 0 && job->row == 0)
                 job->row = (uint64_t)sqlite3_last_insert_rowid(store->db);
@@ -529,28 +457,13 @@ static int write_job(Store *store, Job *job)
 static int write_file(Store *store, File *file)
 {
         sqlite3_stmt *s = store->statements[file->row == 0 ? FILE_INSERT : FILE_UPDATE];
-        int p = 1, r;
+        int p = columns_bind(s, file_columns, N_FILE_COLUMNS, file), r;
 
-        bind_text(s, &p, file->remote_name);
-        bind_text(s, &p, file->local_name);
-        bind_text(s, &p, file->temporary_name);
-        bind_u64(s, &p, file->device);
-        bind_u64(s, &p, file->inode);
-        bind_u64(s, &p, file->birth);
-        bind_u64(s, &p, file->kept);
-        bind_u64(s, &p, file->written);
-        bind_u64(s, &p, file->total);
-        bind_text(s, &p, file->etag);
-        bind_text(s, &p, file->last_modified);
-        bind_u64(s, &p, file->modification_time);
-        bind_u64(s, &p, file->resumable);
-        bind_u64(s, &p, file->transferred);
-        bind_u64(s, &p, file->completed);
         if (file->row == 0) {
-                bind_u64(s, &p, file->job->row);
-                bind_u64(s, &p, file->index);
+                sqlite3_bind_int64(s, p++, (sqlite3_int64)file->job->row);
+                sqlite3_bind_int64(s, p, file->index);
         } else
-                bind_u64(s, &p, file->row);
+                sqlite3_bind_int64(s, p, (sqlite3_int64)file->row);
         r = run(store, s);
         if (r >= 0 && file->row == 0)
                 file->row = (uint64_t)sqlite3_last_insert_rowid(store->db);
@@ -578,9 +491,7 @@ static int write_marked(Store *store)
         /* DUR-45: last, so that new rows get numbers above all that were there before: void_rows()
            knows them by that. */
         STAILQ_FOREACH (removal, &store->removals, entries) {
-                int p = 1;
-
-                bind_u64(delete, &p, removal->row);
+                sqlite3_bind_int64(delete, 1, (sqlite3_int64)removal->row);
                 r = run(store, delete);
                 if (r < 0)
                         return r;

@@ -480,6 +480,31 @@ static void test_unreadable(void **state)
         set_aside_after(spoil_page);
 }
 
+/* DUR-56: what an earlier version wrote is brought to this one, with its values, once. */
+static void test_earlier_version(void **state)
+{
+        Case c;
+        Job *job = make_job(7);
+
+        (void)state;
+        open_case(&c);
+        fill_file(make_file(job, "/a"));
+        file_set_transferred(make_file(job, "/b"), true);
+        fill_job(job);
+        store_mark_job(c.store, job, STORE_PROMISED);
+        for (size_t i = 0; i < 2; i++)
+                store_mark_file(c.store, job->files[i], STORE_PROMISED);
+        assert_int_equal(store_commit(c.store), 0);
+        execute_closed(&c, "PRAGMA user_version = 1");
+        reopen(&c);
+        assert_int_equal(c.n_loaded, 1);
+        assert_jobs_equal(job, c.loaded[0]);
+        for (size_t i = 0; i < 2; i++)
+                assert_files_equal(job->files[i], c.loaded[0]->files[i]);
+        job_free(job);
+        close_case(&c);
+}
+
 static void test_later_version(void **state)
 {
         (void)state;
@@ -527,11 +552,11 @@ static void test_senseless_row(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_unsynced_bytes),
-                cmocka_unit_test(test_marks),         cmocka_unit_test(test_failed_commit),
-                cmocka_unit_test(test_removal),       cmocka_unit_test(test_many),
-                cmocka_unit_test(test_unreadable),    cmocka_unit_test(test_later_version),
-                cmocka_unit_test(test_senseless_row),
+                cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_unsynced_bytes),
+                cmocka_unit_test(test_marks),           cmocka_unit_test(test_failed_commit),
+                cmocka_unit_test(test_removal),         cmocka_unit_test(test_many),
+                cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_later_version),
+                cmocka_unit_test(test_earlier_version), cmocka_unit_test(test_senseless_row),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

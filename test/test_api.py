@@ -91,6 +91,49 @@ def test_man_page_has_every_state(page):
     assert not missing
 
 
+def transitions():
+    """{event: {state: what the table in the source says}}, words as the man page has them."""
+    text = (ROOT / 'src/core/state.c').read_text()
+    short = dict(re.findall(r'\b([A-Z]{2}) = STATE_(\w+),', text))
+    order = re.search(r'transitions\[\]\[STATE_MAX\] = \{\s*/\*([A-Z ]+)\*/', text).group(1).split()
+    rows = re.findall(r'^ +\[EVENT_(\w+)\] += \{([A-Z, ]+)\},', text, re.M)
+
+    def word(name):
+        return short[name].lower().replace('_', '-') if name in short else {'NO': '-'}.get(name, name)
+    assert len(order) == 9 and len(rows) > 20
+    return {event.lower().replace('_', '-'): dict(zip(map(word, order), map(word, cells.replace(' ', '').split(','))))
+            for event, cells in rows}
+
+
+def tables(page):
+    """The rows of the man page's tables, cell by cell."""
+    for table in re.findall(r'^\.TS\n(.*?)^\.TE', page, re.M | re.S):
+        text = re.sub(r'T\{\n(.*?)\nT\}', r'\1', table, flags=re.S)
+        yield [line.split('|') for line in text.splitlines() if '|' in line and not line.startswith('tab(')]
+
+
+# JOB-220
+def test_man_page_says_what_calls_do(page):
+    calls = ('resume', 'suspend', 'cancel', 'complete', 'complete-upload')
+    table = next(rows for rows in tables(page) if rows[0][1] == 'Resume')
+    known = transitions()
+    assert len(table) == 10
+    for state, *cells in table[1:]:
+        assert len(cells) == len(calls)
+        for call, cell in zip(calls, cells):
+            assert known[call][state] == (state if cell == 'stays' else cell), f'{call} in {state}'
+
+
+# JOB-220
+def test_man_page_says_what_the_service_does(page):
+    table = next(rows for rows in tables(page) if rows[0][0] == 'Event')
+    of_calls = {'resume', 'resume-empty', 'resume-transferred', 'suspend', 'cancel', 'complete', 'complete-upload',
+                'invalidated'}
+    known = {event: row for event, row in transitions().items() if event not in of_calls}
+    described = {event: {state: to for state in states.split(', ')} for event, states, to in table[1:]}
+    assert described == {event: {state: to for state, to in row.items() if to != '-'} for event, row in known.items()}
+
+
 # OPS-19
 def test_man_page_has_no_method_that_does_not_exist(page):
     known = {name for interface in OURS for _, name in from_file(interface)}

@@ -1,6 +1,7 @@
 #include "core/job.h"
 
 #include "core/policy.h"
+#include "core/wait.h"
 
 #include "basic/fd.h"
 #include "basic/secret.h"
@@ -233,6 +234,15 @@ int job_append_file(Job *job, File *file)
         return 0;
 }
 
+/* JOB-63, JOB-222: a job that only waited has not failed, and patience that ends is not another
+   failure. */
+static bool is_counted(const Job *job, JobEvent event)
+{
+        bool waited = job->state == STATE_QUEUED && event == EVENT_BLOCKED;
+
+        return wait_is_counted(job->fault.code) && event != EVENT_TIMED_OUT && !waited;
+}
+
 BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime)
 {
         JobState next = STATE_INVALID;
@@ -242,13 +252,13 @@ BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime)
                 return code;
         if (next == job->state)
                 return 0;
+        if ((next == STATE_ERROR || next == STATE_TRANSIENT_ERROR) && is_counted(job, event))
+                job->error_count++;
         job->state = next;
         job->modified = now_realtime;
         if (next == STATE_TRANSFERRED)
                 job->transfer_completed = now_realtime;
-        if (next == STATE_ERROR || next == STATE_TRANSIENT_ERROR)
-                job->error_count++; /* JOB-63 */
-        else if (next == STATE_TRANSFERRING || next == STATE_TRANSFERRED) {
+        if (next == STATE_TRANSFERRING || next == STATE_TRANSFERRED) {
                 fault_done(&job->fault);
                 job->fault_file = NO_FILE;
         }

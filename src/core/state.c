@@ -28,7 +28,7 @@ enum {
 };
 
 /* clang-format off */
-/* JOB-01: calls. JOB-02: events of the service. */
+/* JOB-01: calls. JOB-02: events of the service. JOB-220: the man page has the same. */
 static const int8_t transitions[][STATE_MAX] = {
         /*                            QU     CO     TR     SU     ER     TE     DO     AC  CA */
         [EVENT_RESUME]             = {QU,    CO,    TR,    QU,    QU,    QU,    QU,    NO, NO},
@@ -38,15 +38,22 @@ static const int8_t transitions[][STATE_MAX] = {
         [EVENT_CANCEL]             = {CA,    CA,    CA,    CA,    CA,    CA,    CA,    NO, NO},
         [EVENT_COMPLETE]           = {AC,    AC,    AC,    AC,    AC,    AC,    AC,    NO, NO},
         [EVENT_COMPLETE_UPLOAD]    = {NO,    NO,    NO,    NO,    NO,    NO,    AC,    NO, NO},
+        [EVENT_INVALIDATED]        = {ER,    ER,    ER,    ER,    ER,    ER,    ER,    NO, NO},
 
         [EVENT_PICKED]             = {CO,    NO,    NO,    NO,    NO,    NO,    NO,    NO, NO},
         [EVENT_CONNECTED]          = {NO,    TR,    TR,    NO,    NO,    NO,    NO,    NO, NO},
         [EVENT_YIELDED]            = {NO,    QU,    QU,    NO,    NO,    NO,    NO,    NO, NO},
         [EVENT_FINISHED]           = {NO,    DO,    DO,    NO,    NO,    NO,    NO,    NO, NO},
+        [EVENT_RANGES_FILLED]      = {SU,    SU,    SU,    NO,    NO,    NO,    NO,    NO, NO},
         [EVENT_FAILED_TRANSIENT]   = {TE,    TE,    TE,    NO,    NO,    NO,    NO,    NO, NO},
         [EVENT_FAILED_FATAL]       = {ER,    ER,    ER,    NO,    NO,    NO,    NO,    NO, NO},
         [EVENT_RETRY]              = {NO,    NO,    NO,    NO,    NO,    QU,    NO,    NO, NO},
+        [EVENT_NETWORK_LOST]       = {TE,    TE,    TE,    NO,    NO,    NO,    NO,    NO, NO},
+        [EVENT_NETWORK_BACK]       = {NO,    NO,    NO,    NO,    NO,    QU,    NO,    NO, NO},
+        [EVENT_BLOCKED]            = {TE,    TE,    TE,    NO,    NO,    NO,    NO,    NO, NO},
+        [EVENT_UNBLOCKED]          = {NO,    NO,    NO,    NO,    NO,    QU,    NO,    NO, NO},
         [EVENT_TIMED_OUT]          = {NO,    NO,    NO,    NO,    NO,    ER,    NO,    NO, NO},
+        [EVENT_OUT_OF_TIME]        = {NO,    ER,    ER,    NO,    NO,    ER,    NO,    NO, NO},
         [EVENT_TOKEN_REQUIRED]     = {ER,    ER,    ER,    NO,    NO,    ER,    NO,    NO, NO},
         [EVENT_EXPIRED]            = {CA,    CA,    CA,    CA,    CA,    CA,    CA,    NO, NO},
 };
@@ -116,14 +123,21 @@ static const char *const event_names[] = {
         [EVENT_CANCEL] = "cancel",
         [EVENT_COMPLETE] = "complete",
         [EVENT_COMPLETE_UPLOAD] = "complete-upload",
+        [EVENT_INVALIDATED] = "invalidated",
         [EVENT_PICKED] = "picked",
         [EVENT_CONNECTED] = "connected",
         [EVENT_YIELDED] = "yielded",
         [EVENT_FINISHED] = "finished",
+        [EVENT_RANGES_FILLED] = "ranges-filled",
         [EVENT_FAILED_TRANSIENT] = "failed-transient",
         [EVENT_FAILED_FATAL] = "failed-fatal",
         [EVENT_RETRY] = "retry",
+        [EVENT_NETWORK_LOST] = "network-lost",
+        [EVENT_NETWORK_BACK] = "network-back",
+        [EVENT_BLOCKED] = "blocked",
+        [EVENT_UNBLOCKED] = "unblocked",
         [EVENT_TIMED_OUT] = "timed-out",
+        [EVENT_OUT_OF_TIME] = "out-of-time",
         [EVENT_TOKEN_REQUIRED] = "token-required",
         [EVENT_EXPIRED] = "expired",
 };

@@ -47,15 +47,22 @@ typedef enum JobEvent {
         EVENT_CANCEL,
         EVENT_COMPLETE,        /* a download */
         EVENT_COMPLETE_UPLOAD, /* an upload or upload-reply */
+        EVENT_INVALIDATED, /* SetValidationState: a file that arrived is not what it should be */
         /* of the service */
         EVENT_PICKED,           /* the scheduler gives the job its turn */
         EVENT_CONNECTED,        /* first answer of a server */
         EVENT_YIELDED,          /* time slice over, pre-empted, or the owner signed off */
-        EVENT_FINISHED,         /* every file is transferred */
+        EVENT_FINISHED,         /* every file is transferred, and the reply of an upload-reply */
+        EVENT_RANGES_FILLED,    /* on demand: what was asked for is there, the file is not whole */
         EVENT_FAILED_TRANSIENT, /* will be tried again */
         EVENT_FAILED_FATAL,
-        EVENT_RETRY,          /* the cause is over or the delay has passed */
+        EVENT_RETRY,          /* the delay has passed */
+        EVENT_NETWORK_LOST,   /* there is no network any more */
+        EVENT_NETWORK_BACK,   /* whatever the transient error was */
+        EVENT_BLOCKED,        /* policy, cost, power or the volume do not permit a transfer now */
+        EVENT_UNBLOCKED,      /* they permit it again */
         EVENT_TIMED_OUT,      /* no progress for too long: a transient error becomes fatal */
+        EVENT_OUT_OF_TIME,    /* the maximum download time is used up */
         EVENT_TOKEN_REQUIRED, /* the helper token is gone and the flags need it */
         EVENT_EXPIRED,        /* the service cancels an inactive job */
         EVENT_MAX,

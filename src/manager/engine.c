@@ -47,6 +47,7 @@ struct Engine {
         const EngineListener *listener;
         void *userdata;
         const Presence *presence; /* NULL: everybody is signed on */
+        const Gate *gate;         /* NULL: nothing is in the way */
 
         Schedule schedule;
         unsigned n_transfers;
@@ -111,11 +112,31 @@ static bool signed_on(const Engine *engine, const Job *job)
                engine->presence->signed_on(engine->presence->userdata, job->owner);
 }
 
-/* The schedule follows the state, and the owner. ENG-64 */
+/* JOB-221: whoever asks before a job waits for its turn hears why it may not; the retry is not a
+   matter of time then. */
+static void ask_gate(Engine *engine, Job *job)
+{
+        const char *detail = NULL;
+        BitsCode code;
+
+        if (!engine->gate || !job_state_is_runnable(job->state) || job->engine->held ||
+            !signed_on(engine, job))
+                return;
+        code = engine->gate->check(engine->gate->userdata, job, &detail);
+        if (code == 0)
+                return;
+        job_set_fault(job, NULL, CONTEXT_GENERAL_QUEUE_MANAGER, code, detail);
+        (void)job_transition(job,
+                             code == BG_E_NETWORK_DISCONNECTED ? EVENT_NETWORK_LOST : EVENT_BLOCKED,
+                             clock_usec(CLOCK_REALTIME));
+}
+
+/* The schedule follows the state, the gate, and the owner. ENG-64 */
 static void follow_state(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
 
+        ask_gate(engine, job);
         if (job->state != STATE_TRANSIENT_ERROR)
                 cancel_retry(ej);
         if (job_state_is_runnable(job->state) && !ej->held && signed_on(engine, job)) {
@@ -491,6 +512,11 @@ void engine_set_presence(Engine *engine, const Presence *presence)
         engine->presence = presence;
 }
 
+void engine_set_gate(Engine *engine, const Gate *gate)
+{
+        engine->gate = gate;
+}
+
 void engine_free(Engine *engine)
 {
         if (!engine)
@@ -667,6 +693,29 @@ void engine_signed_on(Engine *engine, Job *job)
         changed(engine, job, STORE_LAZY);
 }
 
+/* JOB-221 */
+void engine_reconsider(Engine *engine, Job *job)
+{
+        bool waits = job->state == STATE_TRANSIENT_ERROR &&
+                     wait_kind_of(job->fault.code) != WAIT_NOTHING && job->engine->retry_at == 0;
+        JobState before = job->state;
+
+        if (job->pending != PENDING_NONE)
+                return;
+        if (waits)
+                (void)transition(engine, job, EVENT_UNBLOCKED, STORE_LAZY);
+        else
+                follow_state(engine, job);
+        if (job->state != before)
+                changed(engine, job, STORE_LAZY);
+}
+
+void engine_network_back(Engine *engine, Job *job)
+{
+        if (job->pending == PENDING_NONE)
+                (void)transition(engine, job, EVENT_NETWORK_BACK, STORE_LAZY);
+}
+
 /* ENG-50 */
 void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userdata)
 {
@@ -728,6 +777,8 @@ char *engine_wait_reason(const Engine *engine, const Job *job)
                              (left + USEC_PER_SEC - 1) / USEC_PER_SEC);
                 return r < 0 ? NULL : text;
         }
+        if (job->state == STATE_TRANSIENT_ERROR && wait_kind_of(job->fault.code) != WAIT_NOTHING)
+                return strdup(wait_kind_text(wait_kind_of(job->fault.code)));
         if (job->state == STATE_ERROR && job->fault.code == BG_E_TOKEN_REQUIRED)
                 return helper_needed(job, "resume");
         if (job->state == STATE_TRANSFERRED && job_actor(job, PURPOSE_RENAME) == ACTOR_MISSING)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/wait.h"
 #include "manager/presence.h"
 #include "manager/store.h"
 #include "manager/turn.h"
@@ -31,6 +32,17 @@ DEFINE_CLEANUP(Engine, engine_free);
 /* Who is signed on: a job runs only while its owner is. Without this everybody is. `presence` has
    to outlive the engine. */
 void engine_set_presence(Engine *engine, const Presence *presence);
+
+/* Who says whether the machine permits a transfer now. Without this nothing is in the way. `gate`
+   has to outlive the engine. A job that it keeps back is in TRANSIENT_ERROR with its code (by the
+   events NETWORK_LOST for BG_E_NETWORK_DISCONNECTED, else BLOCKED), and is not tried again by
+   time. */
+void engine_set_gate(Engine *engine, const Gate *gate);
+/* What the gate says of this job may have changed: it is kept back, or queued again. */
+void engine_reconsider(Engine *engine, Job *job);
+/* There is a network again: whatever the transient error was, the job is queued (and the gate is
+   asked). */
+void engine_network_back(Engine *engine, Job *job);
 
 /* Takes the job under its care: a new one, or one from the store (whose state is set right: what
    was transferring is queued again). 0 or -ENOMEM. */

@@ -432,6 +432,55 @@ static void test_priority_change(void **state)
         close_case(&c);
 }
 
+static BitsCode check_gate(void *userdata, const Job *job, const char **ret_detail)
+{
+        (void)job;
+        *ret_detail = "a sentence";
+        return *(const BitsCode *)userdata;
+}
+
+/* JOB-221: what keeps a job back is seen before its turn and during it, is not tried again by time,
+   is no failure, and when it ends the job goes on. */
+static void test_gate(void **state)
+{
+        BitsCode blocked = BG_E_BLOCKED_BY_POLICY;
+        const Gate gate = { check_gate, &blocked };
+        _cleanup_free_ char *reason = NULL;
+        Case c;
+
+        (void)state;
+        open_case(&c, 1);
+        c.job->minimum_retry_delay = 1;
+        engine_set_gate(c.engine, &gate);
+        resume(&c);
+        assert_int_equal(c.job->state, STATE_TRANSIENT_ERROR);
+        assert_int_equal(c.job->fault.code, BG_E_BLOCKED_BY_POLICY);
+        assert_string_equal(c.job->fault.detail, "a sentence");
+        reason = engine_wait_reason(c.engine, c.job);
+        assert_non_null(strstr(reason, "configuration"));
+        world_expect_nothing(&c.w, c.w.broker);
+        blocked = 0;
+        engine_reconsider(c.engine, c.job);
+        assert_int_equal(c.job->state, STATE_QUEUED);
+        open_next(&c, 7);
+        expect_start(&c);
+        send_started(&c);
+        world_wait_for(&c.w, c.job->state == STATE_TRANSFERRING);
+        blocked = BG_E_NETWORK_DISCONNECTED;
+        engine_reconsider(c.engine, c.job);
+        assert_int_equal(c.job->state, STATE_TRANSIENT_ERROR);
+        world_expect(&c.w, c.net, MESSAGE_NET_STOP);
+        send_done(&c, NET_STOPPED, 0, 0);
+        world_run(&c.w);
+        blocked = 0;
+        engine_network_back(c.engine, c.job);
+        fetch_whole(&c, 8);
+        world_wait_for(&c.w, c.job->state == STATE_TRANSFERRED);
+        assert_int_equal(c.job->error_count, 0);
+        assert_int_equal(c.n_errors, 0);
+        close_case(&c);
+}
+
 /* ENG-50: holding ends when nothing runs any more, and keeps the job out until the end of it. */
 static void test_hold(void **state)
 {
@@ -650,6 +699,7 @@ int main(void)
                 cmocka_unit_test(test_identity_change),
                 cmocka_unit_test(test_resume_while_winding_down),
                 cmocka_unit_test(test_priority_change),
+                cmocka_unit_test(test_gate),
                 cmocka_unit_test(test_hold),
                 cmocka_unit_test(test_breach_under_a_job),
                 cmocka_unit_test(test_complete),

@@ -1,11 +1,8 @@
 /*
- * One file's way from the server to the disk: open the temporary file under the local identity,
- * fetch under the network identity, sync. The two workers never meet; the descriptor goes from one
- * to the other through here, and no byte of content does.
- *
- * What counts: `kept` moves only after a sync; a file begun anew although the store still
- * remembers kept bytes is not written to before the store has forgotten them (an inode number may
- * come back).
+ * One file's way between the server and the disk, whichever way it goes: a download opens the
+ * temporary file under the local identity, fetches under the network identity, syncs. The two
+ * workers never meet; the descriptor goes from one to the other through here, and no byte of
+ * content does.
  */
 #pragma once
 

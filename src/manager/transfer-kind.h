@@ -1,0 +1,30 @@
+/*
+ * The inside of a Transfer, for its kinds: download.c fetches a file. Each kind's structure begins
+ * with a Transfer.
+ */
+#pragma once
+
+#include "manager/transfer.h"
+
+typedef struct TransferKind {
+        void (*stop)(Transfer *transfer);
+        void (*free)(Transfer *transfer);
+} TransferKind;
+
+struct Transfer {
+        const TransferKind *kind;
+        File *file;
+};
+
+/* The arguments of transfer_new(). */
+typedef struct TransferParts {
+        File *file;
+        Worker *local, *net;
+        Store *store;
+        Turn *turn;
+        const TransferListener *listener;
+        void *userdata;
+} TransferParts;
+
+/* As transfer_new() promises it. */
+int download_new(const TransferParts *parts, Transfer **ret);

@@ -94,7 +94,7 @@ int changed_sync_one(Changed *changed, int directory)
         return r < 0 ? r : sync_one(&changed->items[index]);
 }
 
-/* DUR-08 */
+/* DUR-08, DUR-262 */
 int changed_sync(Changed *changed)
 {
         int error;

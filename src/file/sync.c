@@ -29,7 +29,7 @@ void sync_files(const int *fds, size_t n, uint32_t *ret_errors)
                 if (ret_errors[i] == 0 && n > 1) /* DUR-02 */
                         (void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
         }
-        for (size_t i = 0; i < n; i++) /* DUR-01 */
+        for (size_t i = 0; i < n; i++) /* DUR-01, DUR-261 */
                 if (ret_errors[i] == 0 && fdatasync(fds[i]) < 0)
                         ret_errors[i] = (uint32_t)errno;
 }

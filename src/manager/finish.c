@@ -150,7 +150,7 @@ static void give_up(Finish *finish)
         finally(finish);
 }
 
-/* DUR-21, DUR-37: the callers hear of it after the commit. */
+/* DUR-21, DUR-37, DUR-263: the callers hear of it after the commit. */
 static void leave(Finish *finish)
 {
         Finisher *finisher = finish->finisher;

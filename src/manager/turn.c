@@ -88,7 +88,7 @@ static void fail_replies(Turn *turn, int error)
         STAILQ_CONCAT(&turn->waiting, &kept);
 }
 
-/* DUR-15 … DUR-19, DUR-21, DUR-40: nothing that promises leaves before this. */
+/* DUR-15 … DUR-19, DUR-21, DUR-40, DUR-260: nothing that promises leaves before this. */
 int turn_commit(Turn *turn)
 {
         int r = store_commit(turn->store);

@@ -9,7 +9,7 @@ _bits_jobs() {
 
 _bits() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-        local verbs='get create add resume suspend complete cancel wait list show set token credentials take admin'
+        local verbs='get create add resume suspend complete cancel wait list watch show set token credentials take admin'
         local verb= sub= word i words=
         COMPREPLY=()
 
@@ -24,7 +24,7 @@ _bits() {
         --type) words='download upload upload-reply' ;;
         --as | --local-as | --network-as) COMPREPLY=($(compgen -u -- "$cur")); return ;;
         --from | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --name | --description | --timeout | --proxy) return ;;
+        --name | --description | --timeout | --proxy | --interval) return ;;
         esac
         if [[ -n $words ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur")); return; fi
 
@@ -37,6 +37,8 @@ _bits() {
                 add) words+=' --from' ;;
                 wait) words+=' --timeout' ;;
                 list) words+=' --all-users' ;;
+                watch) words+=' --all-users --interval' ;;
+                set) words+=' --keys' ;;
                 token) words+=' --as' ;;
                 credentials) words+=' --implicit --password-file' ;;
                 admin) words+=' --state-directory=' ;;
@@ -45,7 +47,10 @@ _bits() {
                 case $verb in
                 '') words="$verbs help" ;;
                 help) words=$verbs ;;
-                resume | suspend | complete | cancel | wait | show | take) words=$(_bits_jobs) ;;
+                resume | suspend | complete | cancel | wait | watch | take) words=$(_bits_jobs) ;;
+                show)
+                        if [[ -z $sub ]]; then words=$(_bits_jobs)
+                        else words=$(bits set --keys 2>/dev/null | sed 's/ .*//'); fi ;;
                 admin)
                         if [[ -z $sub ]]; then words=owners
                         elif [[ $prev == remove ]]; then COMPREPLY=($(compgen -u -- "$cur")); return
@@ -57,9 +62,7 @@ _bits() {
                 set)
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else
-                                words='display-name= description= priority= minimum-retry-delay='
-                                words+=' no-progress-timeout= notify-flags= proxy= proxy-bypass='
-                                words+=' credential-cache= helper-credential-cache='
+                                words=$(bits set --keys 2>/dev/null | sed 's/ .*/=/')
                                 compopt -o nospace 2>/dev/null
                         fi ;;
                 credentials)

@@ -385,6 +385,52 @@ def test_set(world, bits):
     assert '0x80200021' in bits('set', ident, 'display-name=' + 'x' * 300, status=1).stderr
 
 
+def test_set_keys_and_show_values(world, bits):
+    """CLI-283: every key is listed with what may be written; CLI-282: values alone, for scripts."""
+    ident = bits('create', 'a name').stdout.strip()
+    keys = [line.split()[0] for line in bits('set', '--keys').stdout.splitlines()]
+    assert {'display-name', 'priority', 'proxy', 'notify-flags'} <= set(keys)
+    shown = bits('show', ident).stdout
+    job = json.loads(bits('show', '--json', ident).stdout)['jobs'][0]
+    for key in keys:        # CLI-281
+        assert key in job
+        value = bits('show', ident, key).stdout
+        assert value.count('\n') == 1
+        if job[key] not in (None, ''):
+            assert re.search(rf'^{key} ', shown, re.M)
+    assert bits('show', ident, 'priority', 'display-name').stdout == 'normal\na name\n'
+    assert 'colour' in bits('show', ident, 'colour', status=2).stderr
+    bits('show', '--json', ident, 'priority', status=2)
+
+
+def test_watch_in_a_pipe(world, bits):
+    """CLI-280: named jobs are watched until they have left the queue."""
+    url, vault = world.put(1_000_000, stall_after=500_000), world.vault()
+    bits('create', 'another')
+    ident = bits('get', '--detach', url, vault / 'file').stdout.strip()
+    world.server.wait_stalled(world.path_of(url))
+    mode = [] if world.root else ['--user']
+    options = {'uid': world.alice} if world.root else {}
+    process = world.playground.popen(['bits', *mode, 'watch', ident], stdout=subprocess.PIPE, text=True, **options)
+    assert ident[:8] in process.stdout.readline() + process.stdout.readline()
+    bits('cancel', ident)
+    rest = process.communicate(timeout=30)[0]
+    assert process.returncode == 0 and 'another' not in rest and rest.rstrip().endswith('no jobs')
+    bits('watch', '--interval', '0', status=2)
+
+
+def test_watch_on_a_terminal(world, bits):
+    """CLI-280: in place, with rates; Ctrl-C ends the watching and nothing else."""
+    url, vault = world.put(4_000_000, rate=500_000), world.vault()
+    ident = bits('get', '--detach', url, vault / 'file').stdout.strip()
+    terminal = Terminal(world, 'watch')
+    output = terminal.read_until(rb'[0-9.]+ .iB/s')
+    assert '\033[H' in output and ident[:8] in output and 'RATE' in output
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 0
+    assert jobs(bits)[0]['state'] in ('transferring', 'transferred')
+
+
 def test_list(world, bits):
     """CLI-21: says "no jobs"; a table for people, everything for programs."""
     assert bits('list').stdout == 'no jobs\n'
@@ -454,7 +500,7 @@ def test_help(world, bits):
     text = bits('--help').stdout
     assert bits('help').stdout == text
     verbs = re.findall(r'^  ([a-z]+) ', text, re.M)
-    assert len(verbs) == 15
+    assert len(verbs) == 16
     for verb in verbs:
         assert bits(verb, '--help').stdout.startswith(f'usage: bits {verb} ')
 

@@ -1,11 +1,10 @@
 /*
- * The verbs that make, fill and move jobs: create, add, resume, suspend, cancel, complete, take,
- * set. They are silent when they succeed, except for what was asked for (an id) and for remarks of
- * the service.
+ * The verbs that make, fill and move jobs: create, add, resume, suspend, cancel, complete, take.
+ * They are silent when they succeed, except for what was asked for (an id) and for remarks of the
+ * service.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "cli/credentials.h"
 #include "cli/format.h"
 #include "cli/paths.h"
 #include "cli/report.h"
@@ -305,138 +304,4 @@ int verb_cancel(int argc, char **argv)
 int verb_complete(int argc, char **argv)
 {
         return call_each(argc, argv, bits_job_complete);
-}
-
-/* ---- set ---- */
-
-typedef struct Setting {
-        enum {
-                SET_DISPLAY_NAME,
-                SET_DESCRIPTION,
-                SET_PRIORITY,
-                SET_RETRY_DELAY,
-                SET_TIMEOUT,
-                SET_PROXY,
-                SET_PROXY_BYPASS,
-                SET_CACHE,
-                SET_HELPER_CACHE,
-                SET_NOTIFY_FLAGS,
-        } key;
-        const char *text;
-        uint32_t number;
-        bits_job_priority priority;
-} Setting;
-
-static const char *const setting_keys[] = {
-        [SET_DISPLAY_NAME] = "display-name",
-        [SET_DESCRIPTION] = "description",
-        [SET_PRIORITY] = "priority",
-        [SET_RETRY_DELAY] = "minimum-retry-delay",
-        [SET_TIMEOUT] = "no-progress-timeout",
-        [SET_PROXY] = "proxy",
-        [SET_PROXY_BYPASS] = "proxy-bypass",
-        [SET_CACHE] = "credential-cache",
-        [SET_HELPER_CACHE] = "helper-credential-cache",
-        [SET_NOTIFY_FLAGS] = "notify-flags",
-};
-
-/* 0, or a usage error. */
-static int setting_parse(const char *word, Setting *ret)
-{
-        const char *equals = strchr(word, '=');
-        Setting setting = {};
-        size_t i;
-
-        if (!equals)
-                return usage_error("'%s' is not KEY=VALUE", word);
-        for (i = 0; i < ELEMENTS(setting_keys); i++)
-                if (strlen(setting_keys[i]) == (size_t)(equals - word) &&
-                    strncmp(setting_keys[i], word, strlen(setting_keys[i])) == 0)
-                        break;
-        if (i == ELEMENTS(setting_keys))
-                return usage_error("there is no property '%.*s': display-name, description, "
-                                   "priority, minimum-retry-delay, no-progress-timeout, "
-                                   "notify-flags, proxy, proxy-bypass, credential-cache or "
-                                   "helper-credential-cache",
-                                   (int)(equals - word), word);
-        setting.key = i;
-        setting.text = equals + 1;
-        if (setting.key == SET_PRIORITY && !parse_priority(setting.text, &setting.priority))
-                return usage_error("'%s' is no priority: foreground, high, normal or low",
-                                   setting.text);
-        if ((setting.key == SET_RETRY_DELAY || setting.key == SET_TIMEOUT) &&
-            !parse_uint32(setting.text, &setting.number))
-                return usage_error("'%s' is no number of seconds", setting.text);
-        if (setting.key == SET_NOTIFY_FLAGS && !parse_uint32(setting.text, &setting.number))
-                return usage_error("'%s' is no number: 1 transferred, 2 error, 3 both, 4 none, "
-                                   "16 each file",
-                                   setting.text);
-        *ret = setting;
-        return EXIT_OK;
-}
-
-static int set_helper_cache(bits_job *job, const char *name)
-{
-        _cleanup_(bits_token_options_freep) bits_token_options *options = NULL;
-        int r = bits_job_query_token_options(job, &options);
-
-        return r < 0 ? r : bits_token_options_set_helper_credential_cache(options, name);
-}
-
-static int setting_apply(bits_job *job, const Setting *setting)
-{
-        switch (setting->key) {
-        case SET_DISPLAY_NAME:
-                return bits_job_set_display_name(job, setting->text);
-        case SET_DESCRIPTION:
-                return bits_job_set_description(job, setting->text);
-        case SET_PRIORITY:
-                return bits_job_set_priority(job, setting->priority);
-        case SET_RETRY_DELAY:
-                return bits_job_set_minimum_retry_delay(job, setting->number);
-        case SET_TIMEOUT:
-                return bits_job_set_no_progress_timeout(job, setting->number);
-        case SET_PROXY:
-                return proxy_set(job, setting->text);
-        case SET_PROXY_BYPASS:
-                return proxy_set_bypass(job, setting->text);
-        case SET_CACHE:
-                return bits_job_set_credential_cache(job, setting->text);
-        case SET_HELPER_CACHE:
-                return set_helper_cache(job, setting->text);
-        case SET_NOTIFY_FLAGS:
-                return bits_job_set_notify_flags(job, setting->number);
-        }
-        return -EINVAL;
-}
-
-/* CLI-23 */
-int verb_set(int argc, char **argv)
-{
-        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
-        _cleanup_(bits_job_freep) bits_job *job = NULL;
-        _cleanup_free_ Setting *settings = NULL;
-        int r, n;
-
-        while (next_option(argc, argv, "h", no_options) >= 0)
-                return usage_error(NULL);
-        n = argc - optind - 1;
-        if (n < 1)
-                return usage_error(n < 0 ? "which job?" : "nothing to set");
-        settings = calloc((size_t)n, sizeof(*settings));
-        if (!settings)
-                return report_error("out of memory");
-        /* All words are understood before anything is changed. */
-        for (int i = 0; i < n; i++) {
-                r = setting_parse(argv[optind + 1 + i], &settings[i]);
-                if (r != EXIT_OK)
-                        return r;
-        }
-        r = open_service(&manager);
-        if (r == EXIT_OK)
-                r = open_job(manager, argv[optind], &job);
-        for (int i = 0; r == EXIT_OK && i < n; i++)
-                if (setting_apply(job, &settings[i]) < 0)
-                        r = report_failure("cannot set %s", setting_keys[settings[i].key]);
-        return r;
 }

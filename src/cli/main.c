@@ -33,10 +33,11 @@ static const struct Verb {
         { "cancel", verb_cancel, "JOB…", "end jobs and delete what they fetched" },
         { "wait", verb_wait, "[--timeout SECONDS] JOB…", "wait until jobs are transferred" },
         { "list", verb_list, "[--all-users]", "list jobs" },
-        { "show", verb_show, "JOB", "show all about a job" },
-        { "set", verb_set, "JOB KEY=VALUE…",
-          "change display-name, description, priority, minimum-retry-delay, no-progress-timeout, "
-          "notify-flags, proxy, proxy-bypass, credential-cache, helper-credential-cache" },
+        { "watch", verb_watch, "[--all-users] [--interval SECONDS] [JOB…]",
+          "list jobs again and again, with their rates" },
+        { "show", verb_show, "JOB [KEY…]", "show all about a job, or only these properties" },
+        { "set", verb_set, "JOB KEY=VALUE… | bits set --keys",
+          "change properties of a job; --keys lists them and what may be written" },
         { "token", verb_token,
           "set JOB [--as USER] | bits token clear JOB | bits token flags JOB FLAGS | bits token "
           "show "

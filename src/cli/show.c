@@ -1,145 +1,24 @@
 /*
- * bits list and bits show.
+ * bits show: all about a job, as text or JSON. What can be set, too, comes from the table of
+ * settings.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "cli/format.h"
 #include "cli/report.h"
 #include "cli/select.h"
+#include "cli/settings.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 
 #include <pwd.h>
 #include <stdio.h>
 
-/* ---- list ---- */
-
-enum {
-        LIST_SHORT_ID,
-        LIST_ID,
-        LIST_NAME,
-        LIST_OWNER,
-        LIST_OWNER_SID,
-        LIST_OWNER_UID,
-        LIST_TYPE,
-        LIST_STATE,
-        LIST_PRIORITY,
-        LIST_PROGRESS,
-        LIST_FILES,
-        LIST_BYTES_TOTAL,
-        LIST_BYTES_TRANSFERRED,
-        LIST_FILES_TOTAL,
-        LIST_FILES_TRANSFERRED,
-        LIST_ERROR,
-        LIST_MAX,
-};
-
-static void list_row(Table *table, const bits_job_summary *job)
-{
-        struct libscols_line *row = table_row(table);
-        char text[FORMAT_SIZE], shorter[SHORT_ID_SIZE];
-        _cleanup_free_ char *owner = format_user(job->owner_uid);
-
-        format_short_id(job->id, shorter);
-        table_cell(table, row, LIST_SHORT_ID, shorter);
-        table_cell(table, row, LIST_ID, job->id);
-        table_cell(table, row, LIST_NAME, job->display_name);
-        table_cell(table, row, LIST_OWNER, owner);
-        table_cell(table, row, LIST_OWNER_SID, job->owner_sid);
-        table_cell_uint64(table, row, LIST_OWNER_UID, job->owner_uid);
-        table_cell(table, row, LIST_TYPE, bits_job_type_name(job->type));
-        table_cell(table, row, LIST_STATE, bits_job_state_name(job->state));
-        table_cell(table, row, LIST_PRIORITY, bits_job_priority_name(job->priority));
-        table_cell(table, row, LIST_PROGRESS,
-                   job->files_total == 0
-                           ? "-"
-                           : format_percent(job->bytes_transferred, job->bytes_total, text));
-        snprintf(text, sizeof(text), "%u/%u", job->files_transferred, job->files_total);
-        table_cell(table, row, LIST_FILES, text);
-        table_cell_size(table, row, LIST_BYTES_TOTAL, job->bytes_total);
-        table_cell_size(table, row, LIST_BYTES_TRANSFERRED, job->bytes_transferred);
-        table_cell_uint64(table, row, LIST_FILES_TOTAL, job->files_total);
-        table_cell_uint64(table, row, LIST_FILES_TRANSFERRED, job->files_transferred);
-        if (job->error_code && !arg_json) {
-                const char *name = bits_code_name(job->error_code);
-
-                table_cell(table, row, LIST_ERROR,
-                           name ? name : format_code(job->error_code, text));
-        } else {
-                table_cell_code(table, row, LIST_ERROR, job->error_code);
-        }
-}
-
-static int print_list(const bits_job_list *list, bool all_users)
-{
-        Column columns[LIST_MAX] = {
-                [LIST_SHORT_ID] = { NULL, "ID", COLUMN_TEXT, false },
-                [LIST_ID] = { "id", NULL, COLUMN_TEXT, true },
-                [LIST_NAME] = { "display-name", "NAME", COLUMN_TEXT, true },
-                [LIST_OWNER] = { NULL, all_users ? "OWNER" : NULL, COLUMN_TEXT, false },
-                [LIST_OWNER_SID] = { "owner", NULL, COLUMN_TEXT, true },
-                [LIST_OWNER_UID] = { "owner-uid", NULL, COLUMN_NUMBER, true },
-                [LIST_TYPE] = { "type", NULL, COLUMN_TEXT, true },
-                [LIST_STATE] = { "state", "STATE", COLUMN_TEXT, true },
-                [LIST_PRIORITY] = { "priority", "PRIORITY", COLUMN_TEXT, true },
-                [LIST_PROGRESS] = { NULL, "PROGRESS", COLUMN_NUMBER, false },
-                [LIST_FILES] = { NULL, "FILES", COLUMN_NUMBER, false },
-                [LIST_BYTES_TOTAL] = { "bytes-total", NULL, COLUMN_NUMBER, true },
-                [LIST_BYTES_TRANSFERRED] = { "bytes-transferred", NULL, COLUMN_NUMBER, true },
-                [LIST_FILES_TOTAL] = { "files-total", NULL, COLUMN_NUMBER, true },
-                [LIST_FILES_TRANSFERRED] = { "files-transferred", NULL, COLUMN_NUMBER, true },
-                [LIST_ERROR] = { "error", "ERROR", COLUMN_TEXT, true },
-        };
-        _cleanup_(table_freep) Table *table = NULL;
-
-        if (bits_job_list_count(list) == 0) {
-                printf(arg_json ? "{\"jobs\": []}\n" : "no jobs\n");
-                return EXIT_OK;
-        }
-        table = table_new("jobs", columns, ELEMENTS(columns), arg_json);
-        if (!table)
-                return EXIT_FAILED;
-        for (size_t i = 0; i < bits_job_list_count(list); i++)
-                list_row(table, bits_job_list_get(list, i));
-        return table_print(table);
-}
-
-/* CLI-21 */
-int verb_list(int argc, char **argv)
-{
-        enum { ALL_USERS = OPTION_OWN };
-        static const struct option options[] = {
-                { "all-users", no_argument, NULL, ALL_USERS },
-                COMMON_OPTIONS,
-        };
-        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
-        _cleanup_(bits_job_list_freep) bits_job_list *list = NULL;
-        bool all_users = false;
-        int c, r;
-
-        while ((c = next_option(argc, argv, "h", options)) >= 0) {
-                if (c != ALL_USERS)
-                        return usage_error(NULL);
-                all_users = true;
-        }
-        if (argc != optind)
-                return usage_error("'list' takes no names; 'bits show JOB' shows one job");
-        r = open_service(&manager);
-        if (r != EXIT_OK)
-                return r;
-        if (bits_manager_allow_interaction(manager, all_users) < 0 ||
-            bits_manager_list_jobs(manager, all_users, &list) < 0)
-                return report_failure(all_users ? "cannot list the jobs of all users"
-                                                : "cannot list the jobs");
-        return print_list(list, all_users);
-}
-
-/* ---- show ---- */
-
 typedef struct Shown {
         const char *id;
         char *name, *description, *owner_sid, *wait_reason, *helper_sid;
-        uint32_t owner_uid, retry_delay, timeout, error_count, flags;
+        uint32_t owner_uid, error_count, flags;
+        char **values; /* of the settings, by their index; NULL: the caller may not ask */
         int owner_elevated;
         uint32_t owner_integrity;
         bool helper_known; /* the caller may ask for the helper */
@@ -162,6 +41,9 @@ static void shown_done(Shown *shown)
         free(shown->helper_sid);
         bits_job_error_done(&shown->error);
         bits_file_list_free(shown->files);
+        for (size_t i = 0; shown->values && i < n_settings; i++)
+                free(shown->values[i]);
+        free(shown->values);
 }
 
 /* Somebody else's job: an administrator may read it, but not its helper. */
@@ -173,6 +55,18 @@ static void read_helper(bits_job *job, Shown *shown)
                 bits_job_query_token_options(job, &options) >= 0 &&
                 bits_token_options_get_helper_token_flags(options, &shown->flags) >= 0 &&
                 bits_token_options_get_helper_token_sid(options, &shown->helper_sid) >= 0;
+}
+
+/* An administrator may not read all of somebody else's. */
+static int read_settings(bits_job *job, Shown *shown)
+{
+        shown->values = calloc(n_settings, sizeof(*shown->values));
+        if (!shown->values)
+                return report_error("out of memory");
+        for (size_t i = 0; i < n_settings; i++)
+                if (setting_can_be_read(&settings[i]))
+                        (void)setting_read(&settings[i], job, &shown->values[i]);
+        return EXIT_OK;
 }
 
 static int read_job(bits_job *job, Shown *shown)
@@ -190,14 +84,12 @@ static int read_job(bits_job *job, Shown *shown)
             bits_job_get_priority(job, &shown->priority) < 0 ||
             bits_job_get_progress(job, &shown->progress) < 0 ||
             bits_job_get_times(job, &shown->times) < 0 ||
-            bits_job_get_minimum_retry_delay(job, &shown->retry_delay) < 0 ||
-            bits_job_get_no_progress_timeout(job, &shown->timeout) < 0 ||
             bits_job_get_error_count(job, &shown->error_count) < 0 ||
             bits_job_list_files(job, &shown->files) < 0)
                 return report_failure("cannot read job %.8s", shown->id);
         shown->has_error = bits_job_get_error(job, &shown->error) >= 0;
         read_helper(job, shown);
-        return EXIT_OK;
+        return read_settings(job, shown);
 }
 
 static Table *files_table(const Shown *shown, bool json)
@@ -305,6 +197,39 @@ static void print_progress_line(const Shown *shown)
         line("progress", text);
 }
 
+/* Those that stand in the head of the text, or among the first columns. */
+static bool is_shown_apart(const Setting *setting)
+{
+        static const char *const apart[] = { "display-name", "description", "priority" };
+
+        for (size_t i = 0; i < ELEMENTS(apart); i++)
+                if (string_equal(setting->key, apart[i]))
+                        return true;
+        return false;
+}
+
+/* CLI-281 */
+static void print_settings(const Shown *shown)
+{
+        for (size_t i = 0; i < n_settings; i++) {
+                const Setting *setting = &settings[i];
+                const char *value = shown->values[i];
+                char text[FORMAT_SIZE];
+
+                if (!value || is_shown_apart(setting) || (setting->quiet && !*value))
+                        continue;
+                if (setting->kind == SETTING_SWITCH)
+                        line(setting->key, string_equal(value, "true") ? "yes" : "no");
+                else if (setting->hexadecimal) {
+                        snprintf(text, sizeof(text), "0x%llX", strtoull(value, NULL, 10));
+                        line(setting->key, text);
+                } else if (setting->unit)
+                        printf("%-20s %s %s\n", setting->key, value, setting->unit);
+                else
+                        line(setting->key, value);
+        }
+}
+
 static int print_text(const Shown *shown)
 {
         _cleanup_free_ char *owner = format_user(shown->owner_uid);
@@ -330,8 +255,7 @@ static int print_text(const Shown *shown)
         line("created", format_time(shown->times.creation, text));
         line("modified", format_time(shown->times.modification, text));
         line("transferred", format_time(shown->times.transfer_completion, text));
-        printf("%-20s %u s\n", "minimum-retry-delay", shown->retry_delay);
-        printf("%-20s %u s\n", "no-progress-timeout", shown->timeout);
+        print_settings(shown);
         printf("%-20s %u\n", "error-count", shown->error_count);
         line("helper-flags",
              shown->helper_known ? token_flags_text(shown->flags, text) : "only the owner may ask");
@@ -398,8 +322,6 @@ enum {
         SHOW_CREATION,
         SHOW_MODIFICATION,
         SHOW_COMPLETION,
-        SHOW_RETRY_DELAY,
-        SHOW_TIMEOUT,
         SHOW_ERROR_COUNT,
         SHOW_HELPER_FLAGS,
         SHOW_HELPER_SID,
@@ -427,8 +349,6 @@ static const Column show_columns[SHOW_MAX] = {
         [SHOW_CREATION] = { "creation-time", NULL, COLUMN_NUMBER, true },
         [SHOW_MODIFICATION] = { "modification-time", NULL, COLUMN_NUMBER, true },
         [SHOW_COMPLETION] = { "transfer-completion-time", NULL, COLUMN_NUMBER, true },
-        [SHOW_RETRY_DELAY] = { "minimum-retry-delay", NULL, COLUMN_NUMBER, true },
-        [SHOW_TIMEOUT] = { "no-progress-timeout", NULL, COLUMN_NUMBER, true },
         [SHOW_ERROR_COUNT] = { "error-count", NULL, COLUMN_NUMBER, true },
         [SHOW_HELPER_FLAGS] = { "helper-flags", NULL, COLUMN_TEXT, true },
         [SHOW_HELPER_SID] = { "helper-sid", NULL, COLUMN_TEXT, true },
@@ -461,21 +381,43 @@ static void show_row(Table *table, const Shown *shown)
         table_cell_uint64(table, row, SHOW_MODIFICATION, shown->times.modification);
         if (shown->times.transfer_completion)
                 table_cell_uint64(table, row, SHOW_COMPLETION, shown->times.transfer_completion);
-        table_cell_uint64(table, row, SHOW_RETRY_DELAY, shown->retry_delay);
-        table_cell_uint64(table, row, SHOW_TIMEOUT, shown->timeout);
         table_cell_uint64(table, row, SHOW_ERROR_COUNT, shown->error_count);
         table_cell(table, row, SHOW_HELPER_FLAGS,
                    shown->helper_known ? token_flags_text(shown->flags, text) : NULL);
         table_cell(table, row, SHOW_HELPER_SID, shown->helper_sid);
 }
 
+/* The fixed columns, then the settings. The caller frees it. */
+static Column *all_columns(size_t *ret_n)
+{
+        Column *columns = calloc(SHOW_MAX + n_settings, sizeof(*columns));
+
+        *ret_n = SHOW_MAX + n_settings;
+        for (size_t i = 0; columns && i < SHOW_MAX; i++)
+                columns[i] = show_columns[i];
+        for (size_t i = 0; columns && i < n_settings; i++)
+                columns[SHOW_MAX + i] = (Column){
+                        .key = settings[i].key,
+                        .type = settings[i].kind == SETTING_TEXT     ? COLUMN_TEXT
+                                : settings[i].kind == SETTING_SWITCH ? COLUMN_BOOLEAN
+                                                                     : COLUMN_NUMBER,
+                        .json = setting_can_be_read(&settings[i]) && !is_shown_apart(&settings[i]),
+                };
+        return columns;
+}
+
 static int print_json(const Shown *shown)
 {
         _cleanup_(table_freep) Table *table = NULL, *files = NULL;
         _cleanup_free_ char *files_text = NULL, *error_text = error_json(shown);
+        _cleanup_free_ Column *columns = NULL;
         struct libscols_line *row;
+        size_t n;
 
-        table = table_new("jobs", show_columns, ELEMENTS(show_columns), true);
+        columns = all_columns(&n);
+        if (!columns)
+                return report_error("out of memory");
+        table = table_new("jobs", columns, n, true);
         files = files_table(shown, true);
         if (!table || !files)
                 return EXIT_FAILED;
@@ -486,7 +428,23 @@ static int print_json(const Shown *shown)
         row = table_get_row(table, 0);
         table_cell(table, row, SHOW_ERROR, error_text);
         table_cell(table, row, SHOW_FILES, files_text);
+        for (size_t i = 0; i < n_settings; i++)
+                table_cell(table, row, SHOW_MAX + i, shown->values[i]);
         return table_print(table);
+}
+
+/* CLI-282: the values alone, for scripts. */
+static int print_values(bits_job *job, int n, char **keys)
+{
+        for (int i = 0; i < n; i++) {
+                const Setting *setting = setting_find(keys[i], strlen(keys[i]));
+                _cleanup_free_ char *value = NULL;
+
+                if (setting_read(setting, job, &value) < 0)
+                        return report_failure("cannot read %s", keys[i]);
+                printf("%s\n", value);
+        }
+        return EXIT_OK;
 }
 
 int verb_show(int argc, char **argv)
@@ -499,11 +457,23 @@ int verb_show(int argc, char **argv)
 
         while (next_option(argc, argv, "h", options) >= 0)
                 return usage_error(NULL);
-        if (argc - optind != 1)
-                return usage_error(argc == optind ? "which job?" : "one job at a time");
+        if (argc == optind)
+                return usage_error("which job?");
+        for (int i = optind + 1; i < argc; i++) {
+                const Setting *setting = setting_find(argv[i], strlen(argv[i]));
+
+                if (!setting || !setting_can_be_read(setting))
+                        return usage_error("there is no property '%s' to show; 'bits show JOB' "
+                                           "shows all",
+                                           argv[i]);
+        }
+        if (arg_json && argc - optind > 1)
+                return usage_error("--json shows all properties");
         r = open_service(&manager);
         if (r == EXIT_OK)
                 r = open_job(manager, argv[optind], &job);
+        if (r == EXIT_OK && argc - optind > 1)
+                return print_values(job, argc - optind - 1, argv + optind + 1);
         if (r == EXIT_OK)
                 r = read_job(job, &shown);
         if (r != EXIT_OK)

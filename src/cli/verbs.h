@@ -46,6 +46,7 @@ int verb_suspend(int argc, char **argv);
 int verb_cancel(int argc, char **argv);
 int verb_complete(int argc, char **argv);
 int verb_list(int argc, char **argv);
+int verb_watch(int argc, char **argv);
 int verb_show(int argc, char **argv);
 int verb_wait(int argc, char **argv);
 int verb_set(int argc, char **argv);

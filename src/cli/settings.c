@@ -1,0 +1,254 @@
+/*
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "cli/settings.h"
+
+#include "cli/credentials.h"
+#include "cli/format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- those that are more than one call ---- */
+
+static bool is_priority(const char *text)
+{
+        bits_job_priority priority;
+
+        return parse_priority(text, &priority);
+}
+
+static int set_priority(bits_job *job, const char *text)
+{
+        bits_job_priority priority = BITS_PRIORITY_NORMAL;
+
+        (void)parse_priority(text, &priority);
+        return bits_job_set_priority(job, priority);
+}
+
+static int copy_text(const char *text, char **ret_text)
+{
+        *ret_text = strdup(text ? text : "");
+        return *ret_text ? 0 : -ENOMEM;
+}
+
+static int get_priority(bits_job *job, char **ret_text)
+{
+        bits_job_priority priority;
+        int r = bits_job_get_priority(job, &priority);
+
+        return r < 0 ? r : copy_text(bits_job_priority_name(priority), ret_text);
+}
+
+static int get_proxy(bits_job *job, char **ret_text)
+{
+        static const char *const names[] = {
+                [BITS_PROXY_PRECONFIG] = "preconfig",
+                [BITS_PROXY_NO_PROXY] = "no-proxy",
+                [BITS_PROXY_AUTODETECT] = "autodetect",
+        };
+        _cleanup_free_ char *list = NULL, *bypass = NULL;
+        bits_proxy_usage usage;
+        int r = bits_job_get_proxy_settings(job, &usage, &list, &bypass);
+
+        return r < 0 ? r : copy_text(usage == BITS_PROXY_OVERRIDE ? list : names[usage], ret_text);
+}
+
+static int get_bypass(bits_job *job, char **ret_text)
+{
+        _cleanup_free_ char *list = NULL, *bypass = NULL;
+        bits_proxy_usage usage;
+        int r = bits_job_get_proxy_settings(job, &usage, &list, &bypass);
+
+        return r < 0 ? r : copy_text(bypass, ret_text);
+}
+
+static int set_helper_cache(bits_job *job, const char *name)
+{
+        _cleanup_(bits_token_options_freep) bits_token_options *options = NULL;
+        int r = bits_job_query_token_options(job, &options);
+
+        return r < 0 ? r : bits_token_options_set_helper_credential_cache(options, name);
+}
+
+static int get_helper_cache(bits_job *job, char **ret_text)
+{
+        _cleanup_(bits_token_options_freep) bits_token_options *options = NULL;
+        int r = bits_job_query_token_options(job, &options);
+
+        return r < 0 ? r : bits_token_options_get_helper_credential_cache(options, ret_text);
+}
+
+/* ---- the table ---- */
+
+/* CLI-23 */
+const Setting settings[] = {
+        { .key = "display-name",
+          .values = "a text of at most 256 characters",
+          .set_text = bits_job_set_display_name,
+          .get_text = bits_job_get_display_name },
+        { .key = "description",
+          .values = "a text of at most 1024 characters",
+          .quiet = true,
+          .set_text = bits_job_set_description,
+          .get_text = bits_job_get_description },
+        { .key = "priority",
+          .values = "foreground, high, normal or low",
+          .allowed = is_priority,
+          .set_text = set_priority,
+          .get_text = get_priority },
+        { .key = "minimum-retry-delay",
+          .values = "a number of seconds",
+          .unit = "s",
+          .kind = SETTING_NUMBER,
+          .set_number = bits_job_set_minimum_retry_delay,
+          .get_number = bits_job_get_minimum_retry_delay },
+        { .key = "no-progress-timeout",
+          .values = "a number of seconds, 0 for no second try",
+          .unit = "s",
+          .kind = SETTING_NUMBER,
+          .set_number = bits_job_set_no_progress_timeout,
+          .get_number = bits_job_get_no_progress_timeout },
+        { .key = "notify-flags",
+          .values = "a number: 1 transferred, 2 error, 3 both, 4 none, 16 each file",
+          .kind = SETTING_NUMBER,
+          .hexadecimal = true,
+          .set_number = bits_job_set_notify_flags,
+          .get_number = bits_job_get_notify_flags },
+        { .key = "proxy",
+          .values = "preconfig, no-proxy, or a list of proxies",
+          .set_text = proxy_set,
+          .get_text = get_proxy },
+        { .key = "proxy-bypass",
+          .values = "hosts, with * at the far left, and <local>",
+          .quiet = true,
+          .set_text = proxy_set_bypass,
+          .get_text = get_bypass },
+        { .key = "credential-cache",
+          .values = "FILE:/PATH, DIR:/PATH, KEYRING:… or KCM:…",
+          .quiet = true,
+          .set_text = bits_job_set_credential_cache,
+          .get_text = bits_job_get_credential_cache },
+        { .key = "helper-credential-cache",
+          .values = "FILE:/PATH, DIR:/PATH, KEYRING:… or KCM:…",
+          .quiet = true,
+          .set_text = set_helper_cache,
+          .get_text = get_helper_cache },
+};
+const size_t n_settings = ELEMENTS(settings);
+
+const Setting *setting_find(const char *key, size_t length)
+{
+        for (size_t i = 0; i < n_settings; i++)
+                if (strlen(settings[i].key) == length && strncmp(settings[i].key, key, length) == 0)
+                        return &settings[i];
+        return NULL;
+}
+
+bool setting_can_be_set(const Setting *setting)
+{
+        return setting->set_text || setting->set_number || setting->set_large ||
+               setting->set_switch;
+}
+
+bool setting_can_be_read(const Setting *setting)
+{
+        return setting->get_text || setting->get_number || setting->get_large ||
+               setting->get_switch;
+}
+
+/* ---- text and value ---- */
+
+static bool parse_large(const char *text, uint64_t *ret)
+{
+        unsigned long long value;
+        char *end;
+
+        if (*text < '0' || *text > '9')
+                return false;
+        errno = 0;
+        value = strtoull(text, &end, strncmp(text, "0x", 2) == 0 ? 16 : 10);
+        *ret = value;
+        return errno == 0 && !*end;
+}
+
+static bool parse_switch(const char *text, int *ret)
+{
+        static const char *const on[] = { "yes", "true", "on", "1" };
+        static const char *const off[] = { "no", "false", "off", "0" };
+
+        for (size_t i = 0; i < ELEMENTS(on); i++)
+                if (string_equal(text, on[i]) || string_equal(text, off[i])) {
+                        *ret = string_equal(text, on[i]);
+                        return true;
+                }
+        return false;
+}
+
+bool setting_allows(const Setting *setting, const char *text)
+{
+        uint64_t number;
+        int on;
+
+        if (setting->allowed)
+                return setting->allowed(text);
+        switch (setting->kind) {
+        case SETTING_TEXT:
+                return true;
+        case SETTING_NUMBER:
+                return parse_large(text, &number) && number <= UINT32_MAX;
+        case SETTING_LARGE:
+                return parse_large(text, &number);
+        case SETTING_SWITCH:
+                return parse_switch(text, &on);
+        }
+        return false;
+}
+
+int setting_apply(const Setting *setting, bits_job *job, const char *text)
+{
+        uint64_t number = 0;
+        int on = 0;
+
+        switch (setting->kind) {
+        case SETTING_TEXT:
+                return setting->set_text(job, text);
+        case SETTING_NUMBER:
+                return parse_large(text, &number) ? setting->set_number(job, (uint32_t)number)
+                                                  : -EINVAL;
+        case SETTING_LARGE:
+                return parse_large(text, &number) ? setting->set_large(job, number) : -EINVAL;
+        case SETTING_SWITCH:
+                return parse_switch(text, &on) ? setting->set_switch(job, on) : -EINVAL;
+        }
+        return -EINVAL;
+}
+
+static int number_text(uint64_t number, char **ret_text)
+{
+        return asprintf(ret_text, "%" PRIu64, number) < 0 ? -ENOMEM : 0;
+}
+
+int setting_read(const Setting *setting, bits_job *job, char **ret_text)
+{
+        uint64_t large;
+        uint32_t number;
+        int on, r;
+
+        *ret_text = NULL;
+        switch (setting->kind) {
+        case SETTING_TEXT:
+                r = setting->get_text(job, ret_text);
+                return r >= 0 && !*ret_text ? copy_text("", ret_text) : r;
+        case SETTING_NUMBER:
+                r = setting->get_number(job, &number);
+                return r < 0 ? r : number_text(number, ret_text);
+        case SETTING_LARGE:
+                r = setting->get_large(job, &large);
+                return r < 0 ? r : number_text(large, ret_text);
+        case SETTING_SWITCH:
+                r = setting->get_switch(job, &on);
+                return r < 0 ? r : copy_text(on ? "true" : "false", ret_text);
+        }
+        return -EINVAL;
+}

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum {
-        STATUS_FD = WORKER_CHANNEL_FD + 1,
+        STATUS_FD = WORKER_COMMAND_FD + 1,
         PASSWD_BYTES_MAX = 1024 * 1024,
         VARIABLES_MAX = 32,
         VARIABLE_BYTES = 4096,
@@ -38,18 +38,31 @@ static void reset_signals(void)
         sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* 0, 1: /dev/null; 2: as inherited; 3: the channel; 4: the status pipe until execve(); no other. */
+/* 4: what a command line's worker reads; closed in all others. */
+static int arrange_command(const WorkerPlan *plan, int command)
+{
+        if (plan->kind == WORKER_COMMAND)
+                return dup2(command, WORKER_COMMAND_FD) < 0 ? -errno : 0;
+        (void)close(WORKER_COMMAND_FD);
+        return 0;
+}
+
+/* 0, 1: /dev/null; 2: as inherited; 3: the channel; 5: the status pipe until execve(); no other. */
 static int arrange_descriptors(const WorkerPlan *plan)
 {
-        int channel, status, null;
+        int channel, status, command, null, r;
 
         /* Out of the way of the numbers that are about to be filled. */
         channel = fcntl(plan->channel, F_DUPFD_CLOEXEC, STATUS_FD + 1);
         status = fcntl(plan->status, F_DUPFD_CLOEXEC, STATUS_FD + 1);
+        command = fcntl(plan->command, F_DUPFD_CLOEXEC, STATUS_FD + 1);
         if (channel < 0 || status < 0 || dup3(status, STATUS_FD, O_CLOEXEC) < 0)
                 return -errno;
         if (dup2(channel, WORKER_CHANNEL_FD) < 0)
                 return -errno;
+        r = arrange_command(plan, command);
+        if (r < 0)
+                return r;
         null = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (null < 0)
                 return -errno;

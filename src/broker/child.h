@@ -19,6 +19,7 @@ typedef struct WorkerPlan {
         gid_t fallback_gid;
         const Identity *token; /* becomes exactly this; NULL for an owner */
         const char *ccache;    /* KRB5CCNAME; "" or NULL: the default */
+        int command;           /* for WORKER_COMMAND, to stand at WORKER_COMMAND_FD */
         int channel;           /* the worker's end */
         int status;            /* write end of the status pipe, above 3 */
         struct rlimit files;   /* RLIMIT_NOFILE for the worker */

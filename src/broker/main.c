@@ -1,7 +1,7 @@
 /*
  * bits-broker: the one program of OpenBITS that can become somebody else.
  *
- * It parses nothing from strangers and takes five fixed messages from bitsd. Everything that needs
+ * It parses nothing from strangers and takes a few fixed messages from bitsd. Everything that needs
  * more than its three capabilities (run-time directory, the manager socket's owner, the ledger's
  * directory) happens before they are the only ones left; from then on there is an event loop with
  * the token socket (token-socket.c), the manager's connection (requests.c), the ends that were kept
@@ -32,6 +32,7 @@ typedef struct Broker {
         sd_event *event;
         Tokens *tokens;
         Owners *owners;
+        Commands *commands;
         Requests *requests;
         TokenSocket *token_socket;
 } Broker;
@@ -41,6 +42,7 @@ static void broker_done(Broker *b)
         token_socket_free(b->token_socket);
         requests_free(b->requests);
         tokens_free(b->tokens);
+        commands_free(b->commands);
         owners_free(b->owners);
         sd_event_unref(b->event);
         sockets_close(&b->sockets);
@@ -83,11 +85,13 @@ static int open_privileged(Broker *b, const Options *o)
                 return log_errno(LOG_ERR, r, "another broker serves %s", o->runtime_directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot open the sockets in %s", o->runtime_directory);
-        if (!b->may_switch)
-                return 0;
-        r = owners_open(o->state_directory, &b->owners);
+        r = b->may_switch ? owners_open(o->state_directory, &b->owners) : 0;
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot open the ledger in %s", o->state_directory);
+        r = commands_open(o->state_directory, &b->commands);
+        if (r < 0)
+                log_errno(LOG_WARNING, r, "no command lines of jobs are kept: cannot open %s",
+                          o->state_directory);
         return 0;
 }
 
@@ -132,6 +136,7 @@ static int serve(Broker *b, const Options *o)
         restore_tokens(b);
         requests.tokens = door.tokens = b->tokens;
         requests.owners = door.owners = b->owners;
+        requests.commands = b->commands;
         r = requests_new(b->event, b->sockets.manager, &requests, &b->requests);
         if (r < 0)
                 return r;

@@ -1,8 +1,7 @@
 /*
- * An entry is a file named by the user's number that holds "<uid> <gid> <seconds since 1970>\n",
- * written aside, synced and renamed, so that a name that exists is whole. The directory is opened
- * once, before the broker gives up its capabilities, and everything happens relative to it. At the
- * start the ledger is read into a tree; from then on the disk is written for users that are new,
+ * An entry is a file named by the user's number that holds "<uid> <gid> <seconds since 1970>\n". The
+ * directory is opened once, before the broker gives up its capabilities, and everything happens
+ * relative to it. At the start the ledger is read into a tree; from then on the disk is written for users that are new,
  * and looked at for a user who is asked about: an administrator may remove entries while the broker
  * runs.
  *
@@ -14,13 +13,12 @@
 
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "broker/ledger.h"
 #include "login/login.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <search.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,59 +99,16 @@ static int read_entry(Owners *owners, const char *name)
         return remember(owners, entry.uid, entry.gid);
 }
 
-/* What a crash left half-written is removed; what nobody can read is skipped, not trusted. */
-static int load(Owners *owners)
+/* What nobody can read is skipped, not trusted. */
+static int load_entry(void *userdata, const char *name)
 {
-        int copy = fcntl(owners->directory, F_DUPFD_CLOEXEC, 3);
-        DIR *directory = copy < 0 ? NULL : fdopendir(copy);
-        struct dirent *d;
-        int r = 0;
+        int r = read_entry(userdata, name);
 
-        if (!directory) {
-                r = -errno;
-                fd_close(copy);
-                return r;
+        if (r < 0 && r != -ENOMEM) {
+                log_errno(LOG_WARNING, r, "ledger entry %s is skipped", name);
+                return 0;
         }
-        while (r >= 0 && (d = readdir(directory))) {
-                if (d->d_name[0] == '.') {
-                        if (strncmp(d->d_name, ".new-", 5) == 0)
-                                unlinkat(owners->directory, d->d_name, 0);
-                        continue;
-                }
-                r = read_entry(owners, d->d_name);
-                if (r < 0 && r != -ENOMEM) {
-                        log_errno(LOG_WARNING, r, "ledger entry %s is skipped", d->d_name);
-                        r = 0;
-                }
-        }
-        closedir(directory);
         return r;
-}
-
-/* SEC-50: the ledger says for whom root's broker works: it must be the broker's alone. */
-static int open_directory(const char *state_directory, int *ret)
-{
-        _cleanup_close_ int state = -EBADF, directory = -EBADF;
-        struct stat st;
-
-        if (mkdir(state_directory, 0700) < 0 && errno != EEXIST)
-                return -errno;
-        state = open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (state < 0)
-                return -errno;
-        if (mkdirat(state, "owners", 0700) < 0 && errno != EEXIST)
-                return -errno;
-        directory = openat(state, "owners", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (directory < 0)
-                return -errno;
-        if (fstat(directory, &st) < 0)
-                return -errno;
-        if (st.st_uid != geteuid())
-                return -EPERM;
-        if (fchmod(directory, 0700) < 0)
-                return -errno;
-        *ret = TAKE_FD(directory);
-        return 0;
 }
 
 int owners_open(const char *state_directory, Owners **ret)
@@ -164,10 +119,10 @@ int owners_open(const char *state_directory, Owners **ret)
         if (!owners)
                 return -ENOMEM;
         *owners = (Owners){ .directory = -EBADF };
-        r = open_directory(state_directory, &owners->directory);
+        r = ledger_open(state_directory, "owners", &owners->directory);
         if (r < 0)
                 return r;
-        r = load(owners);
+        r = ledger_read(owners->directory, load_entry, owners);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(owners);
@@ -183,40 +138,14 @@ void owners_free(Owners *owners)
         free(owners);
 }
 
-static int write_text(int directory, const char *name, const char *text)
-{
-        _cleanup_close_ int fd = -EBADF;
-        size_t size = strlen(text);
-        ssize_t n;
-
-        fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        n = write(fd, text, size);
-        if (n < 0)
-                return -errno;
-        if ((size_t)n < size)
-                return -ENOSPC;
-        return fsync(fd) < 0 ? -errno : 0;
-}
-
 static int record(Owners *owners, uid_t uid, gid_t gid)
 {
-        char name[NAME_BYTES], temporary[NAME_BYTES + 8], text[ENTRY_BYTES];
-        int r;
+        char name[NAME_BYTES], text[ENTRY_BYTES];
 
         snprintf(name, sizeof(name), "%u", (unsigned)uid);
-        snprintf(temporary, sizeof(temporary), ".new-%s", name);
         snprintf(text, sizeof(text), "%u %u %lld\n", (unsigned)uid, (unsigned)gid,
                  (long long)time(NULL));
-        r = write_text(owners->directory, temporary, text);
-        if (r >= 0 && renameat(owners->directory, temporary, owners->directory, name) < 0)
-                r = -errno;
-        if (r < 0) {
-                unlinkat(owners->directory, temporary, 0);
-                return r;
-        }
-        return fsync(owners->directory) < 0 ? -errno : 0;
+        return ledger_write(owners->directory, name, text, strlen(text));
 }
 
 int owners_present(Owners *owners, uid_t uid, gid_t gid)
@@ -271,10 +200,10 @@ bool owners_recorded(Owners *owners, uid_t uid, gid_t *ret_gid)
         return true;
 }
 
-/* ENG-68 */
+/* ENG-68. NTF-244: no command line as root or as a service account, whoever asks. */
 bool owner_may(uid_t uid, WorkerKind kind, bool recorded, bool login_manager, bool signed_on)
 {
-        if (uid == (uid_t)-1)
+        if (uid == (uid_t)-1 || (kind == WORKER_COMMAND && login_is_service(uid)))
                 return false;
         if (signed_on)
                 return true;

@@ -1,7 +1,8 @@
 /*
  * The broker's whole attack surface towards the manager fits into one table. A captured manager
  * can ask for a worker of somebody who gave it a token, or of an owner whom the broker knows by
- * itself; it can invent nobody. Whatever is not in the table, comes before our greeting, or has a
+ * itself; it can invent nobody. It can have a command line started that its user sealed, as that
+ * user, and no other. Whatever is not in the table, comes before our greeting, or has a
  * field that no honest manager sends, costs it the connection.
  *
  * Starts are answered later, when the child has executed: the tag that travels with them holds the
@@ -109,26 +110,38 @@ static bool may_be_owner(Requests *q, uid_t uid, WorkerKind kind)
         return owner_known(q->config.owners, uid, kind);
 }
 
+/* Command lines have a request of their own. */
+static bool serves_transfers(uint32_t kind)
+{
+        return kind == WORKER_FILE || kind == WORKER_NET;
+}
+
+static int start_owner(Requests *q, const Message *m, SpawnRequest *request)
+{
+        if (q->config.spawner.switch_identity) {
+                if (!may_be_owner(q, request->uid, request->kind)) {
+                        log_notice("no %s for uid %u without a token",
+                                   worker_kind_name(request->kind), (unsigned)request->uid);
+                        return refuse(q, m->serial, REFUSED_UNKNOWN_OWNER, 0);
+                }
+                request->has_fallback_gid =
+                        owners_recorded(q->config.owners, request->uid, &request->fallback_gid);
+        }
+        return start(q, m, request);
+}
+
 static int handle_start_owner(Requests *q, Message *m)
 {
         BrokerStartOwner ask;
         SpawnRequest request;
 
-        if (broker_start_owner_read(m, &ask) < 0 || ask.kind >= WORKER_KIND_MAX)
+        if (broker_start_owner_read(m, &ask) < 0 || !serves_transfers(ask.kind))
                 return -EBADMSG;
         request = (SpawnRequest){ .kind = (WorkerKind)ask.kind,
                                   .uid = ask.uid,
-                                  .ccache = ask.ccache };
-        if (q->config.spawner.switch_identity) {
-                if (!may_be_owner(q, ask.uid, request.kind)) {
-                        log_notice("no %s for uid %u without a token",
-                                   worker_kind_name(request.kind), (unsigned)ask.uid);
-                        return refuse(q, m->serial, REFUSED_UNKNOWN_OWNER, 0);
-                }
-                request.has_fallback_gid =
-                        owners_recorded(q->config.owners, ask.uid, &request.fallback_gid);
-        }
-        return start(q, m, &request);
+                                  .ccache = ask.ccache,
+                                  .command = -EBADF };
+        return start_owner(q, m, &request);
 }
 
 /* TOK-15 */
@@ -142,14 +155,15 @@ static int handle_start_token(Requests *q, Message *m)
         if (broker_start_token_read(m, &ask) < 0)
                 return -EBADMSG;
         fd = ask.token;
-        if (ask.kind >= WORKER_KIND_MAX)
+        if (!serves_transfers(ask.kind))
                 return -EBADMSG;
         if (tokens_find(q->config.tokens, fd, &token) < 0)
                 return refuse(q, m->serial, REFUSED_DEAD_TOKEN, 0);
         request = (SpawnRequest){ .kind = (WorkerKind)ask.kind,
                                   .uid = token.identity->uid,
                                   .token = token.identity,
-                                  .ccache = ask.ccache };
+                                  .ccache = ask.ccache,
+                                  .command = -EBADF };
         return start(q, m, &request);
 }
 
@@ -190,6 +204,71 @@ static int handle_end_worker(Requests *q, Message *m)
         return 0;
 }
 
+static int refuse_command(Requests *q, uint32_t serial, int error)
+{
+        if (error == -EUSERS)
+                return refuse(q, serial, REFUSED_TOO_MANY, 0);
+        if (error == -EPERM)
+                return refuse(q, serial, REFUSED_UNKNOWN_OWNER, 0);
+        if (error == -EBADMSG || error == -ENOENT)
+                return refuse(q, serial, REFUSED_NO_COMMAND, 0);
+        return refuse(q, serial, REFUSED_START_FAILED, error);
+}
+
+/* SEC-240: the author is whom the kernel names, never whom the manager does. */
+static int handle_keep_command(Requests *q, Message *m)
+{
+        _cleanup_close_ int fd = -EBADF;
+        BrokerKeepCommand ask;
+        BrokerCommand answer;
+        uid_t author;
+        int r;
+
+        if (broker_keep_command_read(m, &ask) < 0)
+                return -EBADMSG;
+        fd = ask.command;
+        if (!command_job_valid(ask.job))
+                return -EBADMSG;
+        r = q->config.commands ? commands_keep(q->config.commands, ask.job, fd, &author) : -EROFS;
+        if (r < 0)
+                return refuse_command(q, m->serial, r);
+        log_info("uid %u has set a command line for job %s", (unsigned)author, ask.job);
+        answer = (BrokerCommand){ .uid = author };
+        broker_command_write(channel_draft(q->channel), m->serial, &answer);
+        return channel_send(q->channel);
+}
+
+static int handle_drop_command(Requests *q, Message *m)
+{
+        BrokerDropCommand ask;
+
+        if (broker_drop_command_read(m, &ask) < 0 || !command_job_valid(ask.job))
+                return -EBADMSG;
+        if (q->config.commands)
+                commands_drop(q->config.commands, ask.uid, ask.job);
+        return 0;
+}
+
+/* SEC-240, SEC-241: what is started is what that user sealed, or nothing. */
+static int handle_start_command(Requests *q, Message *m)
+{
+        _cleanup_close_ int command = -EBADF;
+        BrokerStartCommand ask;
+        SpawnRequest request;
+        int r;
+
+        if (broker_start_command_read(m, &ask) < 0 || !command_job_valid(ask.job))
+                return -EBADMSG;
+        r = q->config.commands ? commands_find(q->config.commands, ask.uid, ask.job, &command)
+                               : -ENOENT;
+        if (r < 0) {
+                log_notice("uid %u has no command line for job %s", (unsigned)ask.uid, ask.job);
+                return refuse_command(q, m->serial, r);
+        }
+        request = (SpawnRequest){ .kind = WORKER_COMMAND, .uid = ask.uid, .command = command };
+        return start_owner(q, m, &request);
+}
+
 /* The permitted requests. */
 static const struct Request {
         uint16_t type;
@@ -200,6 +279,9 @@ static const struct Request {
         { MESSAGE_BROKER_START_TOKEN, PHASE_SERVING, handle_start_token },
         { MESSAGE_BROKER_DESCRIBE_TOKEN, PHASE_SERVING, handle_describe_token },
         { MESSAGE_BROKER_END_WORKER, PHASE_SERVING, handle_end_worker },
+        { MESSAGE_BROKER_KEEP_COMMAND, PHASE_SERVING, handle_keep_command },
+        { MESSAGE_BROKER_DROP_COMMAND, PHASE_SERVING, handle_drop_command },
+        { MESSAGE_BROKER_START_COMMAND, PHASE_SERVING, handle_start_command },
 };
 
 static const struct Request *find_request(const Requests *q, uint16_t type)

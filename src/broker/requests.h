@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "broker/commands.h"
 #include "broker/owners.h"
 #include "broker/spawn.h"
 #include "broker/token.h"
@@ -13,9 +14,10 @@ typedef struct Requests Requests;
 typedef struct RequestsConfig {
         SpawnerConfig spawner; /* .switch_identity: may start workers under other identities */
         uid_t own_uid;
-        uid_t manager_uid; /* the only user who may connect */
-        Tokens *tokens;    /* borrowed */
-        Owners *owners;    /* borrowed; NULL when there is one identity only */
+        uid_t manager_uid;  /* the only user who may connect */
+        Tokens *tokens;     /* borrowed */
+        Owners *owners;     /* borrowed; NULL when there is one identity only */
+        Commands *commands; /* borrowed; NULL: none are kept */
 } RequestsConfig;
 
 /* Serves the listening SOCK_SEQPACKET socket `listener` (borrowed). 0 or -errno. */

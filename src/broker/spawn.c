@@ -181,6 +181,7 @@ static void worker_exec(Worker *worker, const SpawnRequest *request, int channel
                 .fallback_gid = request->fallback_gid,
                 .token = request->token,
                 .ccache = request->ccache,
+                .command = request->command,
                 .channel = channel,
                 .status = status,
                 .files = spawner->config.files,
@@ -243,23 +244,26 @@ static int worker_fork(Worker *worker, const SpawnRequest *request)
         return r;
 }
 
-static unsigned workers_of(const Spawner *spawner, uid_t uid)
+/* Command lines have room of their own: they do not take it from the transfers. */
+static bool has_room(const Spawner *spawner, const SpawnRequest *request)
 {
+        bool command = request->kind == WORKER_COMMAND;
         const Worker *worker;
         unsigned n = 0;
 
         TAILQ_FOREACH (worker, &spawner->workers, entries)
-                n += worker->uid == uid;
-        return n;
+                n += worker->uid == request->uid && (worker->kind == WORKER_COMMAND) == command;
+        return spawner->count < WORKERS_MAX &&
+               n < (command ? COMMANDS_AT_A_TIME : WORKERS_PER_USER);
 }
 
-/* SEC-52 */
+/* SEC-52, LIM-241 */
 int spawner_start(Spawner *spawner, const SpawnRequest *request)
 {
         _cleanup_(worker_freep) Worker *worker = NULL;
         int r;
 
-        if (spawner->count >= WORKERS_MAX || workers_of(spawner, request->uid) >= WORKERS_PER_USER)
+        if (!has_room(spawner, request))
                 return -EUSERS;
         worker = worker_new(spawner, request);
         if (!worker)

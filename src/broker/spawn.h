@@ -14,6 +14,7 @@
 enum {
         WORKERS_MAX = 1024,
         WORKERS_PER_USER = 16,
+        COMMANDS_AT_A_TIME = 4,    /* of one user; they are not counted among his workers */
         WORKER_START_SECONDS = 20, /* for the account databases; then the child is ended */
 };
 
@@ -39,6 +40,7 @@ typedef struct SpawnRequest {
         bool has_fallback_gid; /* for an owner without an account */
         gid_t fallback_gid;
         const char *ccache; /* KRB5CCNAME of the worker; "" or NULL: the default */
+        int command;        /* WORKER_COMMAND: what it reads (borrowed); else -EBADF */
 } SpawnRequest;
 
 /* SIGCHLD must be blocked. `config` is copied. 0 or -errno. */

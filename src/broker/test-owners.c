@@ -93,6 +93,13 @@ static void who_may_have_which_worker(void **state)
         assert_false(owner_may(SERVICE, WORKER_NET, false, true, false));
         assert_false(owner_may(0, WORKER_FILE, false, true, false));
         assert_false(owner_may((uid_t)-1, WORKER_NET, true, false, true));
+        /* NTF-244 */
+        assert_true(owner_may(PERSON, WORKER_COMMAND, false, true, true));
+        assert_false(owner_may(PERSON, WORKER_COMMAND, true, true, false));
+        assert_true(owner_may(PERSON, WORKER_COMMAND, true, false, false));
+        assert_false(owner_may(SERVICE, WORKER_COMMAND, true, true, true));
+        assert_false(owner_may(DYNAMIC, WORKER_COMMAND, true, false, false));
+        assert_false(owner_may(0, WORKER_COMMAND, true, true, true));
 }
 
 /* SEC-45 */

@@ -229,6 +229,7 @@ static void test_refusals(void **state)
                 [REFUSED_NO_PRIVILEGE] = WORK_NO_PRIVILEGE,
                 [REFUSED_TOO_MANY] = WORK_TOO_MANY,
                 [REFUSED_START_FAILED] = WORK_NOT_STARTED,
+                [REFUSED_NO_COMMAND] = WORK_NOT_STARTED,
         };
         World w;
         Worker *worker;

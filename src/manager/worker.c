@@ -717,6 +717,7 @@ static WorkResult result_of(Refusal reason)
                 return WORK_NO_PRIVILEGE;
         case REFUSED_TOO_MANY:
                 return WORK_TOO_MANY;
+        case REFUSED_NO_COMMAND: /* of no worker that is asked for here */
         case REFUSED_START_FAILED:
         case REFUSAL_MAX:
         case REFUSAL_INVALID:

@@ -150,6 +150,10 @@ static RulesetAttr wanted(SandboxProfile profile)
                 return (RulesetAttr){ .handled_access_fs = FS_ALL,
                                       .handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP,
                                       .scoped = SCOPE_SIGNAL };
+        case SANDBOX_SPEAKER:
+                return (RulesetAttr){ .handled_access_fs = FS_ALL,
+                                      .handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP,
+                                      .scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL };
         case SANDBOX_PROFILE_MAX:
         case SANDBOX_PROFILE_INVALID:
                 break;
@@ -199,6 +203,8 @@ static int allow_files(int ruleset, SandboxProfile profile, const SandboxPaths *
         const char *const *lists[4] = { readable_by_both };
         int r;
 
+        if (profile == SANDBOX_SPEAKER) /* SEC-242: no path at all */
+                return 0;
         if (profile == SANDBOX_NET) {
                 lists[1] = readable_by_net;
                 lists[2] = geteuid() == 0 ? etc_for_root : all_of_etc;

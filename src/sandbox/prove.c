@@ -33,8 +33,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FOR(profile) (1u << (profile))
-#define FOR_ALL      (FOR(SANDBOX_FILE) | FOR(SANDBOX_NET) | FOR(SANDBOX_MANAGER))
+#define FOR(profile)   (1u << (profile))
+#define FOR_ALL        (FOR(SANDBOX_FILE) | FOR(SANDBOX_NET) | FOR(SANDBOX_MANAGER) | FOR(SANDBOX_SPEAKER))
+#define FOR_SOCKETLESS (FOR(SANDBOX_FILE) | FOR(SANDBOX_SPEAKER))
+#define FOR_PATHLESS   (FOR(SANDBOX_NET) | FOR(SANDBOX_SPEAKER))
 
 /* One thing that must not work. `probe` returns -errno of the failure, or >= 0 for a breach;
    `refusals` are the answers that only the sandbox gives; for the manager's paths also those of a
@@ -354,30 +356,30 @@ static const Attempt attempts[] = {
         { "accept a connection", FOR_ALL, 0, probe_accept, { EPERM } },
 
         { "make an Internet socket",
-          FOR(SANDBOX_FILE) | FOR(SANDBOX_MANAGER),
+          FOR_SOCKETLESS | FOR(SANDBOX_MANAGER),
           0,
           probe_inet,
           { EPERM } },
-        { "make a UNIX socket", FOR(SANDBOX_FILE), 0, probe_unix, { EPERM } },
-        { "make a socket pair", FOR(SANDBOX_FILE), 0, probe_pair, { EPERM } },
-        { "connect", FOR(SANDBOX_FILE), 0, probe_connect, { EPERM } },
+        { "make a UNIX socket", FOR_SOCKETLESS, 0, probe_unix, { EPERM } },
+        { "make a socket pair", FOR_SOCKETLESS, 0, probe_pair, { EPERM } },
+        { "connect", FOR_SOCKETLESS, 0, probe_connect, { EPERM } },
 
         { "change a keyring", FOR(SANDBOX_NET), 0, probe_keyring, { EPERM } },
-        { "add a key", FOR(SANDBOX_NET), 0, probe_key, { EACCES } },
+        { "add a key", FOR_PATHLESS, 0, probe_key, { EACCES, EPERM } },
         { "bind a TCP port", FOR(SANDBOX_NET), PORTS, probe_bind_port, { EACCES, EPERM } },
         { "make a socket file", FOR(SANDBOX_NET), 0, probe_socket_path, { EACCES, EPERM } },
-        { "open a device for writing", FOR(SANDBOX_NET), 0, probe_write_null, { EACCES } },
-        { "make an unnamed file", FOR(SANDBOX_NET), 0, probe_unnamed, { EACCES } },
-        { "open by openat2", FOR(SANDBOX_NET), 0, probe_openat2, { ENOSYS } },
-        { "make a directory", FOR(SANDBOX_NET), 0, probe_mkdir, { EACCES } },
-        { "rename", FOR(SANDBOX_NET), 0, probe_rename, { EACCES } },
-        { "remove a file", FOR(SANDBOX_NET), 0, probe_unlink, { EACCES } },
-        { "make a link", FOR(SANDBOX_NET), 0, probe_link, { EACCES } },
-        { "truncate by path", FOR(SANDBOX_NET), 0, probe_truncate, { EACCES } },
-        { "change a mode", FOR(SANDBOX_NET), 0, probe_mode, { EACCES } },
-        { "create a file in /tmp", FOR(SANDBOX_NET), 0, probe_create_tmp, { EACCES } },
-        { "create a file in /dev/shm", FOR(SANDBOX_NET), 0, probe_create_shm, { EACCES } },
-        { "create a file here", FOR(SANDBOX_NET), 0, probe_create_here, { EACCES } },
+        { "open a device for writing", FOR_PATHLESS, 0, probe_write_null, { EACCES } },
+        { "make an unnamed file", FOR_PATHLESS, 0, probe_unnamed, { EACCES } },
+        { "open by openat2", FOR_PATHLESS, 0, probe_openat2, { ENOSYS } },
+        { "make a directory", FOR_PATHLESS, 0, probe_mkdir, { EACCES } },
+        { "rename", FOR_PATHLESS, 0, probe_rename, { EACCES } },
+        { "remove a file", FOR_PATHLESS, 0, probe_unlink, { EACCES } },
+        { "make a link", FOR_PATHLESS, 0, probe_link, { EACCES } },
+        { "truncate by path", FOR_PATHLESS, 0, probe_truncate, { EACCES } },
+        { "change a mode", FOR_PATHLESS, 0, probe_mode, { EACCES } },
+        { "create a file in /tmp", FOR_PATHLESS, 0, probe_create_tmp, { EACCES } },
+        { "create a file in /dev/shm", FOR_PATHLESS, 0, probe_create_shm, { EACCES } },
+        { "create a file here", FOR_PATHLESS, 0, probe_create_here, { EACCES } },
 
         { "create a file in /tmp",
           FOR(SANDBOX_MANAGER),
@@ -390,7 +392,7 @@ static const Attempt attempts[] = {
           probe_create_shm,
           { EACCES, EROFS, ENOENT } },
         { "read outside of its list",
-          FOR(SANDBOX_NET) | FOR(SANDBOX_MANAGER),
+          FOR_PATHLESS | FOR(SANDBOX_MANAGER),
           FILES,
           probe_read_elsewhere,
           { EACCES, ENOENT } },

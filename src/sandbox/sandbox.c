@@ -43,6 +43,7 @@ const char *sandbox_profile_to_string(SandboxProfile profile)
                 [SANDBOX_FILE] = "file",
                 [SANDBOX_NET] = "net",
                 [SANDBOX_MANAGER] = "manager",
+                [SANDBOX_SPEAKER] = "speaker",
         };
         static_assert_table(names, SANDBOX_PROFILE_MAX);
 

@@ -10,6 +10,7 @@
  *                 listen; see files outside of a short list           resolver and NSS read
  *      MANAGER    use another socket family than AF_UNIX; write       D-Bus, its database
  *                 outside of its own directories; read user files
+ *      SPEAKER    make a socket; open, make or change any path        talk over what it has
  *      all        exec, fork, change identity, hold a capability, trace, signal another process,
  *                 mount, load code into the kernel, io_uring, dump core
  *
@@ -27,6 +28,7 @@ typedef enum SandboxProfile {
         SANDBOX_FILE,
         SANDBOX_NET,
         SANDBOX_MANAGER,
+        SANDBOX_SPEAKER,
         SANDBOX_PROFILE_MAX,
         SANDBOX_PROFILE_INVALID = -1,
 } SandboxProfile;
@@ -62,5 +64,5 @@ int sandbox_enter(SandboxProfile profile, const SandboxPaths *paths, uint32_t *r
    called or on what it reported. */
 int sandbox_prove(SandboxProfile profile);
 
-/* "file", "net", "manager". */
+/* "file", "net", "manager", "speaker". */
 const char *sandbox_profile_to_string(SandboxProfile profile);

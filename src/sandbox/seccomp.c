@@ -152,7 +152,8 @@ static int refuse(scmp_filter_ctx filter, int error, const char *name, unsigned 
                 return 0;
         r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO((uint16_t)error), nr, conditions,
                                    condition);
-        return r == -EDOM ? 0 : r; /* this processor does not have the call */
+        /* This processor does not have the call, or another table has refused it already. */
+        return r == -EDOM || r == -EEXIST ? 0 : r;
 }
 
 static int refuse_if(scmp_filter_ctx filter, int error, const char *name,
@@ -301,6 +302,21 @@ static int refuse_for_manager(scmp_filter_ctx filter)
         return r < 0 ? r : refuse_other_families(filter, families, ELEMENTS(families));
 }
 
+/* SEC-242. Neither a socket nor a path, not even for reading. */
+static int refuse_for_speaker(scmp_filter_ctx filter)
+{
+        static const char *const opening[] = { "open", "openat" };
+        int r = REFUSE_TABLE(filter, EPERM, refused_to_file);
+
+        if (r >= 0)
+                r = REFUSE_TABLE(filter, EACCES, refused_to_net);
+        if (r >= 0)
+                r = REFUSE_TABLE(filter, EACCES, opening);
+        if (r >= 0)
+                r = refuse_if(filter, EACCES, "utimensat", SCMP_A1(SCMP_CMP_NE, 0));
+        return r < 0 ? r : refuse(filter, ENOSYS, "openat2", 0, NULL);
+}
+
 static int refuse_for_profile(scmp_filter_ctx filter, SandboxProfile profile, bool landlocked)
 {
         switch (profile) {
@@ -310,6 +326,8 @@ static int refuse_for_profile(scmp_filter_ctx filter, SandboxProfile profile, bo
                 return refuse_for_net(filter, landlocked);
         case SANDBOX_MANAGER:
                 return refuse_for_manager(filter);
+        case SANDBOX_SPEAKER:
+                return refuse_for_speaker(filter);
         case SANDBOX_PROFILE_MAX:
         case SANDBOX_PROFILE_INVALID:
                 break;

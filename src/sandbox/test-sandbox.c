@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -150,6 +151,26 @@ static void body_file(uid_t uid)
         fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         CHECK(fd >= 0 && write(fd, &byte, 1) == 1 && fdatasync(fd) == 0);
         CHECK(rename(temporary, final) == 0 && unlink(final) == 0);
+}
+
+/* SEC-242: what it has is all that it will ever have. */
+static void body_speaker(uid_t uid)
+{
+        char byte = 'x';
+        int channel[2];
+
+        (void)uid;
+        CHECK(fd_socketpair(SOCK_SEQPACKET, false, channel) == 0);
+        enter(SANDBOX_SPEAKER, NULL);
+        CHECK(kill(getpid(), 0) == 0);
+        CHECK_REFUSED(kill(getppid(), 0), EPERM);
+        CHECK_REFUSED(fork(), EPERM);
+        CHECK_REFUSED(open("/proc/self/maps", O_RDONLY), EACCES);
+        CHECK_REFUSED(open("/etc/passwd", O_RDONLY | O_PATH), EACCES);
+        CHECK_REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){ 0 }), EPERM);
+        CHECK_REFUSED(memfd_create("x", 0), EACCES); /* SEC-240: nothing is sealed in its user's
+                                                        name */
+        CHECK(send(channel[0], &byte, 1, 0) == 1 && recv(channel[1], &byte, 1, 0) == 1);
 }
 
 static void check_net_paths(const char *file, const char *listed)
@@ -408,6 +429,13 @@ static void body_other_profile(uid_t uid)
         expect_breaches(SANDBOX_NET);
 }
 
+static void test_speaker(void **state)
+{
+        (void)state;
+        assert_int_equal(in_child(body_speaker, NOBODY), 0);
+        assert_int_equal(in_child(body_speaker, 0), 0);
+}
+
 static void test_proof_fails(void **state)
 {
         (void)state;
@@ -449,11 +477,9 @@ static void test_refuses_threads(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_file),
-                cmocka_unit_test(test_net),
-                cmocka_unit_test(test_manager),
-                cmocka_unit_test(test_proof_fails),
-                cmocka_unit_test(test_refuses_threads),
+                cmocka_unit_test(test_file),         cmocka_unit_test(test_net),
+                cmocka_unit_test(test_manager),      cmocka_unit_test(test_speaker),
+                cmocka_unit_test(test_proof_fails),  cmocka_unit_test(test_refuses_threads),
                 cmocka_unit_test(test_older_kernel),
         };
 

@@ -63,6 +63,7 @@ const char *worker_kind_name(WorkerKind kind)
         static const char *const names[] = {
                 [WORKER_FILE] = "bits-file",
                 [WORKER_NET] = "bits-net",
+                [WORKER_COMMAND] = "bits-command",
         };
         static_assert_table(names, WORKER_KIND_MAX);
 
@@ -77,6 +78,7 @@ const char *refusal_text(Refusal reason)
                 [REFUSED_NO_PRIVILEGE] = "this service runs without root and has one identity only",
                 [REFUSED_TOO_MANY] = "too many workers or tokens at the same time",
                 [REFUSED_START_FAILED] = "the worker could not be started",
+                [REFUSED_NO_COMMAND] = "no such command line is kept for that user",
         };
         static_assert_table(texts, REFUSAL_MAX);
 

@@ -12,6 +12,11 @@
  *        ├─ DESCRIBE_TOKEN + fd ──────►│
  *        │ ◄──────────── BROKER_TOKEN ─┤   or BROKER_REFUSED
  *        ├─ END_WORKER ───────────────►│   no answer
+ *        ├─ KEEP_COMMAND + fd ────────►│   a user's sealed command line
+ *        │ ◄────────── BROKER_COMMAND ─┤   or BROKER_REFUSED
+ *        ├─ DROP_COMMAND ─────────────►│   no answer
+ *        ├─ START_COMMAND ────────────►│   the one that was kept
+ *        │ ◄──── BROKER_WORKER + fd ───┤   or BROKER_REFUSED
  *
  *      bitsd                          bits-file
  *        │ ◄──────────── WORKER_HELLO ─┤   once, after the sandbox has proved itself
@@ -34,6 +39,12 @@
  *        ├─ NET_STOP ─────────────────►│   at any time
  *        │ ◄──────────────── NET_DONE ─┤   exactly once for each NET_START
  *
+ *      bitsd                          bits-command
+ *        │ ◄──────────── WORKER_HELLO ─┤
+ *        ├─ COMMAND_RUN ──────────────►│   once
+ *        │ ◄───────── COMMAND_STARTED ─┤   or why not
+ *        │ ◄─────────── COMMAND_ENDED ─┤   then it ends by itself
+ *
  * Each message is a table of fields; structures, writers and readers are made from the table
  * (protocol.c), so the two sides cannot differ. Fields: U32, U64, STR (borrowed from the message
  * when read), U32S (a list), FD (one descriptor), FDS (the remaining descriptors, maybe none).
@@ -45,11 +56,13 @@
 enum {
         PROTOCOL_VERSION = 1,
         WORKER_CHANNEL_FD = 3, /* where a worker finds its end of the channel */
+        WORKER_COMMAND_FD = 4, /* and bits-command the command line */
 };
 
 typedef enum WorkerKind {
         WORKER_FILE,
         WORKER_NET,
+        WORKER_COMMAND, /* by START_COMMAND only */
         WORKER_KIND_MAX,
         WORKER_KIND_INVALID = -1,
 } WorkerKind;
@@ -61,6 +74,7 @@ typedef enum Refusal {
         REFUSED_NO_PRIVILEGE,  /* this broker cannot become another identity (user mode) */
         REFUSED_TOO_MANY,      /* workers or tokens at their limit */
         REFUSED_START_FAILED,  /* fork, exec or a system limit; `error` has the errno */
+        REFUSED_NO_COMMAND,    /* no such command line is kept, or the file is none */
         REFUSAL_MAX,
         REFUSAL_INVALID = -1,
 } Refusal;
@@ -75,6 +89,12 @@ typedef enum NetOutcome {
         NET_OUTCOME_MAX,
         NET_OUTCOME_INVALID = -1,
 } NetOutcome;
+
+/* What a command line is run for: the numbers of BG_NOTIFY_…. */
+enum {
+        COMMAND_EVENT_TRANSFERRED = 1,
+        COMMAND_EVENT_ERROR = 2,
+};
 
 /* NET_START flags. */
 enum {
@@ -123,7 +143,22 @@ enum {
         STR(session)   /* login session at the capture, "" outside any */ \
         U32(signed_on) /* 1: its user was signed on at the capture */
 
-/* ---- both workers ---- */
+/* A sealed file of basic/command-file.h. Its author is the user who will run it. */
+#define FIELDS_BROKER_KEEP_COMMAND(U32, U64, STR, U32S, FD, FDS) \
+        STR(job) /* id of the job, 36 characters */              \
+        FD(command)
+
+#define FIELDS_BROKER_COMMAND(U32, U64, STR, U32S, FD, FDS) U32(uid) /* the author */
+
+#define FIELDS_BROKER_DROP_COMMAND(U32, U64, STR, U32S, FD, FDS) \
+        U32(uid)                                                 \
+        STR(job)
+
+#define FIELDS_BROKER_START_COMMAND(U32, U64, STR, U32S, FD, FDS) \
+        U32(uid)                                                  \
+        STR(job)
+
+/* ---- all workers ---- */
 
 #define FIELDS_WORKER_HELLO(U32, U64, STR, U32S, FD, FDS) \
         U32(version)                                      \
@@ -226,6 +261,18 @@ enum {
         U64(modification_time) /* of the remote file, seconds since 1970, 0: unknown */ \
         STR(detail)            /* one English sentence for people, "" unless NET_FAILED */
 
+/* ---- bits-command. Numbers only: no text of bitsd gets near the command ---- */
+
+#define FIELDS_COMMAND_RUN(U32, U64, STR, U32S, FD, FDS)    \
+        U32(event)   /* COMMAND_EVENT_… */                \
+        U32(code)    /* the error's BITS number, 0: none */ \
+        U32(seconds) /* that it may run, at least 1 */
+
+#define FIELDS_COMMAND_STARTED(U32, U64, STR, U32S, FD, FDS) U32(error) /* errno; then no more */
+
+#define FIELDS_COMMAND_ENDED(U32, U64, STR, U32S, FD, FDS) \
+        U32(result) /* COMMAND_STATUS, COMMAND_SIGNAL, COMMAND_TIMED_OUT of core/command-line.h */
+
 /* Message number, structure name, stem of the functions, table. Numbers are never reused. */
 #define MESSAGES(M)                                                                \
         M(0x01, BrokerHello, broker_hello, BROKER_HELLO)                           \
@@ -251,7 +298,14 @@ enum {
         M(0x31, NetStop, net_stop, NET_STOP)                                       \
         M(0x32, NetStarted, net_started, NET_STARTED)                              \
         M(0x33, NetProgress, net_progress, NET_PROGRESS)                           \
-        M(0x34, NetDone, net_done, NET_DONE)
+        M(0x34, NetDone, net_done, NET_DONE)                                       \
+        M(0x90, BrokerKeepCommand, broker_keep_command, BROKER_KEEP_COMMAND)       \
+        M(0x91, BrokerCommand, broker_command, BROKER_COMMAND)                     \
+        M(0x92, BrokerDropCommand, broker_drop_command, BROKER_DROP_COMMAND)       \
+        M(0x93, BrokerStartCommand, broker_start_command, BROKER_START_COMMAND)    \
+        M(0x94, CommandRun, command_run, COMMAND_RUN)                              \
+        M(0x95, CommandStarted, command_started, COMMAND_STARTED)                  \
+        M(0x96, CommandEnded, command_ended, COMMAND_ENDED)
 
 /* MESSAGE_BROKER_HELLO = 0x01 … */
 enum {
@@ -290,5 +344,5 @@ MESSAGES(MESSAGE_FUNCTIONS)
 
 /* "FILE_OPEN", or NULL for a number that is no message. */
 const char *message_type_name(uint16_t type);
-const char *worker_kind_name(WorkerKind kind); /* "bits-file", "bits-net" */
+const char *worker_kind_name(WorkerKind kind); /* "bits-file", "bits-net", "bits-command" */
 const char *refusal_text(Refusal reason);      /* one English sentence */

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     'sandbox': {'basic'},
     'login': {'basic'},
     'broker': {'basic', 'core/identity.h', 'login', 'wire'},
-    'command': {'basic', 'core/command-line.h', 'core/error.h', 'wire', 'sandbox'},
+    'command': {'basic', 'core/command-line.h', 'wire', 'sandbox'},
     'net': {'basic', 'core/credentials.h', 'core/error.h', 'core/identity.h', 'core/proxy.h',
             'wire', 'sandbox'},
     'file': {'basic', 'core/error.h', 'core/identity.h', 'wire', 'sandbox'},

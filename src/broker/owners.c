@@ -1,9 +1,9 @@
 /*
- * An entry is a file named by the user's number that holds "<uid> <gid> <seconds since 1970>\n". The
- * directory is opened once, before the broker gives up its capabilities, and everything happens
- * relative to it. At the start the ledger is read into a tree; from then on the disk is written for users that are new,
- * and looked at for a user who is asked about: an administrator may remove entries while the broker
- * runs.
+ * An entry is a file named by the user's number that holds "<uid> <gid> <seconds since 1970>\n".
+ * The directory is opened once, before the broker gives up its capabilities, and everything happens
+ * relative to it. At the start the ledger is read into a tree; from then on the disk is written for
+ * users that are new, and looked at for a user who is asked about: an administrator may remove
+ * entries while the broker runs.
  *
  * The first entry stands. Its group matters only to users whom no account database knows: everybody
  * else's groups are looked up when a worker starts. A service that changed its effective user but

@@ -1,6 +1,7 @@
 /*
  * What a command finds around it: the variables and the directory of its user, as at a login, and
- * which event of which job it is run for. Nothing of the service's own environment but the language.
+ * which event of which job it is run for. Nothing of the service's own environment but the
+ * language.
  */
 #pragma once
 

@@ -2,9 +2,9 @@
  * bits-command: runs a job's notification command line, once, as the user who set it.
  *
  * The command comes from the broker as a descriptor, and is what its user sealed; that it is to be
- * run now, and for what event, comes from bitsd as three numbers. The process is two from its start:
- * this one, the speaker, enters a sandbox without paths and sockets before it reads anything; the
- * other, the runner, is in none and reads nothing of bitsd but those numbers.
+ * run now, and for what event, comes from bitsd as three numbers. The process is two from its
+ * start: this one, the speaker, enters a sandbox without paths and sockets before it reads
+ * anything; the other, the runner, is in none and reads nothing of bitsd but those numbers.
  *
  * When bitsd goes away, the command goes on to its end: a restart of the service is none of its
  * business. When the speaker is ended, the command is ended with it.

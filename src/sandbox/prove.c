@@ -34,9 +34,9 @@
 #include <unistd.h>
 
 #define FOR(profile)   (1u << (profile))
-#define FOR_ALL        (FOR(SANDBOX_FILE) | FOR(SANDBOX_NET) | FOR(SANDBOX_MANAGER) | FOR(SANDBOX_SPEAKER))
 #define FOR_SOCKETLESS (FOR(SANDBOX_FILE) | FOR(SANDBOX_SPEAKER))
 #define FOR_PATHLESS   (FOR(SANDBOX_NET) | FOR(SANDBOX_SPEAKER))
+#define FOR_ALL        (FOR_SOCKETLESS | FOR_PATHLESS | FOR(SANDBOX_MANAGER))
 
 /* One thing that must not work. `probe` returns -errno of the failure, or >= 0 for a breach;
    `refusals` are the answers that only the sandbox gives; for the manager's paths also those of a

@@ -157,7 +157,8 @@ def test_headers_are_self_contained():
         pytest.skip('gcc is not installed')
     headers = [path for path in c_files('src', 'include') if path.suffix == '.h']
     flags = subprocess.run(['pkg-config', '--cflags', 'libsystemd', 'libcurl', 'sqlite3', 'libseccomp',
-                            'libsodium', 'smartcols'], capture_output=True, text=True, check=True).stdout.split()
+                            'libsodium', 'smartcols', 'inih'],
+                           capture_output=True, text=True, check=True).stdout.split()
     text = ''.join(f'gcc -fsyntax-only -std=gnu17 -D_GNU_SOURCE -DLIBEXECDIR=\'""\' -I{SOURCE} '
                    f'-I{ROOT / "include"} {" ".join(flags)} -include {path} -x c /dev/null || exit 1\n'
                    for path in headers)

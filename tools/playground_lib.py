@@ -182,6 +182,7 @@ class Playground:
         self.logs = os.path.join(self.directory, "log")
         self.state = os.path.join(self.directory, "state")
         os.makedirs(self.state, mode=0o755, exist_ok=True)
+        os.makedirs(os.path.join(self.directory, "config", "bitsd.conf.d"), exist_ok=True)
         self.private_folder(os.path.join(self.state, "openbits"), self.manager_uid)
         self.private_folder(os.path.join(self.state, "openbits-broker"), os.geteuid())
         for name in ("run", "bin", "libexec", "lib", "bus"):
@@ -281,7 +282,8 @@ class Playground:
         manager = {
             "name": "bitsd", "ready": "notify", "no_new_privileges": True,
             "argv": [program + "bitsd", *runtime,
-                     "--state-directory=" + os.path.join(self.state, "openbits"), "--verbose"]}
+                     "--state-directory=" + os.path.join(self.state, "openbits"),
+                     "--config-directory=" + os.path.join(self.directory, "config"), "--verbose"]}
         bus = {
             "name": "dbus", "ready": "print-address",
             "environment": self.bus_environment(),

@@ -2,8 +2,9 @@
  * Rights, limits and names. Each question that a caller's uid or argument raises has its answer
  * here, as data where it can be, so that the same rule cannot be written twice and drift.
  *
- * Nothing is read at run time: who is an administrator, what a service account is and how much
- * everybody may hold are facts of this file.
+ * Who is an administrator and what a service account is are facts of this file. How much everybody
+ * may hold is, too, but for the limits that have a name in BITS's policies: those are bitsd.conf's,
+ * one for the process as it has one policy.
  */
 #include "core/policy.h"
 
@@ -89,14 +90,48 @@ uint32_t policy_integrity(uid_t owner)
 
 /* ---- limits ---- */
 
-/* LIM-01 … LIM-04. `people` for everybody, `service` for uids below UID_MIN, `root` for root. */
+static const Config *in_force; /* NULL: the defaults */
+
+void policy_use(const Config *config)
+{
+        in_force = config;
+}
+
+static const Config *config(void)
+{
+        static Config defaults;
+
+        if (in_force)
+                return in_force;
+        if (defaults.max_jobs_per_machine == 0)
+                config_init(&defaults);
+        return &defaults;
+}
+
+bool policy_is_service_account(uid_t uid)
+{
+        return !identity_is_administrator(uid) && uid < UID_MIN;
+}
+
+/* LIM-01 … LIM-04, POL-200: the limits that an administrator sets. */
+static const struct {
+        size_t offset; /* in the Config */
+        BitsCode code;
+} policies[] = {
+        [LIMIT_JOBS_PER_MACHINE] = { offsetof(Config, max_jobs_per_machine),
+                                     BG_E_TOO_MANY_JOBS_PER_MACHINE },
+        [LIMIT_JOBS_PER_USER] = { offsetof(Config, max_jobs_per_user),
+                                  BG_E_TOO_MANY_JOBS_PER_USER },
+        [LIMIT_FILES_PER_JOB] = { offsetof(Config, max_files_per_job), BG_E_TOO_MANY_FILES_IN_JOB },
+        [LIMIT_RANGES_PER_FILE] = { offsetof(Config, max_ranges_per_file),
+                                    BG_E_TOO_MANY_RANGES_IN_FILE },
+};
+
+/* The others. `people` for everybody, `service` for uids below UID_MIN, `root` for root. */
 static const struct {
         uint32_t people, service, root;
         BitsCode code;
 } limits[] = {
-        [LIMIT_JOBS_PER_MACHINE] = { 300, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_JOBS_PER_MACHINE },
-        [LIMIT_JOBS_PER_USER] = { 60, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_JOBS_PER_USER },
-        [LIMIT_FILES_PER_JOB] = { 200, UINT32_MAX, UINT32_MAX, BG_E_TOO_MANY_FILES_IN_JOB },
         [LIMIT_HANDLES_PER_USER] = { 4096, 4096, 65536, BITS_E_TOO_MANY_OPEN_FILES },
         [LIMIT_CONNECTIONS_PER_USER] = { 256, 256, 4096, BITS_E_TOO_MANY_OPEN_FILES },
         [LIMIT_QUESTIONS_PER_USER] = { 32, 32, 32, BITS_E_TOO_MANY_OPEN_FILES },
@@ -112,6 +147,11 @@ static_assert_table(limits, LIMIT_MAX);
 uint32_t policy_limit(Limit limit, uid_t uid)
 {
         assert(limit >= 0 && limit < LIMIT_MAX);
+        if ((size_t)limit < ELEMENTS(policies))
+                return config_is_exempt(config(), uid)
+                               ? UINT32_MAX
+                               : *(const uint32_t *)((const char *)config() +
+                                                     policies[limit].offset);
         if (identity_is_administrator(uid))
                 return limits[limit].root;
         return uid < UID_MIN ? limits[limit].service : limits[limit].people;
@@ -120,7 +160,25 @@ uint32_t policy_limit(Limit limit, uid_t uid)
 BitsCode policy_limit_code(Limit limit)
 {
         assert(limit >= 0 && limit < LIMIT_MAX);
-        return limits[limit].code;
+        return (size_t)limit < ELEMENTS(policies) ? policies[limit].code : limits[limit].code;
+}
+
+/* POL-207 */
+bool policy_limit_is_near(uint32_t limit, size_t count)
+{
+        return limit != UINT32_MAX && limit >= 10 && count == limit - limit / 10;
+}
+
+/* POL-211 */
+BitsCode policy_check_cost_flags(uint64_t flags)
+{
+        const uint64_t states = TRANSFER_POLICY_ALWAYS & ~COST_OPTION_IGNORE_CONGESTION;
+
+        if (flags == 0)
+                return 0;
+        return (flags & ~(uint64_t)TRANSFER_POLICY_ALWAYS) == 0 && (flags & states) != 0
+                       ? 0
+                       : BITS_E_INVALID_ARGUMENT;
 }
 
 /* ---- names ---- */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/config.h"
 #include "core/error.h"
 
 #include <sys/types.h>
@@ -45,10 +46,18 @@ enum {
 };
 uint32_t policy_integrity(uid_t owner);
 
+/* Those who are neither people nor root: uid below UID_MIN. */
+bool policy_is_service_account(uid_t uid);
+
+/* The settings that the limits below come from. `config` has to live as long as anybody asks; what
+   is in it may change. Without this call BITS's defaults hold. */
+void policy_use(const Config *config);
+
 typedef enum Limit {
         LIMIT_JOBS_PER_MACHINE,
         LIMIT_JOBS_PER_USER,
         LIMIT_FILES_PER_JOB,
+        LIMIT_RANGES_PER_FILE,
         LIMIT_HANDLES_PER_USER,
         LIMIT_CONNECTIONS_PER_USER, /* peer-to-peer handle connections */
         LIMIT_QUESTIONS_PER_USER,   /* calls that wait for polkit */
@@ -62,11 +71,19 @@ typedef enum Limit {
         LIMIT_INVALID = -1,
 } Limit;
 
-/* The number in force for this user. Administrators and service accounts (uid below UID_MIN) are
-   exempt from the limits of reference 02 section 12 that say so: UINT32_MAX. */
+/* The number in force for this user. Administrators, and service accounts and others as bitsd.conf
+   has it, are exempt from the limits of reference 02 section 12 that say so: UINT32_MAX. */
 uint32_t policy_limit(Limit limit, uid_t uid);
 /* The BITS code for being over it. */
 BitsCode policy_limit_code(Limit limit);
+
+/* Whether `count` of `limit` is where somebody should be told that it will be reached soon: at nine
+   tenths of it, and not at every one beyond. */
+bool policy_limit_is_near(uint32_t limit, size_t count);
+
+/* A job's own cost flags: BITS_COST_STATE_… bits, with at least one state; 0: it has none. 0, or
+   BITS_E_INVALID_ARGUMENT. */
+BitsCode policy_check_cost_flags(uint64_t flags);
 
 /* Names (reference 02 section 9): 0, BITS_E_INVALID_ARGUMENT or BG_E_STRING_TOO_LONG. On failure
    *ret_why (may be NULL) is a static English sentence. */

@@ -12,6 +12,7 @@
 #include "manager/handle.h"
 #include "manager/jobs.h"
 #include "manager/life.h"
+#include "manager/settings.h"
 #include "manager/turn.h"
 
 typedef struct News News;
@@ -30,6 +31,7 @@ typedef struct BusContext {
         Authorizer *authorizer;
         Life *life;
         News *news;
+        Settings *settings; /* borrowed */
         bool user_mode;
         const char *token_socket;
 } BusContext;

@@ -48,6 +48,7 @@ struct Engine {
         void *userdata;
         const Presence *presence; /* NULL: everybody is signed on */
         const Gate *gate;         /* NULL: nothing is in the way */
+        const Config *config;     /* NULL: BITS's defaults */
 
         Schedule schedule;
         unsigned n_transfers;
@@ -515,6 +516,14 @@ void engine_set_presence(Engine *engine, const Presence *presence)
 void engine_set_gate(Engine *engine, const Gate *gate)
 {
         engine->gate = gate;
+}
+
+/* POL-212 */
+void engine_set_config(Engine *engine, const Config *config)
+{
+        engine->config = config;
+        engine->schedule.max_background = config->max_background_jobs;
+        kick(engine);
 }
 
 void engine_free(Engine *engine)

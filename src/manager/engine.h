@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/config.h"
 #include "core/wait.h"
 #include "manager/presence.h"
 #include "manager/store.h"
@@ -43,6 +44,9 @@ void engine_reconsider(Engine *engine, Job *job);
 /* There is a network again: whatever the transient error was, the job is queued (and the gate is
    asked). */
 void engine_network_back(Engine *engine, Job *job);
+/* The settings in force (BITS's defaults without this call); `config` has to outlive the engine.
+   Again, when what is in it has changed. */
+void engine_set_config(Engine *engine, const Config *config);
 
 /* Takes the job under its care: a new one, or one from the store (whose state is set right: what
    was transferring is queued again). 0 or -ENOMEM. */

@@ -5,6 +5,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "manager/manager.h"
+#include "manager/settings.h"
 #include "sandbox/sandbox.h"
 
 #include <getopt.h>
@@ -15,6 +16,7 @@
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-id128.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -24,6 +26,8 @@ enum {
 static bool arg_user;
 static const char *arg_runtime_directory;
 static const char *arg_state_directory;
+static const char *arg_config_directory;
+static bool arg_check_config;
 static bool arg_verbose;
 
 static void print_help(void)
@@ -33,6 +37,8 @@ static void print_help(void)
                "  --user                    serve one user, on the session bus, without root\n"
                "  --runtime-directory=DIR   where bits-broker has its sockets\n"
                "  --state-directory=DIR     where the jobs are stored\n"
+               "  --config-directory=DIR    where bitsd.conf and bitsd.conf.d are\n"
+               "  --check-config            read the configuration, say what is wrong, and end\n"
                "  --verbose                 log everything\n"
                "  --help, --version\n\n"
                "See bitsd(8).\n");
@@ -40,11 +46,13 @@ static void print_help(void)
 
 static int parse_arguments(int argc, char **argv)
 {
-        enum { USER = 256, RUNTIME, STATE, VERBOSE, HELP, VERSION };
+        enum { USER = 256, RUNTIME, STATE, CONFIG, CHECK, VERBOSE, HELP, VERSION };
         static const struct option options[] = {
                 { "user", no_argument, NULL, USER },
                 { "runtime-directory", required_argument, NULL, RUNTIME },
                 { "state-directory", required_argument, NULL, STATE },
+                { "config-directory", required_argument, NULL, CONFIG },
+                { "check-config", no_argument, NULL, CHECK },
                 { "verbose", no_argument, NULL, VERBOSE },
                 { "help", no_argument, NULL, HELP },
                 { "version", no_argument, NULL, VERSION },
@@ -62,6 +70,12 @@ static int parse_arguments(int argc, char **argv)
                         break;
                 case STATE:
                         arg_state_directory = optarg;
+                        break;
+                case CONFIG:
+                        arg_config_directory = optarg;
+                        break;
+                case CHECK:
+                        arg_check_config = true;
                         break;
                 case VERBOSE:
                         arg_verbose = true;
@@ -118,6 +132,14 @@ static int make_directory(const char *path)
         return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0; /* SEC-69 */
 }
 
+/* The bandwidth schedule's hours are local time. The name of the file makes the C library read it
+   once, now: in the sandbox it could not, and would take it for Greenwich. */
+static void remember_time_zone(void)
+{
+        (void)setenv("TZ", ":/etc/localtime", false);
+        tzset();
+}
+
 static void raise_descriptor_limit(void)
 {
         struct rlimit limit;
@@ -128,18 +150,21 @@ static void raise_descriptor_limit(void)
         (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int enter_sandbox(const char *state_directory)
+static int enter_sandbox(const char *state_directory, const char *config_directory)
 {
         const char *const writable[] = { state_directory, NULL };
+        const char *const readable[] = { config_directory, NULL };
         uint32_t layers;
-        int r = sandbox_enter(SANDBOX_MANAGER, &(SandboxPaths){ .writable = writable }, &layers);
+        int r = sandbox_enter(SANDBOX_MANAGER, &(SandboxPaths){ readable, writable }, &layers);
 
         if (r >= 0)
                 r = sandbox_prove(SANDBOX_MANAGER);
         return r < 0 ? log_errno(LOG_ERR, r, "the sandbox does not hold") : 0;
 }
 
-static int add_signal(sd_event *event, int signal)
+/* Without a handler the signal ends the loop. */
+static int add_signal(sd_event *event, int signal, sd_event_signal_handler_t handler,
+                      void *userdata)
 {
         sigset_t mask;
 
@@ -147,10 +172,24 @@ static int add_signal(sd_event *event, int signal)
         sigaddset(&mask, signal);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
-        return sd_event_add_signal(event, NULL, signal, NULL, NULL);
+        return sd_event_add_signal(event, NULL, signal, handler, userdata);
 }
 
-static int serve(const ManagerOptions *options)
+/* POL-209: a wrong file changes nothing. */
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *signal, void *userdata)
+{
+        Manager *manager = *(Manager **)userdata;
+
+        (void)source;
+        (void)signal;
+        (void)sd_notify(0, "RELOADING=1");
+        if (manager)
+                manager_reload(manager);
+        (void)sd_notify(0, "READY=1");
+        return 0;
+}
+
+static int serve(const ManagerOptions *options, const char *config_directory)
 {
         sd_event *event = NULL;
         sd_bus *bus = NULL;
@@ -158,15 +197,17 @@ static int serve(const ManagerOptions *options)
         int r = sd_event_default(&event);
 
         if (r >= 0)
-                r = add_signal(event, SIGTERM);
+                r = add_signal(event, SIGTERM, NULL, NULL);
         if (r >= 0)
-                r = add_signal(event, SIGINT);
+                r = add_signal(event, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = add_signal(event, SIGHUP, on_reload, &manager);
         if (r >= 0)
                 r = options->user_mode ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
         if (r < 0)
                 log_errno(LOG_ERR, r, "cannot connect to the message bus");
         if (r >= 0)
-                r = enter_sandbox(options->state_directory);
+                r = enter_sandbox(options->state_directory, config_directory);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
@@ -186,13 +227,27 @@ static int serve(const ManagerOptions *options)
 
 int main(int argc, char **argv)
 {
-        _cleanup_free_ char *runtime = NULL, *state = NULL;
+        _cleanup_free_ char *runtime = NULL, *state = NULL, *config = NULL;
+        _cleanup_(settings_freep) Settings *settings = NULL;
         sd_id128_t boot;
         int r = parse_arguments(argc, argv);
 
         if (r <= 0)
                 return r < 0 ? EX_USAGE : EXIT_SUCCESS;
         log_open("bitsd", arg_verbose ? LOG_DEBUG : LOG_INFO);
+        remember_time_zone();
+        config = directory(arg_config_directory, "/etc/openbits", "XDG_CONFIG_HOME", ".config");
+        /* POL-210: with a policy that nobody wrote it would do what somebody forbade. */
+        if (settings_new(config ? config : "/nonexistent", &settings) < 0) {
+                log_error("the configuration below %s is wrong: nothing is started; see "
+                          "bitsd.conf(5)",
+                          config);
+                return EX_CONFIG;
+        }
+        if (arg_check_config) {
+                printf("%s: correct\n", config ? config : "no configuration");
+                return EXIT_SUCCESS;
+        }
         runtime = directory(arg_runtime_directory, "/run/openbits", "XDG_RUNTIME_DIR", NULL);
         state = directory(arg_state_directory, "/var/lib/openbits", "XDG_STATE_HOME",
                           ".local/state");
@@ -209,6 +264,6 @@ int main(int argc, char **argv)
         umask(0077);
         raise_descriptor_limit();
         (void)sd_id128_get_boot(&boot); /* remembered by the library: the sandbox hides the file */
-        r = serve(&(ManagerOptions){ arg_user, state, runtime });
+        r = serve(&(ManagerOptions){ arg_user, state, runtime, settings }, config);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

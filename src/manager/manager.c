@@ -128,6 +128,7 @@ static void set_life(Manager *manager)
         manager->life = (Life){ p->jobs, p->engine, p->workers, presence };
         p->life = &manager->life;
         engine_set_presence(p->engine, presence);
+        engine_set_config(p->engine, settings_config(p->settings));
         worker_pool_set_presence(p->workers, presence);
 }
 
@@ -188,6 +189,18 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
         return r;
 }
 
+/* POL-209: the Config is the same object, with other numbers: here those hear of it who made
+   something out of them. */
+void manager_reload(Manager *manager)
+{
+        if (settings_reload(manager->parts.settings) < 0) {
+                log_error("the configuration is not changed: what was in force before stays so");
+                return;
+        }
+        log_info("the configuration was read again");
+        engine_set_config(manager->parts.engine, settings_config(manager->parts.settings));
+}
+
 static int register_on_bus(Manager *manager)
 {
         BusContext *p = &manager->parts;
@@ -213,6 +226,8 @@ int manager_new(sd_event *event, sd_bus *bus, const ManagerOptions *options, Man
         manager->event = event;
         manager->parts.bus = bus;
         manager->parts.user_mode = options->user_mode;
+        manager->parts.settings = options->settings;
+        policy_use(settings_config(options->settings));
         if (asprintf(&broker_socket, "%s/manager", options->runtime_directory) < 0)
                 broker_socket = NULL;
         if (asprintf(&manager->token_socket, "%s/token", options->runtime_directory) < 0)

@@ -29,6 +29,7 @@ MAY_INCLUDE = {
     'manager': {'basic', 'core', 'login', 'wire', 'sandbox'},
     'client': {'openbits.h', 'basic', 'core/error.h'},
     'cli': {'openbits.h'},
+    'bitsadmin': {'openbits.h', 'cli/base.h', 'cli/format.h', 'cli/users.h'},
 }
 MOST_LINES = 800
 MOST_COLUMNS = 100

@@ -43,7 +43,7 @@ PYTHON = "/usr/bin/python3"
 BUS_NAME = "org.openbits.BITS1"
 SPARE_UIDS = range(61184, 65520)  # systemd's DynamicUser range: never an account of a person
 
-PROGRAMS = {"bitsd": "bin", "bits-broker": "bin", "bits": "bin",
+PROGRAMS = {"bitsd": "bin", "bits-broker": "bin", "bits": "bin", "bitsadmin": "bin",
             "bits-file": "libexec", "bits-net": "libexec"}
 
 # The supervisor calls the broker shortly.

@@ -1,0 +1,229 @@
+/*
+ * The switches that print one value of a job, one row each.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "bitsadmin/call.h"
+
+#include <stdio.h>
+
+typedef struct Reading {
+        const char *name;
+        const char *action; /* behind "Unable to " */
+        /* One of these. */
+        int (*number)(bits_job *job, uint32_t *ret);
+        int (*text)(bits_job *job, char **ret);
+        int (*own)(Call *call, const char *name);
+} Reading;
+
+static int get_type(Call *call, const char *name _unused_)
+{
+        char word[WORD_SIZE];
+        bits_job_type type;
+
+        if (bits_job_get_type(call->job, &type) < 0)
+                return fail_action("get type");
+        put_value(call, "%s",
+                  type == BITS_JOB_UPLOAD_REPLY ? "UPLOAD-REPLY"
+                                                : word_text(bits_job_type_name(type), word));
+        return EXIT_OK;
+}
+
+static int get_state(Call *call, const char *name _unused_)
+{
+        char word[WORD_SIZE];
+        bits_job_state state;
+
+        if (bits_job_get_state(call->job, &state) < 0)
+                return fail_action("get state");
+        put_value(call, "%s", state_text(state, word));
+        return EXIT_OK;
+}
+
+static int get_priority(Call *call, const char *name _unused_)
+{
+        char word[WORD_SIZE];
+        bits_job_priority priority;
+
+        if (bits_job_get_priority(call->job, &priority) < 0)
+                return fail_action("get priority");
+        put_value(call, "%s", word_text(bits_job_priority_name(priority), word));
+        return EXIT_OK;
+}
+
+static int get_progress(Call *call, const char *name)
+{
+        bits_progress progress;
+        char number[NUMBER_SIZE];
+
+        if (bits_job_get_progress(call->job, &progress) < 0)
+                return fail_action("get progress");
+        if (word_is(name, "/getbytestotal"))
+                put_value(call, "%s", size_text(progress.bytes_total, number));
+        else if (word_is(name, "/getbytestransferred"))
+                put_value(call, "%s", size_text(progress.bytes_transferred, number));
+        else
+                put_value(call, "%u",
+                          word_is(name, "/getfilestotal") ? progress.files_total
+                                                          : progress.files_transferred);
+        return EXIT_OK;
+}
+
+static int get_times(Call *call, const char *name)
+{
+        char date[DATE_SIZE];
+        bits_times times;
+
+        if (bits_job_get_times(call->job, &times) < 0)
+                return fail_action("get times");
+        put_value(call, "%s",
+                  date_text(word_is(name, "/getcreationtime")       ? times.creation
+                            : word_is(name, "/getmodificationtime") ? times.modification
+                                                                    : times.transfer_completion,
+                            date));
+        return EXIT_OK;
+}
+
+static int get_error(Call *call, const char *name _unused_)
+{
+        bits_job_error error;
+
+        if (bits_job_get_error(call->job, &error) < 0)
+                return fail_action("get error");
+        if (!string_empty(error.remote_name))
+                put_text(call, "ERROR FILE:    %s -> %s\n", error.remote_name, error.local_name);
+        put_value(call, "ERROR CODE:    0x%08x - %s", error.code, error.text);
+        put_text(call, "ERROR CONTEXT: 0x%08x\n", error.context);
+        bits_job_error_done(&error);
+        return EXIT_OK;
+}
+
+static int get_proxy(Call *call, const char *name)
+{
+        static const char *const usages[] = { "PRECONFIG", "NO_PROXY", "OVERRIDE", "AUTODETECT" };
+        _cleanup_free_ char *list = NULL, *bypass = NULL;
+        bits_proxy_usage usage;
+
+        if (bits_job_get_proxy_settings(call->job, &usage, &list, &bypass) < 0)
+                return fail_action("get proxy settings");
+        if (word_is(name, "/getproxyusage"))
+                put_value(call, "%s", usages[usage]);
+        else if (word_is(name, "/getproxylist"))
+                put_value(call, "%s", list ? list : "NULL");
+        else
+                put_value(call, "%s", bypass ? bypass : "NULL");
+        return EXIT_OK;
+}
+
+/* A local client hears of a job as long as it holds it; nothing of that outlives the client. */
+static int get_notify_interface(Call *call, const char *name _unused_)
+{
+        put_value(call, "not registered");
+        return EXIT_OK;
+}
+
+static int get_temporary_name(Call *call, const char *name _unused_)
+{
+        _cleanup_(bits_file_list_freep) bits_file_list *files = NULL;
+        const bits_file_info *file;
+        uint32_t index;
+
+        if (call->argc != 1 || !number_parse(call->argv[0], &index))
+                return fail_text("Invalid argument: the file's index is needed, from 0.");
+        if (bits_job_list_files(call->job, &files) < 0)
+                return fail_action("get files");
+        file = bits_file_list_get(files, index);
+        if (!file)
+                return fail_text("The job has no file %u.", index);
+        put_value(call, "%s", file->temporary_name);
+        return EXIT_OK;
+}
+
+static int get_helper(Call *call, const char *name)
+{
+        _cleanup_(bits_token_options_freep) bits_token_options *options = NULL;
+        _cleanup_free_ char *sid = NULL;
+        uint32_t flags;
+
+        if (bits_job_query_token_options(call->job, &options) < 0)
+                return fail_action("get helper token options");
+        if (word_is(name, "/gethelpertokenflags")) {
+                if (bits_token_options_get_helper_token_flags(options, &flags) < 0)
+                        return fail_action("get helper token flags");
+                put_value(call, "0x%x", flags);
+        } else {
+                if (bits_token_options_get_helper_token_sid(options, &sid) < 0)
+                        return fail_action("get helper token SID");
+                put_value(call, "%s", sid ? sid : "NULL");
+        }
+        return EXIT_OK;
+}
+
+/* CLI-288 */
+static const Reading readings[] = {
+        { "/gettype", "get type", .own = get_type },
+        { "/getstate", "get state", .own = get_state },
+        { "/getpriority", "get priority", .own = get_priority },
+        { "/getbytestotal", "get progress", .own = get_progress },
+        { "/getbytestransferred", "get progress", .own = get_progress },
+        { "/getfilestotal", "get progress", .own = get_progress },
+        { "/getfilestransferred", "get progress", .own = get_progress },
+        { "/getcreationtime", "get times", .own = get_times },
+        { "/getmodificationtime", "get times", .own = get_times },
+        { "/getcompletiontime", "get times", .own = get_times },
+        { "/geterror", "get error", .own = get_error },
+        { "/geterrorcount", "get error count", .number = bits_job_get_error_count },
+        { "/getdisplayname", "get display name", .text = bits_job_get_display_name },
+        { "/getdescription", "get description", .text = bits_job_get_description },
+        { "/getowner", "get owner", .text = bits_job_get_owner },
+        { "/getminretrydelay", "get retry delay", .number = bits_job_get_minimum_retry_delay },
+        { "/getnoprogresstimeout", "get no progress timeout",
+          .number = bits_job_get_no_progress_timeout },
+        { "/getnotifyflags", "get notify flags", .number = bits_job_get_notify_flags },
+        { "/getnotifyinterface", "get notify interface", .own = get_notify_interface },
+        { "/getproxyusage", "get proxy settings", .own = get_proxy },
+        { "/getproxylist", "get proxy settings", .own = get_proxy },
+        { "/getproxybypasslist", "get proxy settings", .own = get_proxy },
+        { "/gettemporaryname", "get temporary name", .own = get_temporary_name },
+        { "/gethelpertokenflags", "get helper token flags", .own = get_helper },
+        { "/gethelpertokensid", "get helper token SID", .own = get_helper },
+};
+
+static const Reading *find(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTS(readings); i++)
+                if (word_is(name, readings[i].name))
+                        return &readings[i];
+        return NULL;
+}
+
+bool is_get(const char *name)
+{
+        return find(name) != NULL;
+}
+
+void help_get(void)
+{
+        for (size_t i = 0; i < ELEMENTS(readings); i++)
+                printf("  %s job\n", readings[i].name);
+}
+
+int run_get(Call *call, const char *name)
+{
+        const Reading *reading = find(name);
+        _cleanup_free_ char *text = NULL;
+        uint32_t number;
+
+        if (reading->own)
+                return reading->own(call, reading->name);
+        if (reading->number) {
+                if (reading->number(call->job, &number) < 0)
+                        return fail_action(reading->action);
+                put_value(call, "%u", number);
+                return EXIT_OK;
+        }
+        if (reading->text(call->job, &text) < 0)
+                return fail_action(reading->action);
+        put_value(call, "%s", text ? text : "NULL");
+        return EXIT_OK;
+}

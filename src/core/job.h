@@ -13,6 +13,7 @@
 #include "core/proxy.h"
 #include "core/schedule.h"
 #include "core/state.h"
+#include "core/timers.h"
 
 #include <sys/queue.h>
 
@@ -22,6 +23,7 @@ enum {
         DEFAULT_MINIMUM_RETRY_DELAY = 600, /* s */
         LEAST_MINIMUM_RETRY_DELAY = 5,
         DEFAULT_NO_PROGRESS_TIMEOUT = 1209600,
+        DEFAULT_MAXIMUM_DOWNLOAD_TIME = 7776000,
         NO_FILE = -1,
 };
 
@@ -107,9 +109,10 @@ struct Job {
         PendingCall pending;
         char *display_name;
         char *description;
-        uint32_t minimum_retry_delay; /* s */
-        uint32_t no_progress_timeout; /* s */
-        uint32_t notify_flags;        /* NOTIFY_… */
+        uint32_t minimum_retry_delay;   /* s */
+        uint32_t no_progress_timeout;   /* s */
+        uint32_t maximum_download_time; /* s, 0: the machine's */
+        uint32_t notify_flags;          /* NOTIFY_… */
         uint32_t token_flags;
         Token *token;
         uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */
@@ -136,8 +139,10 @@ struct Job {
         TAILQ_ENTRY(Job) dirty_entries;
 
         ScheduleEntry schedule;
-        struct EngineJob *engine;               /* the engine's */
-        struct Finish *finish;                  /* Complete or Cancel under way */
+        Timers timers;
+        bool held;                /* kept out of its turn, while it is completed or cancelled */
+        struct EngineJob *engine; /* the engine's */
+        struct Finish *finish;    /* Complete or Cancel under way */
         TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
         struct JobNews *news;
         bool counted_finished; /* by the table, once it is over */

@@ -35,6 +35,7 @@ static void every_state_of_the_machine_is_transient(void **state)
                         assert_true(error_is_transient(code));
 }
 
+/* JOB-224 */
 static void kinds_have_words(void **state)
 {
         (void)state;

@@ -22,7 +22,7 @@ static const char *const kind_texts[] = {
 };
 static_assert_table(kind_texts, WAIT_MAX);
 
-/* JOB-221, JOB-222 */
+/* JOB-221, JOB-222, JOB-224 */
 static const struct {
         BitsCode code;
         WaitKind kind;

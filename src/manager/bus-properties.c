@@ -1,5 +1,7 @@
 #include "manager/bus-properties.h"
 
+#include "manager/waiting.h"
+
 /* ---- numbers ---- */
 
 /* What a setter makes of a number: 0, or the code that refuses it with *ret_why. It may change the
@@ -41,6 +43,7 @@ static const Number numbers[] = {
         { "ErrorCount", 'u', offsetof(Job, error_count), NULL },
         { "MinimumRetryDelay", 'u', offsetof(Job, minimum_retry_delay), retry_delay },
         { "NoProgressTimeout", 'u', offsetof(Job, no_progress_timeout), any_number },
+        { "MaximumDownloadTime", 'u', offsetof(Job, maximum_download_time), any_number },
         { "NotifyFlags", 'u', offsetof(Job, notify_flags), notify_flags },
 };
 
@@ -119,6 +122,19 @@ BUS_SETTER(bus_set_number)
         return bus_property_committed(handle_context(handle), handle->job, error);
 }
 
+/* JOB-223, JOB-225: numbers that only the engine knows. */
+BUS_GETTER(bus_get_timing)
+{
+        const Handle *handle = userdata;
+        const BusContext *context = handle_context(handle);
+        const Engine *engine = context->engine;
+
+        (void)bus, (void)path, (void)interface, (void)error;
+        if (string_equal(property, "NextAttempt"))
+                return sd_bus_message_append(reply, "t", engine_next_attempt(engine, handle->job));
+        return sd_bus_message_append(reply, "u", engine_download_time(engine, handle->job));
+}
+
 /* ---- texts ---- */
 
 BUS_GETTER(bus_get_text)
@@ -143,8 +159,10 @@ BUS_GETTER(bus_get_text)
                 value = job->display_name;
         else if (string_equal(property, "Description"))
                 value = job->description;
+        else if (string_equal(property, "WaitingFor"))
+                value = wait_kind_name(engine_wait_kind(context->engine, job));
         else if (string_equal(property, "WaitReason"))
-                value = reason = engine_wait_reason(context->engine, job);
+                value = reason = waiting_sentence(context->engine, job);
         else {
                 identity_sid(job->owner, sid);
                 value = sid;

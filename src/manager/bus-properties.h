@@ -16,6 +16,7 @@
 /* Numbers, of D-Bus's types b, u and t. */
 BUS_GETTER(bus_get_number);
 BUS_SETTER(bus_set_number);
+BUS_GETTER(bus_get_timing);
 
 BUS_GETTER(bus_get_text);
 BUS_SETTER(bus_set_text);

@@ -79,6 +79,7 @@ int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error)
 void bus_job_changed(BusContext *context, Job *job)
 {
         job->modified = clock_usec(CLOCK_REALTIME);
+        engine_touched(context->engine, job);
         store_mark_job(context->store, job, STORE_PROMISED);
         turn_schedule(context->turn);
         news_modified(context->news, job);

@@ -1,12 +1,12 @@
 /*
- * The engine makes jobs run: gives them their turns, keeps several files of a job on their way,
- * turns failures into states, tries again later. It changes states through job_transition() and
- * marks what changed; who is to be told, it tells its listener.
+ * The engine makes jobs run: what the queue (core/queue.h) decides about turns, states and time, it
+ * does with workers, the store and a timer. It keeps several files of a job on their way and says
+ * to the queue what became of them; who is to be told, it tells its listener.
  */
 #pragma once
 
 #include "core/config.h"
-#include "core/wait.h"
+#include "core/queue.h"
 #include "manager/presence.h"
 #include "manager/store.h"
 #include "manager/turn.h"
@@ -21,6 +21,8 @@ typedef struct EngineListener {
         void (*on_file_transferred)(void *userdata, Job *job, const File *file);
         /* The job has another helper token, or none. May be NULL. */
         void (*on_token)(void *userdata, Job *job);
+        /* Nothing has happened to the job for too long: it is to be cancelled. May be NULL. */
+        void (*on_inactive)(void *userdata, Job *job);
 } EngineListener;
 
 typedef void (*EngineStopped)(void *userdata, Job *job);
@@ -58,8 +60,9 @@ void engine_release(Engine *engine, Job *job);
 BitsCode engine_resume(Engine *engine, Job *job);
 BitsCode engine_suspend(Engine *engine, Job *job);
 
-/* Files were added, the priority or a delay was changed. */
+/* Files were added, the priority, or anything else: a delay, a name. */
 void engine_files_added(Engine *engine, Job *job);
+void engine_touched(Engine *engine, Job *job);
 void engine_priority_changed(Engine *engine, Job *job);
 /* Flags or token were changed: what runs goes on under the new identities, from the kept bytes. */
 void engine_identity_changed(Engine *engine, Job *job);
@@ -85,5 +88,11 @@ BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal);
 /* The same as a clause for people. */
 const char *engine_work_result_text(WorkResult result);
 
-/* What the job waits for, one sentence, "" for nothing. The caller frees it; NULL out of memory. */
-char *engine_wait_reason(const Engine *engine, const Job *job);
+/* What the job waits for, as a word. */
+WaitKind engine_wait_kind(const Engine *engine, const Job *job);
+/* When it is tried again by itself, µs since 1970; 0: not by time. */
+uint64_t engine_next_attempt(const Engine *engine, const Job *job);
+/* Seconds: its own maximum download time, or else the machine's. */
+uint32_t engine_download_time(const Engine *engine, const Job *job);
+/* As set; NULL: everybody is signed on. */
+const Presence *engine_presence(const Engine *engine);

@@ -513,6 +513,14 @@ BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, 
         return begin_call(finisher, job, PENDING_CANCEL, EVENT_CANCEL, callback, userdata);
 }
 
+/* ENG-222 */
+void finisher_expire(Finisher *finisher, Job *job)
+{
+        log_notice("job %s is cancelled: nothing has happened to it for too long", job->id);
+        if (begin_call(finisher, job, PENDING_CANCEL, EVENT_EXPIRED, NULL, NULL) != 0)
+                log_debug("job %s is already at its end", job->id);
+}
+
 void finisher_abandon(Job *job)
 {
         if (job->finish)

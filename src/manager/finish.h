@@ -28,6 +28,8 @@ DEFINE_CLEANUP(Finisher, finisher_free);
 /* 0: the callback will run; else the code to answer with now. */
 BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback, void *userdata);
 BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, void *userdata);
+/* The service cancels a job that nobody has touched for too long. */
+void finisher_expire(Finisher *finisher, Job *job);
 /* When the daemon ends: forgets what is under way; the store remembers it. */
 void finisher_abandon(Job *job);
 /* After a start: goes on with what the store says was begun. */

@@ -55,6 +55,13 @@ static void on_token(void *userdata, Job *job)
         keeper_set(manager->keeper, job->id, job->token);
 }
 
+static void on_inactive(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        finisher_expire(manager->parts.finisher, job);
+}
+
 static void on_removed(void *userdata, Job *job)
 {
         Manager *manager = userdata;
@@ -148,6 +155,7 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_error = on_error,
                 .on_file_transferred = on_file_transferred,
                 .on_token = on_token,
+                .on_inactive = on_inactive,
         };
         static const SessionsListener sessions_listener = {
                 .on_signed_off = on_signed_off,

@@ -31,7 +31,15 @@ CREATE TABLE jobs (
         proxy_bypass TEXT NOT NULL,
         credential_cache TEXT NOT NULL,
         helper_credential_cache TEXT NOT NULL,
-        credentials BLOB -- sealed, NULL: none
+        credentials BLOB, -- sealed, NULL: none
+        maximum_download_time INTEGER NOT NULL DEFAULT 0, -- s, 0: the machine's
+        -- points on the clock of the service: see "clock" below
+        retry_at INTEGER NOT NULL DEFAULT 0,
+        failing_since INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        busy_since INTEGER NOT NULL DEFAULT 0,
+        busy INTEGER NOT NULL DEFAULT 0,
+        active_at INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE files (
         row INTEGER PRIMARY KEY,
@@ -54,7 +62,8 @@ CREATE TABLE files (
         completed INTEGER NOT NULL,
         UNIQUE (job, number)
 );
--- key "boot": the boot of the machine in which files.written was noted.
+-- key "boot": the boot of the machine in which files.written was noted. "clock": where the clock of the
+-- service was, µs.
 CREATE TABLE facts (
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL

@@ -5,6 +5,7 @@
 
 #include "basic/log.h"
 #include "basic/secret.h"
+#include "manager/service-clock.h"
 #include "manager/vault.h"
 
 #include <sqlite3.h>
@@ -25,6 +26,13 @@ static const Column job_columns[] = {
         COLUMN_OF(description, COLUMN_TEXT, Job, description),
         COLUMN_OF(minimum_retry_delay, COLUMN_INTEGER, Job, minimum_retry_delay),
         COLUMN_OF(no_progress_timeout, COLUMN_INTEGER, Job, no_progress_timeout),
+        COLUMN_OF(maximum_download_time, COLUMN_INTEGER, Job, maximum_download_time),
+        COLUMN_OF(retry_at, COLUMN_INTEGER, Job, timers.retry_at),
+        COLUMN_OF(failing_since, COLUMN_INTEGER, Job, timers.failing_since),
+        COLUMN_OF(failures, COLUMN_INTEGER, Job, timers.failures),
+        COLUMN_OF(busy_since, COLUMN_INTEGER, Job, timers.busy_since),
+        COLUMN_OF(busy, COLUMN_INTEGER, Job, timers.busy),
+        COLUMN_OF(active_at, COLUMN_INTEGER, Job, timers.active_at),
         COLUMN_OF(notify_flags, COLUMN_INTEGER, Job, notify_flags),
         COLUMN_OF(token_flags, COLUMN_INTEGER, Job, token_flags),
         COLUMN_OF(created, COLUMN_INTEGER, Job, created),
@@ -87,6 +95,8 @@ struct Store {
         TAILQ_HEAD(, File) files;
         STAILQ_HEAD(, Removal) removals;
         bool promised;
+        ServiceClock clock;
+        bool note_clock; /* with the next commit, whatever else is in it */
         Vault *vault;
 };
 
@@ -152,6 +162,8 @@ int store_open(const char *directory, Store **ret)
         r = database_open(path, &store->db);
         if (r >= 0)
                 r = prepare_all(store);
+        if (r >= 0)
+                r = service_clock_open(&store->clock, store->db);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot open the job store %s", path);
         r = vault_new(directory, &store->vault);
@@ -169,6 +181,9 @@ void store_close(Store *store)
                 return;
         for (size_t i = 0; i < STATEMENT_MAX; i++)
                 sqlite3_finalize(store->statements[i]);
+        if (store->clock.write)
+                (void)service_clock_note(&store->clock);
+        service_clock_close(&store->clock);
         sqlite3_close(store->db);
         vault_free(store->vault);
         while ((removal = STAILQ_FIRST(&store->removals))) {
@@ -429,7 +444,17 @@ bool store_has_promises(const Store *store)
 bool store_is_dirty(const Store *store)
 {
         return !TAILQ_EMPTY(&store->jobs) || !TAILQ_EMPTY(&store->files) ||
-               !STAILQ_EMPTY(&store->removals);
+               !STAILQ_EMPTY(&store->removals) || store->note_clock;
+}
+
+const ServiceClock *store_clock(const Store *store)
+{
+        return &store->clock;
+}
+
+void store_note_clock(Store *store)
+{
+        store->note_clock = true;
 }
 
 static int run(Store *store, sqlite3_stmt *s)
@@ -516,7 +541,7 @@ static void forget_marks(Store *store)
                 file->stored_written = file->written;
                 unmark_file(store, file);
         }
-        store->promised = false;
+        store->promised = store->note_clock = false;
 }
 
 /* Rows above these were given in the transaction that failed. DUR-45 */
@@ -561,6 +586,8 @@ int store_commit(Store *store)
         last_job = last_row(store, "SELECT max(row) FROM jobs");
         last_file = last_row(store, "SELECT max(row) FROM files");
         r = write_marked(store);
+        if (r >= 0)
+                r = database_errno(store->db, service_clock_note(&store->clock));
         if (r >= 0)
                 r = database_execute(store->db, "COMMIT");
         if (r < 0) {

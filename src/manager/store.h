@@ -12,6 +12,7 @@
 #include "core/job.h"
 
 typedef struct Store Store;
+typedef struct ServiceClock ServiceClock;
 
 typedef enum StoreUrgency {
         STORE_LAZY,
@@ -40,6 +41,11 @@ void store_mark_job(Store *store, Job *job, StoreUrgency urgency);
 void store_mark_file(Store *store, File *file, StoreUrgency urgency);
 /* The job leaves the queue; forgets every mark of it. Its files go with it. */
 void store_remove_job(Store *store, Job *job);
+
+/* The clock of the service (service-clock.h), which the store carries over restarts: each commit
+   notes where it is. store_note_clock(): the next one, even if nothing else is marked. */
+const ServiceClock *store_clock(const Store *store);
+void store_note_clock(Store *store);
 
 /* True when something promised waits for store_commit(), or anything at all. */
 bool store_has_promises(const Store *store);

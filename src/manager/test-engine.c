@@ -4,6 +4,9 @@
  */
 #include "manager/finish.h"
 #include "manager/test-world.h"
+#include "manager/waiting.h"
+
+#include "basic/clock.h"
 
 enum {
         BYTES = 1000,
@@ -289,8 +292,10 @@ static void test_failures(void **state)
         world_wait_for(&c.w, c.job->state == STATE_TRANSIENT_ERROR);
         assert_int_equal(c.job->fault.code, BITS_E_CANNOT_CONNECT);
         assert_int_equal(c.n_errors, 0);
-        reason = engine_wait_reason(c.engine, c.job);
+        reason = waiting_sentence(c.engine, c.job);
         assert_non_null(strstr(reason, "tried again in"));
+        assert_int_equal(engine_wait_kind(c.engine, c.job), WAIT_RETRY); /* JOB-224 */
+        assert_true(engine_next_attempt(c.engine, c.job) > clock_usec(CLOCK_REALTIME));
         world_wait_for(&c.w, c.job->state == STATE_CONNECTING);
         fail_fetch(&c, 8, BITS_E_HTTP(404));
         world_wait_for(&c.w, c.job->state == STATE_ERROR);
@@ -322,6 +327,33 @@ static void test_no_progress(void **state)
         fail_fetch(&c, 8, BITS_E_CANNOT_CONNECT);
         world_wait_for(&c.w, c.job->state == STATE_ERROR);
         assert_int_equal(c.n_errors, 2);
+        close_case(&c);
+}
+
+/* JOB-223, JOB-225: the time that a job may take ends it, also in the middle of a transfer; Resume
+   gives it anew. */
+static void test_download_time(void **state)
+{
+        Case c;
+
+        (void)state;
+        open_case(&c, 1);
+        assert_int_equal(engine_download_time(c.engine, c.job), 7776000);
+        c.job->maximum_download_time = 1;
+        resume(&c);
+        open_next(&c, 7);
+        expect_start(&c);
+        send_started(&c);
+        world_wait_for(&c.w, c.job->state == STATE_ERROR);
+        assert_int_equal(c.job->fault.code, BG_E_MAXDOWNLOAD_TIMEOUT);
+        assert_int_equal(c.n_errors, 1);
+        assert_int_equal(engine_next_attempt(c.engine, c.job), 0);
+        world_expect(&c.w, c.net, MESSAGE_NET_STOP);
+        send_done(&c, NET_STOPPED, 0, 0);
+        world_run(&c.w);
+        resume(&c);
+        fetch_whole(&c, 8);
+        world_wait_for(&c.w, c.job->state == STATE_TRANSFERRED);
         close_case(&c);
 }
 
@@ -456,7 +488,7 @@ static void test_gate(void **state)
         assert_int_equal(c.job->state, STATE_TRANSIENT_ERROR);
         assert_int_equal(c.job->fault.code, BG_E_BLOCKED_BY_POLICY);
         assert_string_equal(c.job->fault.detail, "a sentence");
-        reason = engine_wait_reason(c.engine, c.job);
+        reason = waiting_sentence(c.engine, c.job);
         assert_non_null(strstr(reason, "configuration"));
         world_expect_nothing(&c.w, c.w.broker);
         blocked = 0;
@@ -695,6 +727,7 @@ int main(void)
                 cmocka_unit_test(test_whole_job),
                 cmocka_unit_test(test_failures),
                 cmocka_unit_test(test_no_progress),
+                cmocka_unit_test(test_download_time),
                 cmocka_unit_test(test_token_required),
                 cmocka_unit_test(test_identity_change),
                 cmocka_unit_test(test_resume_while_winding_down),

@@ -6,6 +6,7 @@
 #include "manager/life.h"
 #include "manager/sessions.h"
 #include "manager/test-world.h"
+#include "manager/waiting.h"
 
 enum {
         BYTES = 1000,
@@ -226,7 +227,7 @@ static void come(Case *c, uid_t uid)
 
 static void expect_reason(Case *c, const char *part)
 {
-        _cleanup_free_ char *reason = engine_wait_reason(c->engine, c->job);
+        _cleanup_free_ char *reason = waiting_sentence(c->engine, c->job);
 
         assert_non_null(reason);
         assert_non_null(strstr(reason, part));

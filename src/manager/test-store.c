@@ -2,6 +2,7 @@
  * The store: everything comes back, in order; a commit that fails loses nothing; a database that
  * cannot be read is kept for people.
  */
+#include "manager/service-clock.h"
 #include "manager/store.h"
 
 #include "basic/macros.h"
@@ -149,6 +150,8 @@ static void fill_job(Job *job)
         job->description = strdup("d");
         job->minimum_retry_delay = UINT32_MAX;
         job->no_progress_timeout = UINT32_MAX - 1;
+        job->maximum_download_time = UINT32_MAX - 2;
+        job->timers = (Timers){ 11, 12, 13, 14, 15, 16, 0, 0 };
         job->notify_flags = NOTIFY_FLAGS_ALL;
         job->token_flags = TOKEN_FLAGS_ALL;
         job->created = 1;
@@ -182,6 +185,8 @@ static void assert_jobs_equal(const Job *a, const Job *b)
         assert_string_equal(a->description, b->description);
         assert_int_equal(a->minimum_retry_delay, b->minimum_retry_delay);
         assert_int_equal(a->no_progress_timeout, b->no_progress_timeout);
+        assert_int_equal(a->maximum_download_time, b->maximum_download_time);
+        assert_memory_equal(&a->timers, &b->timers, sizeof(a->timers)); /* ENG-220 */
         assert_int_equal(a->notify_flags, b->notify_flags);
         assert_int_equal(a->token_flags, b->token_flags);
         assert_int_equal(a->created, b->created);
@@ -549,6 +554,34 @@ static void test_senseless_row(void **state)
         }
 }
 
+static void assert_clock_at(const Case *c, uint64_t point)
+{
+        uint64_t now = service_clock_now(store_clock(c->store));
+
+        assert_in_range(now, point, point + 2000000);
+        assert_true(service_clock_to_boottime(store_clock(c->store), 0) > 0);
+}
+
+/* ENG-223: it begins with no 0, goes on where it was, and believes no nonsense. */
+static void test_clock(void **state)
+{
+        Case c;
+
+        (void)state;
+        open_case(&c);
+        assert_clock_at(&c, 1000000);
+        execute_closed(&c, "REPLACE INTO facts VALUES ('clock', '77000000000')");
+        assert_clock_at(&c, 77000000000);
+        store_close(c.store);
+        assert_int_equal(store_open(c.directory, &c.store), 0);
+        assert_clock_at(&c, 77000000000);
+        execute_closed(&c, "REPLACE INTO facts VALUES ('clock', '-5')");
+        assert_clock_at(&c, 1000000);
+        execute_closed(&c, "REPLACE INTO facts VALUES ('clock', 'noon')");
+        assert_clock_at(&c, 1000000);
+        close_case(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -557,6 +590,7 @@ int main(void)
                 cmocka_unit_test(test_removal),         cmocka_unit_test(test_many),
                 cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_later_version),
                 cmocka_unit_test(test_earlier_version), cmocka_unit_test(test_senseless_row),
+                cmocka_unit_test(test_clock),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,7 +81,7 @@ def test_placeholders_are_filled_and_programs_exist(tree):
     for path in units(tree) + list((tree / 'usr/share/dbus-1').rglob('*.service')):
         text = path.read_text()
         assert not re.search(r'@\w+@', text), path
-        for program in re.findall(r'^Exec(?:Start)?=(/\S+)', text, re.M):
+        for program in re.findall(r'^Exec\w*=(/\S+)', text, re.M):
             assert program == '/bin/false' or (tree / program[1:]).exists(), f'{path}: {program}'
 
 
@@ -91,7 +91,7 @@ def test_placeholders_are_filled_and_programs_exist(tree):
 def test_systemd_understands_the_units(tree, manager):
     folder = tree / 'usr/lib/systemd' / manager
     for unit in sorted(folder.iterdir()):
-        text = unit.read_text().replace('ExecStart=/', f'ExecStart={tree}/')
+        text = re.sub(r'^(Exec\w+=)/', rf'\1{tree}/', unit.read_text(), flags=re.M)
         unit.write_text(text)
     result = subprocess.run(
         ['systemd-analyze', f'--{manager}', '--man=no', 'verify', *map(str, folder.iterdir())],

@@ -6,9 +6,9 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import os
 import shlex
 
-from scene import (WEB, PROXY, Log, bits, give_token, kdestroy, kinit, lend, login, owner_and_mode,
-                   poll, proxy, same, scenario, sh, sign_off, signed_on, start_job,
-                   token_of, use_implicit_credentials, wait_state)
+from scene import (LARGE, PROXY, WEB, Log, bits, give_token, job_of, kdestroy, kinit, lend, login,
+                   owner_and_mode, poll, proxy, same, scenario, sh, sign_off, signed_on, start_job,
+                   systemctl, token_of, use_implicit_credentials, wait_bytes, wait_state)
 
 REALM = 'OPENBITS.TEST'
 NEGOTIATE = f'http://{WEB}/negotiate/large'
@@ -227,6 +227,38 @@ def ticket_expires():
         web = Log('web')
         bits('resume', job)
         expect_domain_user(job, 'expired', web, None)
+        kdestroy(bob)
+    sign_off('bob')
+
+
+@scenario()
+def ticket_expires_in_mid_transfer():
+    """OPS-300: what runs goes on; the next connection is refused, says why, and keeps the bytes."""
+    with login('bob') as bob:
+        kinit(bob, lifetime='2s')
+        job = service_job('late', f'http://{WEB}/negotiate/slow/large')
+        give_token(job, token_of(bob), 'network')
+        use_implicit_credentials(job)
+        bits('resume', job)
+        wait_bytes(job)
+        poll(lambda: bob.run('klist -s; echo $?').strip() == '1', 'the ticket to expire')
+        assert job_of(job)['state'] == 'transferring'
+        systemctl('kill', '--signal=KILL', 'apache2.service')
+        kept = wait_state(job, 'transient-error')['bytes-transferred']
+        assert 0 < kept < LARGE
+        systemctl('start', 'apache2.service')
+        bits('resume', job)
+        fault = wait_state(job, 'error')['error']
+        assert 'expired' in fault['text'], fault
+        kinit(bob)
+        web = Log('web')
+        bits('resume', job)
+        assert wait_state(job, 'transferring', 'transferred')['bytes-transferred'] >= kept
+        wait_state(job, 'transferred')
+        bits('complete', job)
+        assert same('/srv/vault/late')
+        assert web.users(206) == [f'bob@{REALM}']   # the rest, not the whole
+        os.unlink('/srv/vault/late')
         kdestroy(bob)
     sign_off('bob')
 

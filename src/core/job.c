@@ -101,6 +101,8 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         job->proxy_bypass = strdup("");
         job->credential_cache = strdup("");
         job->helper_credential_cache = strdup("");
+        if (upload_state_init(&job->upload) < 0)
+                return -ENOMEM;
         if (!job->display_name || !job->description || !job->proxy_list || !job->proxy_bypass ||
             !job->credential_cache || !job->helper_credential_cache)
                 return -ENOMEM;
@@ -134,6 +136,8 @@ void job_forget_files(Job *job)
                 file_free(job->files[i]);
         free(job->files);
         job->files = NULL;
+        file_free(job->reply);
+        job->reply = NULL;
 }
 
 void job_free(Job *job)
@@ -147,6 +151,7 @@ void job_free(Job *job)
         free(job->proxy_bypass);
         free(job->credential_cache);
         free(job->helper_credential_cache);
+        upload_state_done(&job->upload);
         job_set_credentials(job, NULL, 0);
         fault_done(&job->fault);
         token_free(job->token);
@@ -219,6 +224,9 @@ int job_reserve_files(Job *job, size_t more)
 
 int job_append_file(Job *job, File *file)
 {
+        /* UPL-122: in the store the reply is what comes after the one file. */
+        if (job->type == JOB_UPLOAD_REPLY && job->n_files == 1)
+                return job_set_reply(job, file);
         if (job_reserve_files(job, 1) < 0)
                 return -ENOMEM;
         file->job = job;
@@ -241,6 +249,40 @@ static bool is_counted(const Job *job, JobEvent event)
         bool waited = job->state == STATE_QUEUED && event == EVENT_BLOCKED;
 
         return wait_is_counted(job->fault.code) && event != EVENT_TIMED_OUT && !waited;
+}
+
+int job_set_reply(Job *job, File *reply)
+{
+        assert(!job->reply);
+        reply->job = job;
+        reply->index = (uint32_t)job->n_files;
+        job->reply = reply;
+        return 0;
+}
+
+File *job_file(const Job *job, size_t i)
+{
+        if (job->files && i < job->n_files)
+                return job->files[i];
+        return i == job->n_files ? job->reply : NULL;
+}
+
+bool file_is_fetched(const File *file)
+{
+        return !job_is_upload(file->job) || file == file->job->reply;
+}
+
+bool job_is_transferred(const Job *job)
+{
+        if (job->n_transferred < job->n_files)
+                return false;
+        return !job_is_upload(job) || job->n_files == 0 || upload_step(job) == UPLOAD_OVER;
+}
+
+/* The job's numbers are those of its files. */
+static Job *counted_in(const File *file)
+{
+        return file->job && file != file->job->reply ? file->job : NULL;
 }
 
 BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime)
@@ -269,7 +311,7 @@ JobEvent job_resume_event(const Job *job)
 {
         if (job->n_files == 0)
                 return EVENT_RESUME_EMPTY;
-        return job->n_transferred == job->n_files ? EVENT_RESUME_TRANSFERRED : EVENT_RESUME;
+        return job_is_transferred(job) ? EVENT_RESUME_TRANSFERRED : EVENT_RESUME;
 }
 
 void job_set_fault(Job *job, const File *file, ErrorContext context, BitsCode code,
@@ -285,8 +327,10 @@ void job_set_fault(Job *job, const File *file, ErrorContext context, BitsCode co
 
 void file_set_written(File *file, uint64_t written)
 {
-        if (file->job)
-                file->job->bytes_written += written - file->written;
+        Job *job = counted_in(file);
+
+        if (job)
+                job->bytes_written += written - file->written;
         file->written = written;
         if (file->kept > written)
                 file->kept = written;
@@ -301,7 +345,7 @@ void file_set_kept(File *file, uint64_t kept)
 
 void file_set_total(File *file, uint64_t total)
 {
-        Job *job = file->job;
+        Job *job = counted_in(file);
 
         if (job && file->total == JOB_SIZE_UNKNOWN)
                 job->n_unknown--;
@@ -316,10 +360,12 @@ void file_set_total(File *file, uint64_t total)
 
 void file_set_transferred(File *file, bool transferred)
 {
-        if (file->job && transferred && !file->transferred)
-                file->job->n_transferred++;
-        else if (file->job && !transferred && file->transferred)
-                file->job->n_transferred--;
+        Job *job = counted_in(file);
+
+        if (job && transferred && !file->transferred)
+                job->n_transferred++;
+        else if (job && !transferred && file->transferred)
+                job->n_transferred--;
         file->transferred = transferred;
 }
 

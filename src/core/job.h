@@ -14,6 +14,7 @@
 #include "core/schedule.h"
 #include "core/state.h"
 #include "core/timers.h"
+#include "core/upload.h"
 
 #include <sys/queue.h>
 
@@ -30,8 +31,6 @@ enum {
 #define JOB_SIZE_UNKNOWN UINT64_MAX
 #define JOB_NO_HELPER    ((uid_t)-1)
 
-typedef struct Job Job;
-
 /* A helper token as bitsd holds it: the descriptor is the token, the rest is what the broker said
    about it. */
 typedef struct Token {
@@ -46,7 +45,7 @@ typedef struct Token {
 void token_free(Token *token);
 DEFINE_CLEANUP(Token, token_free);
 
-typedef struct File {
+struct File {
         Job *job;
         uint32_t index; /* from 0, in the order added */
         uint64_t row;   /* in the store, 0: not there yet */
@@ -72,7 +71,7 @@ typedef struct File {
         TAILQ_ENTRY(File) dirty_entries;
 
         struct Transfer *transfer; /* the engine's, while it works on the file */
-} File;
+};
 
 /* Which events a job's holders are told (BG_NOTIFY_…, reference 02 section 13). */
 enum {
@@ -135,6 +134,9 @@ struct Job {
         uint64_t bytes_written; /* sum over the files */
         uint64_t bytes_total;   /* sum over the files of known size */
 
+        UploadState upload;
+        File *reply; /* of an upload-reply, once the server has named it: not one of the files */
+
         bool dirty;
         TAILQ_ENTRY(Job) dirty_entries;
 
@@ -175,6 +177,16 @@ DEFINE_CLEANUP(File, file_free);
 int job_reserve_files(Job *job, size_t more);
 /* The job owns it from now on; its counters follow. 0 or -ENOMEM. */
 int job_append_file(Job *job, File *file);
+
+/* The reply of an upload-reply becomes the job's; it counts for nothing. 0. */
+int job_set_reply(Job *job, File *reply);
+/* The files, and after them the reply; NULL at the end. */
+File *job_file(const Job *job, size_t i);
+/* The file is fetched into a temporary file and gets its name with Complete: a download's, or a
+   reply. The other ones are read. */
+bool file_is_fetched(const File *file);
+/* Nothing is left to be done for any file, a reply and a session included. */
+bool job_is_transferred(const Job *job);
 
 /* Drops the files of a job that is over: `files` is NULL from now on, the counters stay. */
 void job_forget_files(Job *job);

@@ -12,6 +12,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "file/place.h"
+#include "file/source.h"
 #include "file/sync.h"
 #include "sandbox/sandbox.h"
 #include "wire/protocol.h"
@@ -164,6 +165,46 @@ static int on_sync_directories(Worker *w)
         return r < 0 ? r : answer(w, changed_sync(&w->changed));
 }
 
+static int answer_source(Worker *w, int result, Source *source)
+{
+        FileSource reply = { .error = positive(result) };
+        int r;
+
+        if (result == 0) {
+                reply.size = source->size;
+                reply.modification_time = source->modification_time;
+                reply.file = (FdList){ .items = { source->fd }, .count = source->fd >= 0 };
+        }
+        file_source_write(&w->out, w->in.serial, &reply);
+        r = send_out(w);
+        fd_close(source->fd);
+        return r;
+}
+
+static int on_open_source(Worker *w)
+{
+        Source source = { -EBADF };
+        FileOpenSource q;
+        int r = file_open_source_read(&w->in, &q);
+
+        return r < 0 ? r : answer_source(w, source_open(q.local_name, &source), &source);
+}
+
+static int on_read_reply(Worker *w)
+{
+        Source source = { -EBADF };
+        FileReadReply q;
+        int r = file_read_reply_read(&w->in, &q);
+
+        if (r >= 0)
+                r = answer_source(w,
+                                  source_read_reply(q.local_name, q.temporary_name,
+                                                    &(Mark){ q.device, q.inode, q.birth }, q.limit,
+                                                    &source),
+                                  &source);
+        return r;
+}
+
 /* FIL-31: every request there is; any other number is a breach. */
 static const struct {
         uint16_t type;
@@ -176,6 +217,8 @@ static const struct {
         { MESSAGE_FILE_ACCESS, on_access },
         { MESSAGE_FILE_DISCARD, on_discard },
         { MESSAGE_FILE_SYNC_DIRECTORIES, on_sync_directories },
+        { MESSAGE_FILE_OPEN_SOURCE, on_open_source },
+        { MESSAGE_FILE_READ_REPLY, on_read_reply },
 };
 
 static int dispatch(Worker *w)

@@ -9,6 +9,7 @@ struct AddFiles {
         char job_id[JOB_ID_CHARACTERS + 1];
         uid_t owner;  /* at the call */
         uid_t opener; /* the call is charged to him */
+        bool reading; /* the files are sources */
         Worker *worker;
         File **files;
         size_t n_files, room;
@@ -20,7 +21,7 @@ struct AddFiles {
 /* One check under way. */
 typedef struct Check {
         AddFiles *add;
-        const File *file;
+        File *file;
 } Check;
 
 int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret)
@@ -33,6 +34,7 @@ int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret)
         add->opener = handle->opener;
         add->call = sd_bus_message_ref(call);
         add->owner = handle->job->owner;
+        add->reading = job_is_upload(handle->job);
         memcpy(add->job_id, handle->job->id, sizeof(add->job_id));
         *ret = add;
         return 0;
@@ -56,6 +58,9 @@ void add_files_free(AddFiles *add)
 static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_error *error)
 {
         (void)add;
+        if (job_is_upload(job) && job->n_files + more > 1)
+                return bus_fail(error, BG_E_TOO_MANY_FILES, "a job of type %s has exactly one file",
+                                job_type_name(job->type));
         if (job->n_files + more <= policy_limit(LIMIT_FILES_PER_JOB, job->owner))
                 return 0;
         return bus_fail_code(error, policy_limit_code(LIMIT_FILES_PER_JOB));
@@ -95,6 +100,18 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
         return r;
 }
 
+/* UPL-121: beside the file that is sent, until somebody says otherwise. */
+static BitsCode name_reply(Job *job)
+{
+        uint8_t random[6];
+
+        if (job->type != JOB_UPLOAD_REPLY || !string_empty(job->upload.reply_name))
+                return 0;
+        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+                return BITS_E_OUT_OF_MEMORY;
+        return upload_set_reply_name(job, NULL, random);
+}
+
 /* The job may have changed while the checks ran. DUR-16, DUR-17. HND-36: another owner's identity
    was not asked, and did not want these files. */
 static BitsCode append_all(AddFiles *add, Job *job)
@@ -106,7 +123,8 @@ static BitsCode append_all(AddFiles *add, Job *job)
                 return BG_E_INVALID_STATE;
         if (check_limit(add, job, add->n_files, &error) < 0) {
                 sd_bus_error_free(&error);
-                return policy_limit_code(LIMIT_FILES_PER_JOB);
+                return job_is_upload(job) ? BG_E_TOO_MANY_FILES
+                                          : policy_limit_code(LIMIT_FILES_PER_JOB);
         }
         if (job_reserve_files(job, add->n_files) < 0)
                 return BITS_E_OUT_OF_MEMORY;
@@ -115,7 +133,7 @@ static BitsCode append_all(AddFiles *add, Job *job)
                 store_mark_file(add->context->store, TAKE_PTR(add->files[i]), STORE_PROMISED);
         }
         add->n_files = 0;
-        return 0;
+        return name_reply(job);
 }
 
 static void finish(AddFiles *add)
@@ -144,13 +162,25 @@ static void on_checked(void *userdata, FileAnswer *answer)
                 add->failure = engine_work_result_code(answer->result, &fatal);
         else if (answer->error != 0 && add->failure == 0) {
                 add->failure = code_from_errno(answer->error);
-                if (asprintf(&add->detail, "cannot write to %s: %s", check->file->local_name,
-                             strerror(answer->error)) < 0)
+                if (asprintf(&add->detail, "cannot %s %s: %s", add->reading ? "read" : "write to",
+                             check->file->local_name, strerror(answer->error)) < 0)
                         add->detail = NULL;
-        }
+        } else if (add->reading && answer->result == WORK_DONE)
+                file_set_total(check->file, answer->source.size);
         free(check);
         if (--add->unanswered == 0)
                 finish(add);
+}
+
+/* What is read is opened, and closed again: there is no better question. UPL-131 */
+static int start_check(AddFiles *add, Check *check)
+{
+        const char *name = check->file->local_name;
+
+        if (add->reading)
+                return worker_open_source(add->worker, &(FileOpenSource){ name, 0 }, on_checked,
+                                          check);
+        return worker_check(add->worker, &(FileCheck){ name, 0 }, on_checked, check);
 }
 
 static int start_checks(AddFiles *add)
@@ -164,8 +194,7 @@ static int start_checks(AddFiles *add)
                 if (!check)
                         return -ENOMEM;
                 *check = (Check){ add, add->files[i] };
-                r = worker_check(add->worker, &(FileCheck){ add->files[i]->local_name, 0 },
-                                 on_checked, check);
+                r = start_check(add, check);
                 if (r >= 0)
                         add->unanswered++;
                 else
@@ -180,7 +209,9 @@ int add_files_run(AddFiles *add, sd_bus_error *error)
         WorkerIdentity identity;
         int r;
 
-        if (!job || !engine_identity(job, PURPOSE_CHECK_LOCAL_FILE, &identity)) {
+        if (!job ||
+            !engine_identity(job, add->reading ? PURPOSE_READ_SOURCE : PURPOSE_CHECK_LOCAL_FILE,
+                             &identity)) {
                 r = bus_fail(error, job ? BG_E_TOKEN_REQUIRED : BG_E_INVALID_STATE, "%s",
                              job ? "local files are the helper's work, but the job has no helper "
                                    "token: set it first"

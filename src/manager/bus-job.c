@@ -257,8 +257,8 @@ static int on_get_error(sd_bus_message *m, void *userdata, sd_bus_error *error)
         /* JOB-68 */
         if (job->state != STATE_ERROR && job->state != STATE_TRANSIENT_ERROR)
                 return bus_fail_code(error, BG_E_ERROR_INFORMATION_UNAVAILABLE);
-        if (job->files && job->fault_file >= 0 && (size_t)job->fault_file < job->n_files)
-                file = job->files[job->fault_file];
+        if (job->fault_file >= 0)
+                file = job_file(job, (size_t)job->fault_file);
         text = job->fault.detail ? job->fault.detail : error_text_of(job->fault.code);
         return sd_bus_reply_method_return(m, "uusss", (uint32_t)job->fault.context, job->fault.code,
                                           text, file ? file->remote_name : "",

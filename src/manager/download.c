@@ -8,6 +8,7 @@
 #include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "manager/net-terms.h"
 
 #include <time.h>
 
@@ -193,6 +194,12 @@ static void start_over(Download *t)
         open_temporary(t);
 }
 
+/* SEC-120: a server says where its reply is; nobody else's is meant by the job's credentials. */
+static bool may_show_credentials(const File *file)
+{
+        return file != file->job->reply || upload_reply_is_trusted(file->job);
+}
+
 /* SEC-81: they are opened for each start, and lie nowhere meanwhile. */
 static void write_start(void *userdata, Message *m)
 {
@@ -201,24 +208,15 @@ static void write_start(void *userdata, Message *m)
         const Job *job = file->job;
 
         fd_close(t->credentials);
-        t->credentials = store_credentials_to_fd(t->store, job);
+        t->credentials =
+                may_show_credentials(file) ? store_credentials_to_fd(t->store, job) : -EBADF;
 
         net_start_write(m, 0,
-                        &(NetStart){ .transfer = t->client.id,
-                                     .url = file->remote_name,
-                                     .flags = file->job->priority == PRIORITY_FOREGROUND
-                                                      ? 0
-                                                      : NET_FLAG_BACKGROUND,
-                                     .offset = file->written,
-                                     .total = file->total,
-                                     .etag = file->etag,
-                                     .last_modified = file->last_modified,
-                                     .proxy_usage = (uint32_t)job->proxy_usage,
-                                     .proxy_list = job->proxy_list,
-                                     .proxy_bypass = job->proxy_bypass,
+                        &(NetStart){ NET_TERMS(job, file->remote_name), .transfer = t->client.id,
+                                     .offset = file->written, .total = file->total,
+                                     .etag = file->etag, .last_modified = file->last_modified,
                                      .file = t->fd,
-                                     .credentials = { .items = { t->credentials },
-                                                      .count = t->credentials >= 0 } });
+                                     .credentials = NET_CREDENTIALS(t->credentials) });
 }
 
 static void on_started(void *userdata, const NetStarted *started)

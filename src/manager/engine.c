@@ -76,9 +76,11 @@ static void stop_transfers(EngineJob *ej)
 {
         Job *job = ej->job;
 
-        for (size_t i = 0; i < job->n_files && ej->n_transfers > 0; i++)
-                if (job->files[i]->transfer)
-                        transfer_stop(job->files[i]->transfer);
+        File *file;
+
+        for (size_t i = 0; ej->n_transfers > 0 && (file = job_file(job, i)); i++)
+                if (file->transfer)
+                        transfer_stop(file->transfer);
 }
 
 /* Ends the turn, whatever the reason: transfers wind down by themselves. */
@@ -148,7 +150,7 @@ static void fill(EngineJob *ej);
 /* JOB-24, ENG-43: each file is told before the job. DUR-22: and the job after its commit. */
 static void finish_if_done(Engine *engine, Job *job)
 {
-        if (job->n_transferred == job->n_files)
+        if (job_is_transferred(job))
                 (void)queue_event(&engine->queue, job, EVENT_FINISHED, now_of(engine));
 }
 
@@ -176,7 +178,8 @@ static void file_done(Engine *engine, File *file)
 
         queue_progress(&engine->queue, job, now_of(engine));
         file_set_transferred(file, true);
-        engine->listener->on_file_transferred(engine->userdata, job, file);
+        if (file_is_fetched(file)) /* UPL-129 */
+                engine->listener->on_file_transferred(engine->userdata, job, file);
 }
 
 static void on_end(void *userdata, Transfer *transfer, const TransferReport *report)
@@ -236,10 +239,37 @@ static bool may_start_another(const EngineJob *ej)
                (ej->n_transfers < FILES_AT_ONCE && ej->engine->n_transfers < TRANSFERS_MAX);
 }
 
+/* The one file, then its reply, then the end of the session. UPL-120 */
+static void fill_upload(EngineJob *ej)
+{
+        Job *job = ej->job;
+
+        if (job->n_files == 0 || ej->n_transfers > 0)
+                return;
+        switch (upload_step(job)) {
+        case UPLOAD_SEND:
+        case UPLOAD_CLOSE:
+                (void)start_file(ej, job->files[0]);
+                break;
+        case UPLOAD_FETCH_REPLY:
+                (void)start_file(ej, job->reply);
+                break;
+        case UPLOAD_OVER:
+        case UPLOAD_STEP_MAX:
+        case UPLOAD_STEP_INVALID:
+                break;
+        }
+}
+
 /* Keeps as many files on their way as a job may have. JOB-43 */
 static void fill(EngineJob *ej)
 {
         Job *job = ej->job;
+
+        if (job_is_upload(job)) {
+                fill_upload(ej);
+                return;
+        }
 
         while (ej->cursor < job->n_files && may_start_another(ej)) {
                 File *file = job->files[ej->cursor++];
@@ -251,12 +281,19 @@ static void fill(EngineJob *ej)
         }
 }
 
+static Purpose local_purpose(const Job *job)
+{
+        if (!job_is_upload(job))
+                return PURPOSE_TEMPORARY_FILE;
+        return job->reply ? PURPOSE_REPLY_FILE : PURPOSE_READ_SOURCE;
+}
+
 /* TOK-45, TOK-46: whoever is meant now; the kept bytes belong to the file, not to him. */
 static bool acquire_workers(EngineJob *ej)
 {
         WorkerIdentity local, net;
 
-        if (!engine_identity(ej->job, PURPOSE_TEMPORARY_FILE, &local) ||
+        if (!engine_identity(ej->job, local_purpose(ej->job), &local) ||
             !engine_identity(ej->job, PURPOSE_HTTP, &net))
                 return false;
         ej->local = worker_acquire(ej->engine->pool, WORKER_FILE, &local);
@@ -449,13 +486,14 @@ int engine_adopt(Engine *engine, Job *job)
 void engine_release(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
+        File *file;
 
         if (!ej)
                 return;
         queue_remove(&engine->queue, job);
         release_workers(ej);
-        for (size_t i = 0; i < job->n_files; i++)
-                transfer_free(job->files[i]->transfer);
+        for (size_t i = 0; (file = job_file(job, i)); i++)
+                transfer_free(file->transfer);
         free(ej);
         job->engine = NULL;
 }

@@ -293,6 +293,8 @@ static bool concerns(const Finish *finish, const File *file)
 {
         bool rename = finish->kind == PENDING_COMPLETE && file->transferred;
 
+        if (!file_is_fetched(file)) /* UPL-130 */
+                return false;
         return finish->step == STEP_RENAME ? rename : !rename;
 }
 
@@ -322,14 +324,15 @@ static bool begin(Finish *finish, File *file)
 static bool step_through_files(Finish *finish)
 {
         Job *job = finish->job;
+        File *file;
 
-        while (finish->next < job->n_files && finish->under_way < AT_ONCE && finish->failure == 0) {
-                File *file = job->files[finish->next++];
-
+        while ((file = job_file(job, finish->next)) && finish->under_way < AT_ONCE &&
+               finish->failure == 0) {
+                finish->next++;
                 if (concerns(finish, file))
                         (void)begin(finish, file);
         }
-        return finish->under_way == 0 && (finish->next >= job->n_files || finish->failure != 0);
+        return finish->under_way == 0 && (!file || finish->failure != 0);
 }
 
 static void sync_directories(Finish *finish)
@@ -400,12 +403,36 @@ static void advance(Finish *finish)
 
 /* ---- the beginning ---- */
 
-static bool anything_on_disk(const Job *job)
+/* What the local identity has to do for the job: rename or remove. A source is nobody's affair. */
+static bool has_local_work(const Job *job)
 {
-        for (size_t i = 0; i < job->n_files; i++)
-                if (job->files[i]->inode != 0 && !job->files[i]->completed)
+        File *file = job_file(job, 0);
+
+        return file && (file_is_fetched(file) || job->reply);
+}
+
+/* Complete is to give names. */
+static bool has_names_to_give(const Job *job)
+{
+        File *file;
+
+        for (size_t i = 0; (file = job_file(job, i)); i++)
+                if (file_is_fetched(file) && file->transferred)
                         return true;
         return false;
+}
+
+static void leave_all_behind(Finish *finish)
+{
+        Job *job = finish->job;
+        bool any = false;
+        File *file;
+
+        for (size_t i = 0; (file = job_file(job, i)); i++)
+                any = any || (file->inode != 0 && !file->completed);
+        for (size_t i = 0; any && (file = job_file(job, i)); i++)
+                if (file->inode != 0)
+                        leave_behind(finish, file, "the helper token is gone");
 }
 
 static void on_intended(void *userdata, uint64_t id)
@@ -420,18 +447,16 @@ static void on_intended(void *userdata, uint64_t id)
         begin_pass(finish);
         /* Only now: transfers that wound down may have come to their end. */
         finish->partial = finish->kind == PENDING_COMPLETE && job->n_transferred < job->n_files;
-        if (job->n_files > 0 && engine_identity(job, purpose, &identity))
+        if (has_local_work(job) && engine_identity(job, purpose, &identity))
                 finish->worker = worker_acquire(finish->finisher->pool, WORKER_FILE, &identity);
         if (finish->worker) {
                 advance(finish);
                 return;
         }
-        if (finish->kind == PENDING_COMPLETE && job->n_transferred > 0)
+        if (finish->kind == PENDING_COMPLETE && has_names_to_give(job))
                 fail(finish, NULL, BG_E_TOKEN_REQUIRED, "the helper token is gone");
-        else if (anything_on_disk(job))
-                for (size_t i = 0; i < job->n_files; i++)
-                        if (job->files[i]->inode != 0)
-                                leave_behind(finish, job->files[i], "the helper token is gone");
+        else
+                leave_all_behind(finish);
         finish->step = STEP_SYNC;
         advance(finish);
 }
@@ -502,7 +527,7 @@ BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback
 {
         JobEvent event = job->type == JOB_DOWNLOAD ? EVENT_COMPLETE : EVENT_COMPLETE_UPLOAD;
 
-        if (!job_state_is_final(job->state) && job->n_transferred > 0 &&
+        if (!job_state_is_final(job->state) && has_names_to_give(job) &&
             job_actor(job, PURPOSE_RENAME) == ACTOR_MISSING)
                 return BG_E_TOKEN_REQUIRED;
         return begin_call(finisher, job, PENDING_COMPLETE, event, callback, userdata);

@@ -31,6 +31,16 @@ CREATE TABLE jobs (
         proxy_bypass TEXT NOT NULL,
         credential_cache TEXT NOT NULL,
         helper_credential_cache TEXT NOT NULL,
+        upload_session TEXT NOT NULL DEFAULT '',
+        upload_host TEXT NOT NULL DEFAULT '',
+        upload_host_fallback INTEGER NOT NULL DEFAULT 4294967295, -- s; that one: never
+        upload_reply_url TEXT NOT NULL DEFAULT '',
+        upload_closing INTEGER NOT NULL DEFAULT 0,
+        upload_source_known INTEGER NOT NULL DEFAULT 0,
+        upload_source_time INTEGER NOT NULL DEFAULT 0, -- ns since 1970
+        upload_reply_name TEXT NOT NULL DEFAULT '',
+        upload_reply_automatic INTEGER NOT NULL DEFAULT 0,
+        upload_cancel_until INTEGER NOT NULL DEFAULT 0, -- of a cancelled upload; 0: not cancelled
         credentials BLOB, -- sealed, NULL: none
         maximum_download_time INTEGER NOT NULL DEFAULT 0, -- s, 0: the machine's
         -- points on the clock of the service: see "clock" below

@@ -48,6 +48,16 @@ static const Column job_columns[] = {
         COLUMN_OF(proxy_bypass, COLUMN_TEXT, Job, proxy_bypass),
         COLUMN_OF(credential_cache, COLUMN_TEXT, Job, credential_cache),
         COLUMN_OF(helper_credential_cache, COLUMN_TEXT, Job, helper_credential_cache),
+        COLUMN_OF(upload_session, COLUMN_TEXT, Job, upload.session),
+        COLUMN_OF(upload_host, COLUMN_TEXT, Job, upload.host),
+        COLUMN_OF(upload_host_fallback, COLUMN_INTEGER, Job, upload.host_fallback),
+        COLUMN_OF(upload_reply_url, COLUMN_TEXT, Job, upload.reply_url),
+        COLUMN_OF(upload_closing, COLUMN_INTEGER, Job, upload.closing),
+        COLUMN_OF(upload_source_known, COLUMN_INTEGER, Job, upload.source_known),
+        COLUMN_OF(upload_source_time, COLUMN_INTEGER, Job, upload.source_time),
+        COLUMN_OF(upload_reply_name, COLUMN_TEXT, Job, upload.reply_name),
+        COLUMN_OF(upload_reply_automatic, COLUMN_INTEGER, Job, upload.reply_name_automatic),
+        COLUMN_OF(upload_cancel_until, COLUMN_INTEGER, Job, upload.cancel_until),
         COLUMN_BLOB_OF(credentials, Job, credentials, credentials_size),
 };
 
@@ -419,10 +429,11 @@ static void unmark_file(Store *store, File *file)
 void store_remove_job(Store *store, Job *job)
 {
         Removal *removal;
+        File *file;
 
         unmark_job(store, job);
-        for (size_t i = 0; i < job->n_files; i++)
-                unmark_file(store, job->files[i]);
+        for (size_t i = 0; (file = job_file(job, i)); i++)
+                unmark_file(store, file);
         if (job->row == 0)
                 return;
         removal = calloc(1, sizeof(*removal));

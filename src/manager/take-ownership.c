@@ -45,13 +45,11 @@ static void take_free(Take *take)
 static uint64_t fingerprint(const Job *job)
 {
         uint64_t sum = job->n_files;
+        const File *file;
 
-        for (size_t i = 0; i < job->n_files; i++) {
-                const File *file = job->files[i];
-
+        for (size_t i = 0; (file = job_file(job, i)); i++)
                 sum = sum * UINT64_C(1099511628211) ^ file->inode ^ file->device << 32 ^
                       (uint64_t)file->transferred;
-        }
         return sum;
 }
 
@@ -116,8 +114,8 @@ static void on_answer(void *userdata, FileAnswer *answer)
         Look *look = userdata;
         Take *take = look->take;
         const Job *job = job_table_find(take->context->jobs, take->job_id);
-        const char *name =
-                job && look->index < job->n_files ? job->files[look->index]->local_name : "a file";
+        const File *file = job ? job_file(job, look->index) : NULL;
+        const char *name = file ? file->local_name : "a file";
         _cleanup_free_ char *detail = NULL;
         bool fatal;
 
@@ -149,7 +147,11 @@ static int look_at(Take *take, const File *file)
         if (!look)
                 return -ENOMEM;
         *look = (Look){ take, file->index };
-        r = worker_access(take->worker, &access, on_answer, look);
+        r = file_is_fetched(file)
+                    ? worker_access(take->worker, &access, on_answer, look)
+                    : worker_open_source(take->worker,
+                                         &(FileOpenSource){ .local_name = file->local_name },
+                                         on_answer, look); /* UPL-131 */
         if (r < 0)
                 free(look);
         else
@@ -159,10 +161,12 @@ static int look_at(Take *take, const File *file)
 
 static void look_at_all(Take *take, Job *job)
 {
+        const File *file;
+
         take->seen = fingerprint(job);
         take->unanswered = 1; /* ours */
-        for (size_t i = 0; i < job->n_files && take->failure == 0; i++)
-                if (!job->files[i]->completed && look_at(take, job->files[i]) < 0)
+        for (size_t i = 0; take->failure == 0 && (file = job_file(job, i)); i++)
+                if (!file->completed && look_at(take, file) < 0)
                         fail(take, BITS_E_OUT_OF_MEMORY, NULL);
         if (--take->unanswered == 0)
                 on_all_answered(take);

@@ -140,7 +140,7 @@ static void execute_closed(Case *c, const char *sql)
 static void fill_job(Job *job)
 {
         job->owner = 4294967294u;
-        job->type = JOB_UPLOAD_REPLY;
+        job->type = JOB_UPLOAD;
         job->priority = PRIORITY_LOW;
         job->state = STATE_TRANSIENT_ERROR;
         job->pending = PENDING_CANCEL;
@@ -221,6 +221,47 @@ static void assert_files_equal(const File *a, const File *b)
         assert_int_equal(a->completed, b->completed);
         assert_int_equal(b->stored_written, a->kept);
         assert_int_equal(b->written, a->kept);
+}
+
+/* UPL-122: the session and the reply come back, and the reply is not one of the files. */
+static void test_upload(void **state)
+{
+        static const uint8_t random[6] = { 1 };
+        Case c;
+        Job *job = make_job(1), *found;
+
+        (void)state;
+        open_case(&c);
+        job->type = JOB_UPLOAD_REPLY;
+        make_file(job, "/a");
+        assert_int_equal(upload_set_session(job, "{s}", "node", 17, "http://h/r", true), 0);
+        assert_int_equal(upload_set_reply_name(job, "/r", random), 0);
+        job->upload.source_known = true;
+        job->upload.source_time = UINT64_MAX;
+        job->upload.cancel_until = 99;
+        assert_int_equal(upload_make_reply(job, random), 0);
+        store_mark_job(c.store, job, STORE_PROMISED);
+        for (size_t i = 0; i < 2; i++)
+                store_mark_file(c.store, job_file(job, i), STORE_PROMISED);
+        assert_int_equal(store_commit(c.store), 0);
+        reopen(&c);
+        assert_int_equal(c.n_loaded, 1);
+        found = c.loaded[0];
+        assert_int_equal(found->n_files, 1);
+        assert_non_null(found->reply);
+        assert_string_equal(found->reply->local_name, "/r");
+        assert_string_equal(found->reply->remote_name, "http://h/r");
+        assert_string_equal(found->upload.session, "{s}");
+        assert_string_equal(found->upload.host, "node");
+        assert_int_equal(found->upload.host_fallback, 17);
+        assert_string_equal(found->upload.reply_url, "http://h/r");
+        assert_string_equal(found->upload.reply_name, "/r");
+        assert_true(found->upload.closing);
+        assert_true(found->upload.source_known);
+        assert_int_equal(found->upload.source_time, UINT64_MAX);
+        assert_int_equal(found->upload.cancel_until, 99);
+        job_free(job);
+        close_case(&c);
 }
 
 /* DUR-43: every field comes back; written, but not kept, does not. */
@@ -590,7 +631,7 @@ int main(void)
                 cmocka_unit_test(test_removal),         cmocka_unit_test(test_many),
                 cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_later_version),
                 cmocka_unit_test(test_earlier_version), cmocka_unit_test(test_senseless_row),
-                cmocka_unit_test(test_clock),
+                cmocka_unit_test(test_clock),           cmocka_unit_test(test_upload),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * The inside of a Transfer, for its kinds: download.c fetches a file. Each kind's structure begins
- * with a Transfer.
+ * The inside of a Transfer, for its kinds: download.c fetches a file, upload.c sends one. Each
+ * kind's structure begins with a Transfer.
  */
 #pragma once
 
@@ -28,3 +28,4 @@ typedef struct TransferParts {
 
 /* As transfer_new() promises it. */
 int download_new(const TransferParts *parts, Transfer **ret);
+int upload_new(const TransferParts *parts, Transfer **ret);

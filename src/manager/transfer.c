@@ -5,7 +5,7 @@ int transfer_new(File *file, Worker *local, Worker *net, Store *store, Turn *tur
 {
         TransferParts parts = { file, local, net, store, turn, listener, userdata };
 
-        return download_new(&parts, ret);
+        return file_is_fetched(file) ? download_new(&parts, ret) : upload_new(&parts, ret);
 }
 
 void transfer_free(Transfer *transfer)

@@ -75,6 +75,8 @@ DEFINE_REQUEST(worker_access, FileAccess, file_access)
 DEFINE_REQUEST(worker_open, FileOpen, file_open)
 DEFINE_REQUEST(worker_commit, FileCommit, file_commit)
 DEFINE_REQUEST(worker_discard, FileDiscard, file_discard)
+DEFINE_REQUEST(worker_open_source, FileOpenSource, file_open_source)
+DEFINE_REQUEST(worker_read_reply, FileReadReply, file_read_reply)
 
 int worker_sync_directories(Worker *worker, FileCallback callback, void *userdata)
 {

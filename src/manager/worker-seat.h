@@ -1,6 +1,6 @@
 /*
- * The inside of a Worker, for the two files that make it: worker.c has the seats, their processes
- * and the talk with them; worker-calls.c has what others ask of a seat.
+ * The inside of a Worker, for the files that make it: worker.c has the seats and their processes;
+ * worker-calls.c what others ask of a seat; worker-answers.c what the process answers.
  */
 #pragma once
 
@@ -70,3 +70,6 @@ int worker_compare_clients(const void *a, const void *b);
 /* The answer to a batch of syncs. `errors` is NULL unless the answer has some. */
 void worker_synced(Worker *worker, FileRequest *request, const FileAnswer *answer,
                    const U32List *errors);
+
+/* Any message but WORKER_HELLO, of a process that is ready. 0, or -EBADMSG for a breach. */
+int worker_on_answer(Worker *worker, Message *m);

@@ -553,128 +553,6 @@ static int on_hello(Worker *worker, Message *m)
         return 0;
 }
 
-static FileRequest *find_request(Worker *worker, uint32_t serial)
-{
-        FileRequest *request;
-
-        /* Answered in order: the first one, as a rule. */
-        TAILQ_FOREACH (request, &worker->requests, entries)
-                if (request->serial == serial)
-                        return request->sent ? request : NULL;
-        return NULL;
-}
-
-static uint16_t answer_type(uint16_t request_type)
-{
-        switch (request_type) {
-        case MESSAGE_FILE_OPEN:
-                return MESSAGE_FILE_OPENED;
-        case MESSAGE_FILE_SYNC:
-                return MESSAGE_FILE_SYNCED;
-        default:
-                return MESSAGE_FILE_RESULT;
-        }
-}
-
-/* Takes the request off the list: only after the message was found right. */
-static void finish_request(Worker *worker, FileRequest *request, FileAnswer *answer,
-                           const U32List *errors)
-{
-        TAILQ_REMOVE(&worker->requests, request, entries);
-        worker->deaths = 0;
-        if (request->callback)
-                request->callback(request->userdata, answer);
-        else
-                worker_synced(worker, request, answer, errors);
-        free(request->bytes);
-        free(request);
-}
-
-static int on_file_answer(Worker *worker, Message *m)
-{
-        FileRequest *request = find_request(worker, m->serial);
-        FileAnswer answer = { .result = WORK_DONE };
-        FileResult result;
-        FileSynced synced;
-
-        if (!request || answer_type(request->type) != m->type)
-                return -EBADMSG;
-        answer.doubtful = request->doubtful;
-        switch (m->type) {
-        case MESSAGE_FILE_OPENED:
-                if (file_opened_read(m, &answer.opened) < 0)
-                        return -EBADMSG;
-                answer.error = (int)answer.opened.error;
-                if (answer.opened.file.count != (answer.error == 0 ? 1u : 0u)) {
-                        for (unsigned i = 0; i < answer.opened.file.count; i++)
-                                fd_close(answer.opened.file.items[i]);
-                        return -EBADMSG;
-                }
-                finish_request(worker, request, &answer, NULL);
-                if (answer.opened.file.count > 0)
-                        fd_close(answer.opened.file.items[0]);
-                return 0;
-        case MESSAGE_FILE_SYNCED:
-                if (file_synced_read(m, &synced) < 0 || synced.errors.count != request->fds.count)
-                        return -EBADMSG;
-                finish_request(worker, request, &answer, &synced.errors);
-                return 0;
-        default:
-                if (file_result_read(m, &result) < 0)
-                        return -EBADMSG;
-                answer.error = (int)result.error;
-                finish_request(worker, request, &answer, NULL);
-                return 0;
-        }
-}
-
-static NetClient *find_client(Worker *worker, uint64_t id)
-{
-        NetClient key = { .id = id };
-        NetClient **found = tfind(&key, &worker->clients_by_id, worker_compare_clients);
-
-        return found && (*found)->started ? *found : NULL;
-}
-
-static int on_net_done(Worker *worker, Message *m)
-{
-        NetDone done;
-        NetClient *client;
-
-        if (net_done_read(m, &done) < 0 || done.outcome >= NET_OUTCOME_MAX ||
-            !(client = find_client(worker, done.transfer)))
-                return -EBADMSG;
-        worker_detach(client);
-        client->listener->on_done(client->userdata, &done);
-        return 0;
-}
-
-static int on_net_message(Worker *worker, Message *m)
-{
-        NetStarted started;
-        NetProgress progress;
-        NetClient *client;
-
-        switch (m->type) {
-        case MESSAGE_NET_STARTED:
-                if (net_started_read(m, &started) < 0 ||
-                    !(client = find_client(worker, started.transfer)))
-                        return -EBADMSG;
-                client->listener->on_started(client->userdata, &started);
-                return 0;
-        case MESSAGE_NET_PROGRESS:
-                if (net_progress_read(m, &progress) < 0 ||
-                    !(client = find_client(worker, progress.transfer)))
-                        return -EBADMSG;
-                client->listener->on_progress(client->userdata, progress.written);
-                return 0;
-        case MESSAGE_NET_DONE:
-                return on_net_done(worker, m);
-        default:
-                return -EBADMSG;
-        }
-}
-
 static int on_message(void *userdata, Message *m)
 {
         Worker *worker = userdata;
@@ -683,7 +561,7 @@ static int on_message(void *userdata, Message *m)
                 return on_hello(worker, m);
         if (!worker->ready)
                 return -EBADMSG;
-        return worker->kind == WORKER_FILE ? on_file_answer(worker, m) : on_net_message(worker, m);
+        return worker_on_answer(worker, m);
 }
 
 static void on_end(void *userdata, int reason)

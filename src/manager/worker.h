@@ -49,6 +49,7 @@ typedef struct FileAnswer {
         int error;     /* errno of the operation, 0: done */
         bool doubtful; /* asked before of a process that died: of a sync, success proves nothing */
         FileOpened opened; /* descriptors not taken are closed after the callback */
+        FileSource source; /* likewise */
 } FileAnswer;
 
 typedef void (*FileCallback)(void *userdata, FileAnswer *answer);
@@ -85,22 +86,28 @@ int worker_open(Worker *worker, const FileOpen *x, FileCallback callback, void *
 int worker_commit(Worker *worker, const FileCommit *x, FileCallback callback, void *userdata);
 int worker_discard(Worker *worker, const FileDiscard *x, FileCallback callback, void *userdata);
 int worker_sync_directories(Worker *worker, FileCallback callback, void *userdata);
+int worker_open_source(Worker *worker, const FileOpenSource *x, FileCallback callback,
+                       void *userdata);
+int worker_read_reply(Worker *worker, const FileReadReply *x, FileCallback callback,
+                      void *userdata);
 /* Makes a file's bytes durable; fd stays open until the callback. Several go in one message. */
 int worker_sync(Worker *worker, int fd, FileCallback callback, void *userdata);
 
 /*
  * bits-net. A client is a transfer that wants to run on the worker. It is asked to write its
- * NET_START as soon as a process is ready, and again by each new process after on_lost.
+ * NET_START, or what else begins work, as soon as a process is ready, and again by each new process
+ * after on_lost.
  */
 typedef struct NetClient NetClient;
 
 typedef struct NetListener {
-        void (*write_start)(void *userdata, Message *m); /* a NET_START with client->id */
-        void (*on_started)(void *userdata, const NetStarted *started);
+        void (*write_start)(void *userdata, Message *m); /* NET_START, …, with client->id */
+        void (*on_started)(void *userdata, const NetStarted *started); /* NULL: a breach */
         void (*on_progress)(void *userdata, uint64_t written);
         void (*on_done)(void *userdata, const NetDone *done); /* the client is detached already */
         void (*on_lost)(void *userdata);                      /* still attached */
         void (*on_failed)(void *userdata, WorkResult result); /* detached already */
+        void (*on_session)(void *userdata, const NetSession *session); /* NULL: a breach */
 } NetListener;
 
 struct NetClient {

@@ -30,6 +30,9 @@
  *        │ ◄───────────── FILE_RESULT ─┤
  *        ├─ FILE_SYNC_DIRECTORIES ────►│   of every directory changed since the last one
  *        │ ◄───────────── FILE_RESULT ─┤
+ *        ├─ FILE_OPEN_SOURCE ─────────►│   an upload's file, for reading
+ *        ├─ FILE_READ_REPLY ──────────►│   a copy of a small reply
+ *        │ ◄─────── FILE_SOURCE (+ fd)─┤
  *
  *      bitsd                          bits-net
  *        │ ◄──────────── WORKER_HELLO ─┤
@@ -38,6 +41,10 @@
  *        │ ◄──────────── NET_PROGRESS ─┤   now and then while bytes arrive
  *        ├─ NET_STOP ─────────────────►│   at any time
  *        │ ◄──────────────── NET_DONE ─┤   exactly once for each NET_START
+ *        ├─ NET_UPLOAD + fd ──────────►│   or NET_FAREWELL, to end a session
+ *        │ ◄───────────── NET_SESSION ─┤   whenever the server said more about it
+ *        │ ◄──────────── NET_PROGRESS ─┤   after each acknowledgement
+ *        │ ◄──────────────── NET_DONE ─┤   exactly once for each
  *
  *      bitsd                          bits-command
  *        │ ◄──────────── WORKER_HELLO ─┤
@@ -272,6 +279,64 @@ enum {
 
 #define FIELDS_COMMAND_ENDED(U32, U64, STR, U32S, FD, FDS) \
         U32(result) /* COMMAND_STATUS, COMMAND_SIGNAL, COMMAND_TIMED_OUT of core/command-line.h */
+/* ---- uploads ---- */
+
+#define FIELDS_FILE_OPEN_SOURCE(U32, U64, STR, U32S, FD, FDS) STR(local_name)
+
+#define FIELDS_FILE_READ_REPLY(U32, U64, STR, U32S, FD, FDS)                            \
+        STR(local_name)                                                                 \
+        STR(temporary_name)                                                             \
+        U64(device) /* of the file, under either name; 0 and 0: as the local name is */ \
+        U64(inode)                                                                      \
+        U64(birth)                                                                      \
+        U64(limit) /* bytes: of a longer one only the size is told */
+
+#define FIELDS_FILE_SOURCE(U32, U64, STR, U32S, FD, FDS) \
+        U32(error)                                       \
+        U64(size)                                        \
+        U64(modification_time) /* ns since 1970 */       \
+        FDS(file) /* one descriptor for reading; none after an error, or beyond the limit */
+
+/* The fields of the job that both messages have in common with NET_START bear the same names. */
+#define FIELDS_NET_UPLOAD(U32, U64, STR, U32S, FD, FDS)                                    \
+        U64(transfer)                                                                      \
+        STR(url)                                                                           \
+        U32(flags)                                                                         \
+        U64(offset)            /* bytes the server has acknowledged */                     \
+        U64(total)             /* of the file, when the upload began */                    \
+        U64(modification_time) /* likewise, ns since 1970 */                               \
+        STR(content_name)      /* what the server is told */                               \
+        STR(session)           /* to go on with, "": none */                               \
+        STR(host)              /* BITS-Host-Id, "": none */                                \
+        U32(host_fallback)     /* s, UINT32_MAX: never */                                  \
+        U32(closing)           /* 1: the session may have been closed already */           \
+        U32(wants_reply)       /* 1: the session stays open, a URL for the reply is due */ \
+        U32(proxy_usage)                                                                   \
+        STR(proxy_list)                                                                    \
+        STR(proxy_bypass)                                                                  \
+        FD(file)                                                                           \
+        FDS(credentials)
+
+#define FIELDS_NET_FAREWELL(U32, U64, STR, U32S, FD, FDS)     \
+        U64(transfer)                                         \
+        STR(url)                                              \
+        U32(flags)                                            \
+        STR(session)                                          \
+        STR(host)                                             \
+        U32(host_fallback)                                    \
+        U32(cancel) /* 1: Cancel-Session, 0: Close-Session */ \
+        U32(proxy_usage)                                      \
+        STR(proxy_list)                                       \
+        STR(proxy_bypass)                                     \
+        FDS(credentials)
+
+#define FIELDS_NET_SESSION(U32, U64, STR, U32S, FD, FDS)                  \
+        U64(transfer)                                                     \
+        STR(session) /* "": it is over, or the server knows it no more */ \
+        STR(host)                                                         \
+        U32(host_fallback)                                                \
+        STR(reply_url) /* absolute, "": none */                           \
+        U32(closing)   /* 1: Close-Session is being sent */
 
 /* Message number, structure name, stem of the functions, table. Numbers are never reused. */
 #define MESSAGES(M)                                                                \
@@ -299,6 +364,12 @@ enum {
         M(0x32, NetStarted, net_started, NET_STARTED)                              \
         M(0x33, NetProgress, net_progress, NET_PROGRESS)                           \
         M(0x34, NetDone, net_done, NET_DONE)                                       \
+        M(0x50, FileOpenSource, file_open_source, FILE_OPEN_SOURCE)                \
+        M(0x51, FileReadReply, file_read_reply, FILE_READ_REPLY)                   \
+        M(0x52, FileSource, file_source, FILE_SOURCE)                              \
+        M(0x53, NetUpload, net_upload, NET_UPLOAD)                                 \
+        M(0x54, NetFarewell, net_farewell, NET_FAREWELL)                           \
+        M(0x55, NetSession, net_session, NET_SESSION)                              \
         M(0x90, BrokerKeepCommand, broker_keep_command, BROKER_KEEP_COMMAND)       \
         M(0x91, BrokerCommand, broker_command, BROKER_COMMAND)                     \
         M(0x92, BrokerDropCommand, broker_drop_command, BROKER_DROP_COMMAND)       \

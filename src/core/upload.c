@@ -1,0 +1,196 @@
+#include "core/upload.h"
+
+#include "core/job.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <strings.h>
+
+int upload_state_init(UploadState *upload)
+{
+        upload->session = strdup("");
+        upload->host = strdup("");
+        upload->host_fallback = UPLOAD_NO_FALLBACK;
+        upload->reply_url = strdup("");
+        upload->reply_name = strdup("");
+        return upload->session && upload->host && upload->reply_url && upload->reply_name ? 0
+                                                                                          : -ENOMEM;
+}
+
+void upload_state_done(UploadState *upload)
+{
+        free(upload->session);
+        free(upload->host);
+        free(upload->reply_url);
+        free(upload->reply_name);
+}
+
+bool job_is_upload(const Job *job)
+{
+        return job->type != JOB_DOWNLOAD;
+}
+
+/* UPL-120 */
+UploadStep upload_step(const Job *job)
+{
+        if (!job->files[0]->transferred)
+                return UPLOAD_SEND;
+        if (job->type == JOB_UPLOAD_REPLY && (!job->reply || !job->reply->transferred))
+                return UPLOAD_FETCH_REPLY;
+        return string_empty(job->upload.session) ? UPLOAD_OVER : UPLOAD_CLOSE;
+}
+
+static int replace(char **text, const char *value)
+{
+        char *copy;
+
+        if (string_equal(*text, value))
+                return 0;
+        copy = strdup(value);
+        if (!copy)
+                return -ENOMEM;
+        free(*text);
+        *text = copy;
+        return 0;
+}
+
+int upload_set_session(Job *job, const char *session, const char *host, uint32_t host_fallback,
+                       const char *reply_url, bool closing)
+{
+        UploadState *upload = &job->upload;
+        int r = replace(&upload->session, session);
+
+        if (r >= 0)
+                r = replace(&upload->host, host);
+        if (r >= 0)
+                r = replace(&upload->reply_url, reply_url);
+        upload->host_fallback = host_fallback;
+        upload->closing = closing;
+        return r;
+}
+
+void upload_forget_session(Job *job)
+{
+        UploadState *upload = &job->upload;
+
+        upload->session[0] = upload->host[0] = 0;
+        upload->host_fallback = UPLOAD_NO_FALLBACK;
+        upload->closing = false;
+}
+
+/* ---- the reply ---- */
+
+const char *upload_content_name(const File *file)
+{
+        const char *slash = strrchr(file->local_name, '/');
+
+        return slash ? slash + 1 : file->local_name;
+}
+
+/* "<name>.reply-<8 digits>", the name cut so that the whole is one legal component. */
+static char *automatic_name(const File *file, const uint8_t random[6])
+{
+        enum { SUFFIX = 7 + 8, TEMPORARY = 20 };
+        const char *name = upload_content_name(file);
+        size_t length = MIN(strlen(name), (size_t)NAME_MAX - SUFFIX - TEMPORARY);
+        char *r;
+
+        /* never cut inside a character */
+        while (length > 0 && length < strlen(name) && ((unsigned char)name[length] & 0xc0) == 0x80)
+                length--;
+        if (asprintf(&r, "%.*s.reply-%02x%02x%02x%02x",
+                     (int)(length + (size_t)(name - file->local_name)), file->local_name, random[0],
+                     random[1], random[2], random[3]) < 0)
+                return NULL;
+        return r;
+}
+
+bool upload_reply_name_is_open(const Job *job)
+{
+        return !job->reply || (job->reply->inode == 0 && !job->reply->transfer);
+}
+
+/* The reply that waits for its turn follows the new name. */
+static int rename_reply(Job *job, const uint8_t random[6])
+{
+        File *reply = job->reply, *renamed;
+        int r;
+
+        if (!reply)
+                return 0;
+        r = file_new(reply->remote_name, job->upload.reply_name, random, &renamed);
+        if (r < 0)
+                return r;
+        free(reply->local_name);
+        free(reply->temporary_name);
+        reply->local_name = TAKE_PTR(renamed->local_name);
+        reply->temporary_name = TAKE_PTR(renamed->temporary_name);
+        file_free(renamed);
+        return 0;
+}
+
+/* UPL-121 */
+BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[6])
+{
+        bool automatic = string_empty(name);
+        char *copy;
+
+        if (!upload_reply_name_is_open(job))
+                return BG_E_INVALID_STATE;
+        copy = !automatic          ? strdup(name)
+               : job->n_files == 0 ? strdup("") /* until there is a file to be beside */
+                                   : automatic_name(job->files[0], random);
+        if (!copy)
+                return BITS_E_OUT_OF_MEMORY;
+        free(job->upload.reply_name);
+        job->upload.reply_name = copy;
+        job->upload.reply_name_automatic = automatic;
+        return rename_reply(job, random) < 0 ? BITS_E_OUT_OF_MEMORY : 0;
+}
+
+int upload_make_reply(Job *job, const uint8_t random[6])
+{
+        File *reply;
+        int r;
+
+        if (job->reply)
+                return 0;
+        r = file_new(job->upload.reply_url, job->upload.reply_name, random, &reply);
+        if (r < 0)
+                return r;
+        return job_set_reply(job, reply);
+}
+
+/* "https://host:port", without what follows; 0 if it does not look like that. */
+static size_t origin_length(const char *url)
+{
+        const char *authority = strstr(url, "://");
+
+        return authority ? (size_t)(authority - url) + 3 + strcspn(authority + 3, "/?#") : 0;
+}
+
+static bool same_text(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+        return a_length == b_length && strncasecmp(a, b, a_length) == 0;
+}
+
+/* SEC-120: compared as text, so that whatever is not plainly the same is another host. */
+bool upload_reply_is_trusted(const Job *job)
+{
+        const char *remote = job->files[0]->remote_name, *reply = job->upload.reply_url;
+        size_t remote_length = origin_length(remote), reply_length = origin_length(reply);
+        const char *authority = strstr(remote, "://"), *colon;
+        _cleanup_free_ char *pinned = NULL;
+
+        if (remote_length == 0 || reply_length == 0)
+                return false;
+        if (same_text(remote, remote_length, reply, reply_length))
+                return true;
+        if (string_empty(job->upload.host))
+                return false;
+        colon = memrchr(authority + 3, ':', remote_length - (size_t)(authority + 3 - remote));
+        if (asprintf(&pinned, "%.*s%s%.*s", (int)(authority + 3 - remote), remote, job->upload.host,
+                     colon ? (int)(remote + remote_length - colon) : 0, colon ? colon : "") < 0)
+                return false;
+        return same_text(pinned, strlen(pinned), reply, reply_length);
+}

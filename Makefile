@@ -28,7 +28,7 @@ help:
 	@echo 'make run                   the classic case: one job, two identities'
 	@echo 'make run URL=… [FILE=…]    fetch that in a playground'
 	@echo 'make check                 set up and run every test'
-	@echo 'make bench                 measure against curl and aria2'
+	@echo 'make bench                 measure against curl and aria2, and the queue itself'
 	@echo 'make fuzz SECONDS=60       every fuzzer, that long'
 	@echo 'make soak MINUTES=60       the tests with kills and cuts, again and again'
 	@echo 'make format                clang-format on every C file'
@@ -72,6 +72,7 @@ bench:
 	@tools/setup build run bench
 	@$(MAKE) --no-print-directory build
 	@bench/run
+	@bench/queue
 
 SECONDS ?= 60
 fuzz:

@@ -102,6 +102,31 @@ BITS_EXPORT int bits_manager_process(bits_manager *manager);
    BG_E_TOO_MANY_JOBS_PER_MACHINE, BG_E_STRING_TOO_LONG. (IBackgroundCopyManager::CreateJob) */
 BITS_EXPORT int bits_manager_create_job(bits_manager *manager, const char *display_name,
                                         bits_job_type type, bits_job **ret_job);
+
+typedef struct bits_file_pair {
+        const char *remote_name;
+        const char *local_name;
+} bits_file_pair;
+
+/* A job to be made with its files. priority: zero is FOREGROUND; BITS_PRIORITY_NORMAL is what
+   bits_manager_create_job() gives. description may be NULL, files NULL with n_files 0. */
+typedef struct bits_job_spec {
+        const char *display_name;
+        const char *description;
+        bits_job_type type;
+        bits_job_priority priority;
+        const bits_file_pair *files;
+        size_t n_files;
+} bits_job_spec;
+
+/* Room for an id and the NUL. */
+#define BITS_JOB_ID_SIZE 37
+
+/* Many suspended jobs in one call, 1 to 1,000: all are made or none, and the message of a failure
+   says which one is meant. The quickest way to fill a queue: it waits for the disk once. ret_ids:
+   room for `count` ids, or NULL. Errors of bits_manager_create_job() and bits_job_add_file(). */
+BITS_EXPORT int bits_manager_create_jobs(bits_manager *manager, const bits_job_spec *specs,
+                                         size_t count, char (*ret_ids)[BITS_JOB_ID_SIZE]);
 /* The job with that id (GUID text). Access is decided here and stays with the object, whoever the
    calling thread is later. BG_E_NOT_FOUND also for jobs that the caller may not see.
    (IBackgroundCopyManager::GetJob) */
@@ -157,11 +182,6 @@ BITS_EXPORT const char *bits_job_id(const bits_job *job);
    path in an existing directory that the identity responsible for local files may write.
    E_INVALIDARG, E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. (IBackgroundCopyJob::AddFile) */
 BITS_EXPORT int bits_job_add_file(bits_job *job, const char *remote_name, const char *local_name);
-
-typedef struct bits_file_pair {
-        const char *remote_name;
-        const char *local_name;
-} bits_file_pair;
 
 /* All or none, in one call. (IBackgroundCopyJob::AddFileSet) */
 BITS_EXPORT int bits_job_add_files(bits_job *job, const bits_file_pair *files, size_t count);

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -46,6 +47,24 @@ def test_every_scenario_runs_and_prints_its_ratios(tmp_path):
         for peer in peers:
             assert re.search('^' + peer + '[^0-9]*(?:16)?' + figures % 7, table, re.M), table
     assert list(tmp_path.iterdir()) == []
+
+
+# BEN-260, BEN-261
+def test_queue_is_measured():
+    with tempfile.TemporaryDirectory(prefix='openbits-', dir='/var/tmp') as folder:
+        os.chmod(folder, 0o755)    # the daemon of another user has to walk to its state
+        measure_queue(pathlib.Path(folder))
+
+
+def measure_queue(folder):
+    result = subprocess.run([str(ROOT / 'bench' / 'queue'), '--short', '--directory', str(folder),
+                             '--build', str(BUILD)], text=True, timeout=120, capture_output=True,
+                            stdin=subprocess.DEVNULL)
+    assert result.returncode == 0, result.stdout + result.stderr
+    figures = r' +\d+ jobs/s in calls of \d+ +\d+ jobs/s one by one +\d+\.\d+ s to start with \d+ jobs'
+    assert re.search('^disk' + figures, result.stdout, re.M), result.stdout
+    assert re.search('^tmpfs(: skipped|' + figures + ')', result.stdout, re.M), result.stdout
+    assert list(folder.iterdir()) == []
 
 
 def two_folders(tmp_path, change):

@@ -126,18 +126,34 @@ void manager_forget(bits_manager *manager _unused_, Handle *handle)
         LIST_REMOVE(handle, handles);
 }
 
+int manager_message(bits_manager *manager, const char *method, sd_bus_message **ret_message)
+{
+        int r;
+
+        r = sd_bus_message_new_method_call(manager->bus, ret_message, SERVICE_NAME, SERVICE_PATH,
+                                           MANAGER_INTERFACE, method);
+        return r < 0 ? error_state_from_bus(r, NULL) : 0;
+}
+
+int manager_send(bits_manager *manager, sd_bus_message *message, sd_bus_message **ret_reply)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call(manager->bus, message, 0, &error, ret_reply);
+        return r < 0 ? error_state_from_bus(r, &error) : 0;
+}
+
 int manager_call(bits_manager *manager, sd_bus_message **ret_reply, const char *method,
                  const char *types, ...)
 {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
         va_list ap;
         int r;
 
-        r = sd_bus_message_new_method_call(manager->bus, &message, SERVICE_NAME, SERVICE_PATH,
-                                           MANAGER_INTERFACE, method);
+        r = manager_message(manager, method, &message);
         if (r < 0)
-                return error_state_from_bus(r, NULL);
+                return r;
         va_start(ap, types);
         r = sd_bus_message_appendv(message, types, ap);
         va_end(ap);
@@ -145,14 +161,11 @@ int manager_call(bits_manager *manager, sd_bus_message **ret_reply, const char *
                 return error_state_set(r, BITS_E_INVALID_ARGUMENT,
                                        "%s: an argument cannot be sent (%s); is all text UTF-8?",
                                        method, strerror(-r));
-        r = sd_bus_call(manager->bus, message, 0, &error, ret_reply);
-        if (r < 0)
-                return error_state_from_bus(r, &error);
-        return 0;
+        return manager_send(manager, message, ret_reply);
 }
 
 /* LIB-09 */
-static void manager_present(bits_manager *manager)
+void manager_present(bits_manager *manager)
 {
         int token;
 

@@ -33,6 +33,13 @@ void manager_forget(bits_manager *manager, Handle *handle);
 int manager_call(bits_manager *manager, sd_bus_message **ret_reply, const char *method,
                  const char *types, ...);
 
+/* The same in two steps, for arguments that no list of types describes. */
+int manager_message(bits_manager *manager, const char *method, sd_bus_message **ret_message);
+int manager_send(bits_manager *manager, sd_bus_message *message, sd_bus_message **ret_reply);
+
+/* Shows the caller to the broker, once, so that it has seen him when he is gone. */
+void manager_present(bits_manager *manager);
+
 /* Waits until there may be work, at most until `deadline` (µs, CLOCK_MONOTONIC, UINT64_MAX: none).
    1: call bits_manager_process(); 0: the deadline has passed. */
 int manager_poll(bits_manager *manager, uint64_t deadline);

@@ -178,13 +178,24 @@ static char *make_temporary_name(const char *local_name, const uint8_t random[6]
         return r;
 }
 
-int file_new(const char *remote_name, const char *local_name, const uint8_t random[6], File **ret)
+int file_new_blank(File **ret)
 {
-        _cleanup_(file_freep) File *file = calloc(1, sizeof(*file));
+        File *file = calloc(1, sizeof(*file));
 
         if (!file)
                 return -ENOMEM;
         file->total = JOB_SIZE_UNKNOWN;
+        *ret = file;
+        return 0;
+}
+
+int file_new(const char *remote_name, const char *local_name, const uint8_t random[6], File **ret)
+{
+        _cleanup_(file_freep) File *file = NULL;
+        int r = file_new_blank(&file);
+
+        if (r < 0)
+                return r;
         file->remote_name = strdup(remote_name);
         file->local_name = strdup(local_name);
         file->temporary_name = make_temporary_name(local_name, random);

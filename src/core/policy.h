@@ -62,6 +62,7 @@ typedef enum Limit {
         LIMIT_CONNECTIONS_PER_USER, /* peer-to-peer handle connections */
         LIMIT_QUESTIONS_PER_USER,   /* calls that wait for polkit */
         LIMIT_CALLS_PER_USER,       /* that wait for a worker or the broker */
+        LIMIT_JOBS_PER_CALL,        /* that one CreateJobs makes */
         LIMIT_FINISHED_PER_USER,    /* completed or cancelled jobs that are held with their files */
         LIMIT_DISPLAY_NAME_CHARACTERS,
         LIMIT_DESCRIPTION_CHARACTERS,

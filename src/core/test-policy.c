@@ -128,6 +128,7 @@ static void limits_of_people_services_and_root(void **state)
                 { LIMIT_CONNECTIONS_PER_USER, 256, 256, 4096 },
                 { LIMIT_QUESTIONS_PER_USER, 32, 32, 32 },
                 { LIMIT_CALLS_PER_USER, 256, 256, 4096 },
+                { LIMIT_JOBS_PER_CALL, 1000, 1000, 1000 },
                 { LIMIT_FINISHED_PER_USER, 64, 1024, 1024 },
                 { LIMIT_DISPLAY_NAME_CHARACTERS, 256, 256, 256 },
                 { LIMIT_DESCRIPTION_CHARACTERS, 1024, 1024, 1024 },

@@ -5,7 +5,10 @@
 
 struct AddFiles {
         BusContext *context;
-        sd_bus_message *call;
+        sd_bus_message *call; /* NULL for a draft */
+        Job *draft;           /* NULL: the job is one of the table */
+        AddFilesDone on_done;
+        void *userdata;
         char job_id[JOB_ID_CHARACTERS + 1];
         uid_t owner;  /* at the call */
         uid_t opener; /* the call is charged to him */
@@ -40,6 +43,27 @@ int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret)
         return 0;
 }
 
+int add_files_new_draft(BusContext *context, Job *job, AddFilesDone on_done, void *userdata,
+                        AddFiles **ret)
+{
+        AddFiles *add = calloc(1, sizeof(*add));
+
+        if (!add)
+                return -ENOMEM;
+        add->context = context;
+        add->draft = job;
+        add->owner = add->opener = job->owner;
+        add->on_done = on_done;
+        add->userdata = userdata;
+        *ret = add;
+        return 0;
+}
+
+static Job *job_of(const AddFiles *add)
+{
+        return add->draft ? add->draft : job_table_find(add->context->jobs, add->job_id);
+}
+
 void add_files_free(AddFiles *add)
 {
         if (!add)
@@ -48,7 +72,8 @@ void add_files_free(AddFiles *add)
                 file_free(add->files[i]);
         free(add->files);
         worker_release(add->worker);
-        handles_discharge(add->context->handles, add->opener);
+        if (!add->draft)
+                handles_discharge(add->context->handles, add->opener);
         sd_bus_message_unref(add->call);
         free(add->detail);
         free(add);
@@ -69,7 +94,7 @@ static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_
 int add_files_add(AddFiles *add, const char *remote_name, const char *local_name,
                   sd_bus_error *error)
 {
-        Job *job = job_table_find(add->context->jobs, add->job_id);
+        Job *job = job_of(add);
         const char *why = NULL;
         uint8_t random[6];
         BitsCode code = policy_check_remote_name(remote_name, &why);
@@ -130,7 +155,9 @@ static BitsCode append_all(AddFiles *add, Job *job)
                 return BITS_E_OUT_OF_MEMORY;
         for (size_t i = 0; i < add->n_files; i++) {
                 (void)job_append_file(job, add->files[i]); /* there is room: all or none */
-                store_mark_file(add->context->store, TAKE_PTR(add->files[i]), STORE_PROMISED);
+                if (!add->draft)
+                        store_mark_file(add->context->store, add->files[i], STORE_PROMISED);
+                add->files[i] = NULL;
         }
         add->n_files = 0;
         return name_reply(job);
@@ -138,10 +165,12 @@ static BitsCode append_all(AddFiles *add, Job *job)
 
 static void finish(AddFiles *add)
 {
-        Job *job = job_table_find(add->context->jobs, add->job_id);
+        Job *job = job_of(add);
         BitsCode code = add->failure != 0 ? add->failure : append_all(add, job);
 
-        if (code != 0)
+        if (add->draft)
+                add->on_done(add->userdata, job, code, add->detail);
+        else if (code != 0)
                 bus_reply_failure(add->call, code, add->detail);
         else {
                 engine_files_added(add->context->engine, job);
@@ -205,7 +234,7 @@ static int start_checks(AddFiles *add)
 
 int add_files_run(AddFiles *add, sd_bus_error *error)
 {
-        Job *job = job_table_find(add->context->jobs, add->job_id);
+        Job *job = job_of(add);
         WorkerIdentity identity;
         int r;
 

@@ -1,8 +1,9 @@
 /*
- * org.openbits.BITS1.Manager: making, finding and listing jobs (reference 03 section 3). Jobs that
- * the caller may not see do not exist here.
+ * org.openbits.BITS1.Manager: finding and listing jobs (reference 03 section 3); making them is
+ * create-jobs.h's. Jobs that the caller may not see do not exist here.
  */
 #include "manager/bus.h"
+#include "manager/create-jobs.h"
 
 #include "basic/clock.h"
 #include "basic/fd.h"
@@ -73,134 +74,6 @@ static int refuse_job(sd_bus_message *m, Verdict verdict, sd_bus_error *error)
 static bool is_his(const Caller *caller)
 {
         return caller->job && policy_rights(caller->client->uid, caller->job->owner) != 0;
-}
-
-/* ---- CreateJob ---- */
-
-typedef struct CreateOptions {
-        const char *description;
-        JobPriority priority;
-} CreateOptions;
-
-/* BUS-07: what is not known is refused, never guessed. */
-static int read_option(sd_bus_message *m, const char *key, CreateOptions *options,
-                       sd_bus_error *error)
-{
-        const char *value, *why;
-        BitsCode code;
-        int r;
-
-        if (!string_equal(key, "Description") && !string_equal(key, "Priority"))
-                return bus_fail(error, BITS_E_INVALID_ARGUMENT, "unknown option '%.100s'", key);
-        r = sd_bus_message_read(m, "v", "s", &value);
-        if (r < 0)
-                return bus_fail(error, BITS_E_INVALID_ARGUMENT, "option '%s' is a string", key);
-        if (string_equal(key, "Description")) {
-                code = policy_check_description(value, &why);
-                if (code != 0)
-                        return bus_fail(error, code, "%s", why);
-                options->description = value;
-                return 0;
-        }
-        options->priority = job_priority_parse(value);
-        if (options->priority == PRIORITY_INVALID)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown priority '%.100s'", value);
-        return 0;
-}
-
-static int read_options(sd_bus_message *m, CreateOptions *options, sd_bus_error *error)
-{
-        const char *key;
-        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &key);
-                if (r >= 0)
-                        r = read_option(m, key, options, error);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-/* LIM-20, LIM-21 */
-static int check_quota(BusContext *context, uid_t uid, sd_bus_error *error)
-{
-        if (job_table_count_of(context->jobs, uid) >= policy_limit(LIMIT_JOBS_PER_USER, uid))
-                return bus_fail_code(error, policy_limit_code(LIMIT_JOBS_PER_USER));
-        if (job_table_count(context->jobs) >= policy_limit(LIMIT_JOBS_PER_MACHINE, uid))
-                return bus_fail_code(error, policy_limit_code(LIMIT_JOBS_PER_MACHINE));
-        return 0;
-}
-
-static int make_job(BusContext *context, uid_t owner, JobType type, const char *name,
-                    const CreateOptions *options, Job **ret)
-{
-        _cleanup_(job_freep) Job *job = NULL;
-        uint8_t random[JOB_ID_BYTES];
-        int r;
-
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
-                return -EIO;
-        r = job_new(random, owner, type, name, clock_usec(CLOCK_REALTIME), &job);
-        if (r < 0)
-                return r;
-        job->priority = options->priority;
-        if (options->description) {
-                free(job->description);
-                job->description = strdup(options->description);
-                if (!job->description)
-                        return -ENOMEM;
-        }
-        r = engine_adopt(context->engine, job);
-        if (r >= 0 && (r = job_table_add(context->jobs, job)) < 0)
-                engine_release(context->engine, job);
-        if (r >= 0)
-                *ret = TAKE_PTR(job);
-        return r;
-}
-
-static int on_create_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        BusContext *context = userdata;
-        CreateOptions options = { .priority = PRIORITY_NORMAL };
-        sd_bus_message *reply = NULL;
-        char path[BUS_JOB_PATH_MAX];
-        const char *name, *type, *why;
-        Client *client;
-        BitsCode code;
-        Job *job;
-        int r = sd_bus_message_read(m, "ss", &name, &type);
-
-        if (r >= 0)
-                r = read_options(m, &options, error);
-        if (r >= 0)
-                r = handles_client(context->handles, m, &client);
-        if (r < 0)
-                return r;
-        code = policy_check_display_name(name, &why);
-        if (code != 0) /* CreateJob says E_INVALIDARG for every fault of the name */
-                return bus_fail(error, BITS_E_INVALID_ARGUMENT, "%s", why);
-        if (job_type_parse(type) == JOB_TYPE_INVALID)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown job type '%.100s'", type);
-        if (job_type_parse(type) != JOB_DOWNLOAD)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
-                                "jobs of type '%s' are not implemented yet", type);
-        r = check_quota(context, client->uid, error);
-        if (r >= 0)
-                r = make_job(context, client->uid, job_type_parse(type), name, &options, &job);
-        if (r < 0)
-                return r;
-        store_mark_job(context->store, job, STORE_PROMISED);
-        bus_job_path(job, path);
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "so", job->id, path);
-        if (r >= 0)
-                r = turn_reply(context->turn, m, reply);
-        sd_bus_message_unref(reply);
-        news_added(context->news, job);
-        return r < 0 ? r : 1;
 }
 
 /* ---- GetJob, OpenJob ---- */
@@ -478,7 +351,9 @@ static int get_constant(sd_bus *bus, const char *path, const char *interface, co
 
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("CreateJob", "ssa{sv}", "so", on_create_job, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("CreateJob", "ssa{sv}", "so", bus_create_job, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("CreateJobs", "a(ssa{sv}a(ss))", "a(so)", bus_create_jobs,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetJob", "s", "o", on_get_job, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("OpenJob", "s", "h", on_open_job, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListJobs", "a{sv}", "aa{sv}", on_list_jobs, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -186,8 +186,9 @@ static int open_file(const char *path, sqlite3 **ret)
 {
         sqlite3 *db = NULL;
         int version = 0;
-        int r = database_errno(
-                NULL, sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+        /* One thread: no lock per value. */
+        int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+        int r = database_errno(NULL, sqlite3_open_v2(path, &db, flags, NULL));
 
         /* Exclusive: one process, hence no shared-memory file and no lock per transaction. */
         if (r >= 0)

@@ -446,15 +446,17 @@ int handle_open(Handles *handles, Job *job, const HandleFacts *facts, int *ret_f
 }
 
 /* LIM-32 */
-int handle_charge(const Handle *handle, sd_bus_error *error)
+int handles_charge(Handles *handles, uid_t opener, sd_bus_error *error)
 {
-        Handles *handles = handle->handles;
-
-        if (tally_get(&handles->calls, handle->opener) >=
-            policy_limit(LIMIT_CALLS_PER_USER, handle->opener))
+        if (tally_get(&handles->calls, opener) >= policy_limit(LIMIT_CALLS_PER_USER, opener))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many of your calls wait for an answer.");
-        return tally_up(&handles->calls, handle->opener);
+        return tally_up(&handles->calls, opener);
+}
+
+int handle_charge(const Handle *handle, sd_bus_error *error)
+{
+        return handles_charge(handle->handles, handle->opener, error);
 }
 
 void handles_discharge(Handles *handles, uid_t opener)

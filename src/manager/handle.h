@@ -98,6 +98,7 @@ static inline bool handle_entitled(const Handle *handle)
 /* Charges a call that waits for a worker or the broker to the handle's opener. 0, or negative with
    the error set when he has too many. Each success is given back with handles_discharge(). */
 int handle_charge(const Handle *handle, sd_bus_error *error);
+int handles_charge(Handles *handles, uid_t opener, sd_bus_error *error);
 void handles_discharge(Handles *handles, uid_t opener);
 
 /* 0, or BITS_E_ACCESS_DENIED with the error set: the one line of access control in a method. */

@@ -71,6 +71,14 @@ int job_table_add(JobTable *table, Job *job)
         return 0;
 }
 
+void job_table_remove(JobTable *table, Job *job)
+{
+        (void)tdelete(job, &table->by_id, compare_ids);
+        TAILQ_REMOVE(&table->jobs, job, table_entries);
+        table->n_jobs--;
+        tally_down(&table->counts, job->owner);
+}
+
 /* HND-11: gone from the list, still there for those who hold it. */
 void job_table_retire(JobTable *table, Job *job)
 {

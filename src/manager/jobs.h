@@ -16,6 +16,8 @@ DEFINE_CLEANUP(JobTable, job_table_free);
 
 /* Takes the job; on -ENOMEM it stays the caller's. */
 int job_table_add(JobTable *table, Job *job);
+/* Takes that back, for a job that nobody has heard of; it is the caller's again. */
+void job_table_remove(JobTable *table, Job *job);
 /* The job left the queue: it counts no more and is listed no more. */
 void job_table_retire(JobTable *table, Job *job);
 /* Gives a queued job to another user, with job_take(). 0 or -ENOMEM. */

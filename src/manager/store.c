@@ -294,9 +294,8 @@ static int read_job(sqlite3_stmt *s, Job **ret)
 
 static int read_file(sqlite3_stmt *s, File **ret)
 {
-        static const uint8_t no_random[6];
         _cleanup_(file_freep) File *file = NULL;
-        int r = file_new("", "", no_random, &file);
+        int r = file_new_blank(&file);
 
         if (r >= 0)
                 r = columns_read(s, 2, file_columns, N_FILE_COLUMNS, file);
@@ -337,17 +336,22 @@ static int reader_open(Store *store, Reader *reader)
         return r >= 0 ? next_file(store, reader) : r;
 }
 
-/* Files of a job that was left out are passed over. */
-static int read_files_of(Store *store, Reader *reader, Job *job)
+/* Files of a job that was left out are passed over. False: one of them makes no sense. */
+static int read_files_of(Store *store, Reader *reader, Job *job, bool *ret_sensible)
 {
         int r = 0;
+
+        *ret_sensible = true;
 
         while (r >= 0 && reader->more_files && column_u64(reader->files, 0) <= job->row) {
                 File *file = NULL;
 
                 if (column_u64(reader->files, 0) == job->row) {
                         r = read_file(reader->files, &file);
-                        if (r >= 0 && (r = job_append_file(job, file)) < 0)
+                        if (r == -EBADMSG) {
+                                *ret_sensible = false;
+                                r = 0;
+                        } else if (r >= 0 && (r = job_append_file(job, file)) < 0)
                                 file_free(file);
                 }
                 if (r >= 0)
@@ -365,21 +369,21 @@ int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *user
         while (r >= 0) {
                 _cleanup_(job_freep) Job *job = NULL;
                 int step = sqlite3_step(reader.jobs);
+                bool sensible;
 
                 if (step != SQLITE_ROW) {
                         r = database_errno(store->db, step);
                         break;
                 }
                 r = read_job(reader.jobs, &job);
-                if (r == -EBADMSG) { /* DUR-49: all the others must not suffer for it */
+                sensible = r != -EBADMSG;
+                if (r >= 0)
+                        r = read_files_of(store, &reader, job, &sensible);
+                if (!sensible) { /* DUR-49: all the others must not suffer for it */
                         log_error("a job in the store makes no sense and is left out (row %lld)",
                                   (long long)sqlite3_column_int64(reader.jobs, 0));
-                        r = 0;
-                        continue;
-                }
-                if (r >= 0)
-                        r = read_files_of(store, &reader, job);
-                if (r >= 0)
+                        r = r == -EBADMSG ? 0 : r;
+                } else if (r >= 0)
                         r = on_job(userdata, TAKE_PTR(job));
         }
         sqlite3_finalize(reader.jobs);

@@ -222,10 +222,14 @@ BITS_EXPORT int bits_job_get_minimum_retry_delay(bits_job *job, uint32_t *ret_se
 BITS_EXPORT int bits_job_set_minimum_retry_delay(bits_job *job, uint32_t seconds);
 BITS_EXPORT int bits_job_get_no_progress_timeout(bits_job *job, uint32_t *ret_seconds);
 BITS_EXPORT int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds);
-/* BG_NOTIFY_…: 0x1 transferred, 0x2 error, 0x4 none, 0x10 each file; E_NOTIMPL for unknown bits.
-   Default 3. (IBackgroundCopyJob::SetNotifyFlags) */
+/* BG_NOTIFY_…: 0x1 transferred, 0x2 error, 0x4 none, 0x8 modification, 0x10 each file, 0x20 ranges;
+   E_NOTIMPL for unknown bits. Default 3. (IBackgroundCopyJob::SetNotifyFlags) */
 BITS_EXPORT int bits_job_get_notify_flags(bits_job *job, uint32_t *ret_flags);
 BITS_EXPORT int bits_job_set_notify_flags(bits_job *job, uint32_t flags);
+/* ms between two events of modification, and of ranges; default 500.
+   (BITS_JOB_PROPERTY_MINIMUM_NOTIFICATION_INTERVAL_MS) */
+BITS_EXPORT int bits_job_get_minimum_notification_interval(bits_job *job, uint32_t *ret_ms);
+BITS_EXPORT int bits_job_set_minimum_notification_interval(bits_job *job, uint32_t ms);
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
 /* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000
@@ -313,12 +317,66 @@ typedef enum bits_event {
         BITS_EVENT_TRANSFERRED,
         BITS_EVENT_ERROR,
         BITS_EVENT_MODIFICATION,
-        BITS_EVENT_GONE /* the service closed the handle: job ended, or service stopped */
+        BITS_EVENT_GONE, /* the service closed the handle: job ended, or service stopped */
+        BITS_EVENT_FILE_TRANSFERRED,
+        BITS_EVENT_FILE_RANGES_TRANSFERRED,
+        BITS_EVENT_CHANGED /* state, property, files or progress; whatever the flags; not in BITS */
 } bits_event;
 
-/* Called from bits_manager_process() or bits_job_wait(). NULL removes it. */
+/* Called from bits_manager_process() or bits_job_wait(), for the events that the job's flags ask
+   for, and CHANGED and GONE. NULL removes it. */
 typedef void (*bits_job_callback)(bits_job *job, bits_event event, void *userdata);
 BITS_EXPORT int bits_job_set_callback(bits_job *job, bits_job_callback on_event, void *userdata);
+
+/* Receives TRANSFERRED and ERROR as BITS's callback does: what is due comes at once, is repeated
+   after the minimum retry delay until it is acknowledged, and the command line runs only when it is
+   not. It is acknowledged when the callback returns 0; for anything else it comes again. NULL ends
+   it, and so does freeing the job. Other events go to bits_job_set_callback()'s.
+   (IBackgroundCopyJob::SetNotifyInterface) */
+typedef int (*bits_job_receiver)(bits_job *job, bits_event event, void *userdata);
+BITS_EXPORT int bits_job_set_receiver(bits_job *job, bits_job_receiver receiver, void *userdata);
+
+typedef struct bits_range {
+        uint64_t offset;
+        uint64_t length;
+} bits_range;
+
+typedef struct bits_event_info {
+        uint32_t file_index; /* FILE_TRANSFERRED, FILE_RANGES_TRANSFERRED: from 0 */
+        const bits_range *ranges;
+        size_t n_ranges;
+        uint32_t error_context; /* ERROR */
+        uint32_t error_code;
+} bits_event_info;
+
+/* What came with the event that a callback is told; NULL outside of one. Valid until it returns. */
+BITS_EXPORT const bits_event_info *bits_job_event_info(const bits_job *job);
+
+/* ---- the notification command line ---- */
+
+/* program: a full path, at most 4,095 bytes; nothing is searched for. parameters: at most 4,000
+   characters, argv[0] first; NULL: the program alone. Both NULL: none. It runs as the effective
+   user of the calling thread, when the job is transferred or has failed and no receiver takes the
+   event; never for root and service accounts. E_INVALIDARG, BG_E_STRING_TOO_LONG,
+   BG_E_INVALID_STATE, E_ACCESSDENIED when the administrator forbids them.
+   (IBackgroundCopyJob2::SetNotifyCmdLine) */
+BITS_EXPORT int bits_job_set_notify_cmd_line(bits_job *job, const char *program,
+                                             const char *parameters);
+/* NULL and NULL when there is none; the caller frees both. */
+BITS_EXPORT int bits_job_get_notify_cmd_line(bits_job *job, char **ret_program,
+                                             char **ret_parameters);
+
+typedef struct bits_notify_state {
+        uint32_t author_uid; /* who set it */
+        uint64_t started;    /* the last run, µs since 1970; 0: none */
+        uint32_t runs;
+        char *result;    /* of the last run: "exit status 0" */
+        char *objection; /* why it does not run; "" when it may */
+} bits_notify_state;
+
+/* 1, or 0 when there is no command line. Release with bits_notify_state_done(). */
+BITS_EXPORT int bits_job_get_notify_state(bits_job *job, bits_notify_state *ret_state);
+BITS_EXPORT void bits_notify_state_done(bits_notify_state *state);
 
 /* Blocks until the job leaves the states QUEUED, CONNECTING, TRANSFERRING and TRANSIENT_ERROR, or
    until timeout_usec (UINT64_MAX: never) have passed. Without polling. 1: *ret_state is the state

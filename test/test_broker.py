@@ -398,7 +398,7 @@ def test_user_mode_serves_its_own_user(lonely):
         own_worker(lonely, channel)
         other = ask(channel, 'BROKER_START_OWNER', kind=FILE, uid=os.geteuid() + 1)
         assert refusal(other) == NO_PRIVILEGE
-    assert not lonely.state.exists()
+    assert not (lonely.state / 'owners').exists()
 
 
 @needs_root

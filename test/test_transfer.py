@@ -105,7 +105,7 @@ def test_flags_choose_the_news(world, flags, told):
     job.resume()
     job.wait('transferred')
     assert job.complete() == 0      # its answer comes after whatever was told before
-    assert {s.member for s in manager.bus.signals if s.path == job.path} - {'JobModification'} == told
+    assert {s.member for s in manager.bus.signals if s.path == job.path} - {'Changed'} == told
 
 
 # JOB-25
@@ -117,11 +117,11 @@ def test_every_change_of_state_can_be_seen_without_asking(world):
     mark = len(manager.bus.signals)
     job.resume()
     world.server.wait_stalled(world.path_of(url))
-    manager.bus.wait_signal(lambda s: s.path == job.path and s.member == 'JobModification', mark)
+    manager.bus.wait_signal(lambda s: s.path == job.path and s.member == 'Changed', mark)
     job.wait('transferring')
     mark = len(manager.bus.signals)
     job.suspend()
-    manager.bus.wait_signal(lambda s: s.path == job.path and s.member == 'JobModification', mark)
+    manager.bus.wait_signal(lambda s: s.path == job.path and s.member == 'Changed', mark)
 
 
 # JOB-26, DUR-10

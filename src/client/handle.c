@@ -19,19 +19,14 @@
 
 #define PROPERTIES_INTERFACE "org.freedesktop.DBus.Properties"
 
-static const char *const members[] = { "JobTransferred", "JobError", "JobModification",
-                                       "FileTransferred" };
-
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_)
 {
         Handle *handle = userdata;
 
-        for (size_t i = 0; i < ELEMENTS(members); i++)
-                if (sd_bus_message_is_signal(message, JOB_INTERFACE, members[i])) {
-                        handle->member = members[i];
-                        return 1;
-                }
-        return 0;
+        if (!sd_bus_message_is_signal(message, JOB_INTERFACE, NULL))
+                return 0;
+        handle->signal = sd_bus_message_ref(message);
+        return 1;
 }
 
 static void handle_unwatch(Handle *handle)
@@ -116,6 +111,7 @@ void handle_free(Handle *handle)
         handle_unwatch(handle);
         if (handle->manager)
                 manager_forget(handle->manager, handle);
+        sd_bus_message_unref(handle->signal);
         sd_bus_close_unref(handle->bus);
         free(handle->path);
         free(handle);
@@ -264,13 +260,15 @@ int handle_set(Handle *handle, const char *property, const char *type, ...)
 }
 
 /* Tells the owner. Nothing may touch the handle afterwards. */
-static int handle_tell(Handle *handle, const char *member)
+static int handle_tell(Handle *handle, sd_bus_message *signal)
 {
-        handle->member = NULL;
-        if (!member)
+        handle->signal = NULL;
+        if (!signal)
                 handle->gone_pending = false;
         if (handle->on_news)
-                handle->on_news(member, handle->userdata);
+                handle->on_news(signal ? sd_bus_message_get_member(signal) : NULL, signal,
+                                handle->userdata);
+        sd_bus_message_unref(signal);
         return 1;
 }
 
@@ -282,8 +280,8 @@ int handle_process(Handle *handle)
                 r = sd_bus_process(handle->bus, NULL);
                 if (r < 0 || sd_bus_is_open(handle->bus) <= 0)
                         handle_close(handle);
-                if (handle->member)
-                        return handle_tell(handle, handle->member);
+                if (handle->signal)
+                        return handle_tell(handle, handle->signal);
                 if (r > 0)
                         return 1;
         }

@@ -15,9 +15,10 @@
 
 struct bits_manager;
 
-/* A signal of the job's interface: its member ("JobError"), or NULL once when the connection ended.
-   Called from handle_process() as the last thing it does: the handle may be freed in it. */
-typedef void (*handle_news)(const char *member, void *userdata);
+/* A signal of the job's interface: its member ("JobError") and itself, to be read from its
+   beginning; or NULL twice, once, when the connection ended. Called from handle_process() as the
+   last thing it does: the handle may be freed in it. */
+typedef void (*handle_news)(const char *member, sd_bus_message *signal, void *userdata);
 
 typedef struct Handle {
         struct bits_manager *manager; /* NULL after the manager was closed */
@@ -26,8 +27,8 @@ typedef struct Handle {
         char *path;
         int watched_fd; /* as entered into the manager's epoll set */
         uint32_t watched_events;
-        bool gone_pending;  /* the end is still to be told */
-        const char *member; /* the signal that is being processed; static text */
+        bool gone_pending;      /* the end is still to be told */
+        sd_bus_message *signal; /* that is being processed */
         handle_news on_news;
         void *userdata;
 } Handle;

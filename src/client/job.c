@@ -1,5 +1,5 @@
 /*
- * The calls of a job, all of them over its handle, and its news.
+ * The calls of a job, all of them over its handle, and waiting for it.
  *
  * Waiting asks for the state first and then sleeps until the service says that something changed:
  * a change between the two is in the queue by then, so nothing is missed and nothing is polled.
@@ -16,27 +16,6 @@
 
 #include <stdio.h>
 #include <time.h>
-
-static void on_news(const char *member, void *userdata)
-{
-        bits_job *job = userdata;
-        bits_event event;
-
-        if (!member)
-                event = BITS_EVENT_GONE;
-        else if (string_equal(member, "JobTransferred"))
-                event = BITS_EVENT_TRANSFERRED;
-        else if (string_equal(member, "JobError"))
-                event = BITS_EVENT_ERROR;
-        else if (string_equal(member, "JobModification"))
-                event = BITS_EVENT_MODIFICATION;
-        else
-                return;
-
-        job->news++;
-        if (job->on_event)
-                job->on_event(job, event, job->userdata);
-}
 
 /* "/org/openbits/BITS1/job/" and the id without its dashes. */
 static int job_path(const char *id, char *ret_path, size_t size)
@@ -67,7 +46,7 @@ int job_new(bits_manager *manager, const char *id, int fd, bits_job **ret_job)
         if (!job)
                 return error_state_oom();
         job->id = strdup(id);
-        r = job->id ? handle_new(manager, TAKE_FD(owned), path, on_news, job, &job->handle)
+        r = job->id ? handle_new(manager, TAKE_FD(owned), path, job_on_news, job, &job->handle)
                     : error_state_oom();
         if (r < 0) {
                 bits_job_free(job);
@@ -81,6 +60,8 @@ void bits_job_free(bits_job *job)
 {
         if (!job)
                 return;
+        if (job->freed)
+                *job->freed = true;
         handle_free(job->handle);
         free(job->id);
         free(job);
@@ -242,16 +223,7 @@ void bits_job_error_done(bits_job_error *error)
         *error = (bits_job_error){};
 }
 
-/* ---- news ---- */
-
-int bits_job_set_callback(bits_job *job, bits_job_callback on_event, void *userdata)
-{
-        if (!job)
-                return error_state_null("job");
-        job->on_event = on_event;
-        job->userdata = userdata;
-        return 0;
-}
+/* ---- waiting ---- */
 
 static bool state_is_underway(bits_job_state state)
 {

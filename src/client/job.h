@@ -12,4 +12,11 @@ struct bits_job {
         bits_job_callback on_event;
         void *userdata;
         unsigned news; /* counts what happened, for bits_job_wait() */
+        bits_job_receiver receiver;
+        void *receiver_userdata;
+        const bits_event_info *info; /* of the event that is being told */
+        bool *freed;                 /* set when the job is freed while it is told */
 };
+
+/* A handle_news: tells whoever asked. */
+void job_on_news(const char *member, sd_bus_message *signal, void *userdata);

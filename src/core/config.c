@@ -118,6 +118,10 @@ static const Key keys[] = {
 
         [CONFIG_COMMAND_LINES] = { "Notification", "AllowCommandLines", KIND_YES_NO,
                                    AT(allow_command_lines) },
+        [CONFIG_COMMAND_LINE_ACCOUNTS] = { "Notification", "CommandLineAccounts", KIND_ACCOUNTS,
+                                           AT(command_line_accounts) },
+        [CONFIG_COMMAND_LINE_TIMEOUT] = { "Notification", "CommandLineTimeout", KIND_NUMBER,
+                                          AT(command_line_timeout), 1, 7 * 24 * 3600 },
 };
 static_assert_table(keys, CONFIG_KEY_MAX);
 
@@ -137,6 +141,7 @@ void config_init(Config *config)
                 .wait_on_battery = WAITING_NONE,
                 .wait_on_low_battery = WAITING_BACKGROUND,
                 .allow_command_lines = true,
+                .command_line_timeout = 3600,
         };
         bandwidth_init(&config->bandwidth);
         for (int p = 0; p < PRIORITY_MAX; p++)
@@ -283,20 +288,20 @@ static bool read_account(const char *text, ConfigFindAccount find, uid_t *ret)
 }
 
 /* Lines add up; an empty one begins anew, as in systemd's files. */
-static int read_accounts(Config *config, const char *value, ConfigFindAccount find, char *why)
+static int read_accounts(AccountList *list, const char *value, ConfigFindAccount find, char *why)
 {
-        uid_t exempt[EXEMPT_ACCOUNTS_MAX];
-        uint32_t n = *value ? config->n_exempt : 0;
+        AccountList accounts = *list;
         char copy[CONFIG_VALUE_MAX], *rest = copy, *word;
 
-        memcpy(exempt, config->exempt, sizeof(exempt));
+        if (!*value)
+                accounts.n = 0;
         snprintf(copy, sizeof(copy), "%s", value);
         while ((word = strtok_r(rest, " \t,", &rest))) {
-                if (n == EXEMPT_ACCOUNTS_MAX) {
-                        snprintf(why, CONFIG_WHY_MAX, "more than %d accounts", EXEMPT_ACCOUNTS_MAX);
+                if (accounts.n == ACCOUNTS_MAX) {
+                        snprintf(why, CONFIG_WHY_MAX, "more than %d accounts", ACCOUNTS_MAX);
                         return -EINVAL;
                 }
-                if (!read_account(word, find, &exempt[n++])) {
+                if (!read_account(word, find, &accounts.uids[accounts.n++])) {
                         snprintf(why, CONFIG_WHY_MAX,
                                  "there is no account '%.60s'; allowed are names of accounts and "
                                  "user numbers, with spaces between them",
@@ -304,8 +309,7 @@ static int read_accounts(Config *config, const char *value, ConfigFindAccount fi
                         return -EINVAL;
                 }
         }
-        memcpy(config->exempt, exempt, sizeof(exempt));
-        config->n_exempt = n;
+        *list = accounts;
         return 0;
 }
 
@@ -423,7 +427,8 @@ int config_set(Config *config, const char *section, const char *name, const char
                 return -EINVAL;
         }
         if (keys[k].kind == KIND_ACCOUNTS) {
-                int r = read_accounts(config, value, find_account, why);
+                AccountList *list = (AccountList *)((char *)config + keys[k].offset);
+                int r = read_accounts(list, value, find_account, why);
 
                 if (r < 0)
                         return r;
@@ -451,14 +456,14 @@ const char *config_name(ConfigKey key)
         return keys[key].name;
 }
 
-static void show_accounts(const Config *config, char *ret)
+static void show_accounts(const AccountList *list, char *ret)
 {
         size_t used = 0;
 
         ret[0] = 0;
-        for (uint32_t i = 0; i < config->n_exempt; i++)
+        for (uint32_t i = 0; i < list->n; i++)
                 used += (size_t)snprintf(ret + used, CONFIG_VALUE_MAX - used, "%s%u",
-                                         i > 0 ? " " : "", config->exempt[i]);
+                                         i > 0 ? " " : "", list->uids[i]);
 }
 
 /* POL-206 */
@@ -470,7 +475,7 @@ void config_value(const Config *config, ConfigKey key, char *ret)
 
         assert(key >= 0 && key < CONFIG_KEY_MAX);
         if (row->kind == KIND_ACCOUNTS) {
-                show_accounts(config, ret);
+                show_accounts((const AccountList *)((const char *)config + row->offset), ret);
                 return;
         }
         number = *(const uint32_t *)((const char *)config + row->offset);
@@ -487,16 +492,27 @@ void config_value(const Config *config, ConfigKey key, char *ret)
 
 /* ---- questions ---- */
 
+static bool is_listed(const AccountList *list, uid_t uid)
+{
+        for (uint32_t i = 0; i < list->n; i++)
+                if (list->uids[i] == uid)
+                        return true;
+        return false;
+}
+
 /* POL-208 */
 bool config_is_exempt(const Config *config, uid_t uid)
 {
         if (identity_is_administrator(uid) ||
             (config->exempt_service_accounts && policy_is_service_account(uid)))
                 return true;
-        for (uint32_t i = 0; i < config->n_exempt; i++)
-                if (config->exempt[i] == uid)
-                        return true;
-        return false;
+        return is_listed(&config->exempt, uid);
+}
+
+/* NTF-253 */
+bool config_allows_command(const Config *config, uid_t uid)
+{
+        return config->allow_command_lines || is_listed(&config->command_line_accounts, uid);
 }
 
 uint32_t config_cost_flags(const Config *config, JobPriority priority, uint32_t own)

@@ -82,24 +82,30 @@ typedef enum ConfigKey {
         CONFIG_BATTERY,
         CONFIG_LOW_BATTERY,
         CONFIG_COMMAND_LINES,
+        CONFIG_COMMAND_LINE_ACCOUNTS,
+        CONFIG_COMMAND_LINE_TIMEOUT,
         CONFIG_KEY_MAX,
         CONFIG_KEY_INVALID = -1,
 } ConfigKey;
 
 enum {
-        EXEMPT_ACCOUNTS_MAX = 64,
+        ACCOUNTS_MAX = 64, /* in one setting */
         CONFIG_WHY_MAX = 320,
         CONFIG_VALUE_MAX = 1024,
         CONFIG_FILES_MAX = 64,
 };
+
+typedef struct AccountList {
+        uid_t uids[ACCOUNTS_MAX];
+        uint32_t n;
+} AccountList;
 
 typedef struct Config {
         /* Limits */
         uint32_t max_jobs_per_machine, max_jobs_per_user, max_files_per_job, max_ranges_per_file;
         uint32_t max_background_jobs;     /* at once */
         uint32_t exempt_service_accounts; /* 0: the limits hold for them as for people */
-        uid_t exempt[EXEMPT_ACCOUNTS_MAX];
-        uint32_t n_exempt;
+        AccountList exempt;
         /* Timeouts */
         uint32_t job_inactivity_timeout; /* days */
         uint32_t max_download_time;      /* s, of a job that has none of its own */
@@ -112,6 +118,8 @@ typedef struct Config {
         uint32_t wait_on_battery, wait_on_low_battery;
         /* Notification */
         uint32_t allow_command_lines;
+        AccountList command_line_accounts; /* whose run all the same */
+        uint32_t command_line_timeout;     /* s */
 
         /* Where each was set: number of the file from 1, 0: a default. */
         struct {
@@ -136,6 +144,8 @@ void config_value(const Config *config, ConfigKey key, char *ret);
 
 /* Whether the limits per machine, user, job and file hold for this user. */
 bool config_is_exempt(const Config *config, uid_t uid);
+/* Whether notification command lines of this user may run. */
+bool config_allows_command(const Config *config, uid_t uid);
 /* The cost flags in force of a job of that priority; `own`: the job's, 0: it has none. */
 uint32_t config_cost_flags(const Config *config, JobPriority priority, uint32_t own);
 /* Whether jobs of that priority are meant. */

@@ -1,5 +1,7 @@
 #include "core/job.h"
 
+#include "core/command-line.h"
+
 #include "core/policy.h"
 #include "core/wait.h"
 
@@ -89,11 +91,13 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         job->last_helper = JOB_NO_HELPER;
         job->type = type;
         job->priority = PRIORITY_NORMAL;
-        job->state = STATE_SUSPENDED;
+        job->state = job->told_state = STATE_SUSPENDED;
         job->minimum_retry_delay = DEFAULT_MINIMUM_RETRY_DELAY;
         job->no_progress_timeout = DEFAULT_NO_PROGRESS_TIMEOUT;
         job->created = job->modified = now_realtime;
         job->notify_flags = NOTIFY_FLAGS_DEFAULT;
+        job->notify_interval = DEFAULT_NOTIFICATION_INTERVAL;
+        job->command.result = COMMAND_NEVER;
         job->fault_file = NO_FILE;
         job->display_name = strdup(display_name);
         job->description = strdup("");
@@ -111,6 +115,27 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
 }
 
 /* TOK-82 */
+int job_set_command(Job *job, const char *program, const char *parameters, uid_t author, bool kept)
+{
+        JobCommand command = { .result = COMMAND_NEVER };
+
+        if (!string_empty(program)) {
+                command.author = author;
+                command.kept = kept;
+                command.program = strdup(program);
+                command.parameters = strdup(parameters);
+                if (!command.program || !command.parameters) {
+                        free(command.program);
+                        free(command.parameters);
+                        return -ENOMEM;
+                }
+        }
+        free(job->command.program);
+        free(job->command.parameters);
+        job->command = command;
+        return 0;
+}
+
 void job_take(Job *job, uid_t new_owner)
 {
         set_owner(job, new_owner);
@@ -119,6 +144,7 @@ void job_take(Job *job, uid_t new_owner)
         job->token_flags = 0;
         job->last_helper = JOB_NO_HELPER;
         job_set_credentials(job, NULL, 0);
+        (void)job_set_command(job, NULL, NULL, 0, false); /* NTF-252 */
         job->credential_cache[0] = job->helper_credential_cache[0] = 0;
 }
 
@@ -152,6 +178,8 @@ void job_free(Job *job)
         free(job->credential_cache);
         free(job->helper_credential_cache);
         upload_state_done(&job->upload);
+        free(job->command.program);
+        free(job->command.parameters);
         job_set_credentials(job, NULL, 0);
         fault_done(&job->fault);
         token_free(job->token);

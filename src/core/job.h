@@ -25,6 +25,7 @@ enum {
         LEAST_MINIMUM_RETRY_DELAY = 5,
         DEFAULT_NO_PROGRESS_TIMEOUT = 1209600,
         DEFAULT_MAXIMUM_DOWNLOAD_TIME = 7776000,
+        DEFAULT_NOTIFICATION_INTERVAL = 500, /* ms */
         NO_FILE = -1,
 };
 
@@ -85,6 +86,16 @@ enum {
         NOTIFY_FLAGS_DEFAULT = NOTIFY_JOB_TRANSFERRED | NOTIFY_JOB_ERROR,
 };
 
+/* The notification command line, and what is known of its runs. */
+typedef struct JobCommand {
+        char *program, *parameters; /* owned; NULL: there is none */
+        uid_t author;               /* who set it */
+        bool kept;                  /* by the broker: it can run */
+        uint64_t started;           /* the last run, µs since 1970; 0: none */
+        uint32_t runs;
+        uint32_t result; /* of the last run, COMMAND_… of core/command-line.h */
+} JobCommand;
+
 /* A call that takes more than one step and is finished after a crash. */
 typedef enum PendingCall {
         PENDING_NONE,
@@ -112,6 +123,9 @@ struct Job {
         uint32_t no_progress_timeout;   /* s */
         uint32_t maximum_download_time; /* s, 0: the machine's */
         uint32_t notify_flags;          /* NOTIFY_… */
+        uint32_t notify_event;          /* that is due, of two of these; 0: none, or acknowledged */
+        uint32_t notify_interval;       /* ms */
+        JobCommand command;
         uint32_t token_flags;
         Token *token;
         uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */
@@ -147,6 +161,8 @@ struct Job {
         struct Finish *finish;    /* Complete or Cancel under way */
         TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
         struct JobNews *news;
+        JobState told_state;   /* the news': the last one that was told */
+        struct Notice *notice; /* the notifier's */
         bool counted_finished; /* by the table, once it is over */
 };
 
@@ -159,6 +175,9 @@ DEFINE_CLEANUP(Job, job_free);
 /* TakeOwnership: the job is that user's now. Helper token and flags go, as all secrets do. Who
    counts jobs by owner has to count anew: job_table_take(). */
 void job_take(Job *job, uid_t new_owner);
+
+/* Replaces the command line and forgets its runs; `program` NULL or "": none. 0 or -ENOMEM. */
+int job_set_command(Job *job, const char *program, const char *parameters, uid_t author, bool kept);
 
 /* Replaces the sealed credentials; takes `box` (NULL: none). */
 void job_set_credentials(Job *job, uint8_t *box, size_t size);

@@ -162,6 +162,26 @@ static void wrong_names(void **state)
         refused(&config, "Limits", "ExemptAccounts", many, "no account");
 }
 
+/* NTF-253: for all, or for all but those who are listed. */
+static void command_lines(void **state)
+{
+        Config config;
+
+        (void)state;
+        config_init(&config);
+        assert_true(config_allows_command(&config, 1034));
+        assert_int_equal(config.command_line_timeout, 3600);
+        assert_int_equal(
+                config_set(&config, "Notification", "AllowCommandLines", "no", NULL, 1, 1, why), 0);
+        assert_false(config_allows_command(&config, 1034));
+        assert_int_equal(config_set(&config, "Notification", "CommandLineAccounts", "1034 1035",
+                                    NULL, 1, 2, why),
+                         0);
+        assert_true(config_allows_command(&config, 1034));
+        assert_false(config_allows_command(&config, 1036));
+        assert_false(config_is_exempt(&config, 1034));
+}
+
 /* POL-208: who is exempt from the limits of reference 02 section 12. */
 static void exempt_accounts(void **state)
 {
@@ -184,7 +204,7 @@ static void exempt_accounts(void **state)
         assert_int_equal(policy_limit(LIMIT_JOBS_PER_USER, 0), UINT32_MAX);
         assert_int_equal(set(&config, "Limits", "ExemptAccounts", ""), 0);
         assert_int_equal(policy_limit(LIMIT_JOBS_PER_USER, BACKUP), 60);
-        for (int i = 0; i < EXEMPT_ACCOUNTS_MAX; i++) {
+        for (int i = 0; i < ACCOUNTS_MAX; i++) {
                 snprintf(line, sizeof(line), "%d", 2000 + i);
                 assert_int_equal(set(&config, "Limits", "ExemptAccounts", line), 0);
         }
@@ -252,6 +272,7 @@ int main(void)
                 cmocka_unit_test(wrong_values),
                 cmocka_unit_test(wrong_names),
                 cmocka_unit_test(exempt_accounts),
+                cmocka_unit_test(command_lines),
                 cmocka_unit_test(limits_follow_the_settings),
                 cmocka_unit_test(near_a_limit_once),
                 cmocka_unit_test(cost_flags),

@@ -21,8 +21,9 @@ typedef struct Request {
         uint16_t type;
         WorkerKind kind;
         uid_t uid;
-        int token;          /* borrowed */
+        int fd;             /* a token or a sealed command line; borrowed */
         const char *ccache; /* borrowed */
+        const char *job;    /* borrowed */
         BrokerCallback callback;
         void *userdata;
 } Request;
@@ -64,11 +65,21 @@ static void send_request(BrokerLink *link, Request *request)
                 broker_start_token_write(m, request->serial,
                                          &(BrokerStartToken){ .kind = (uint32_t)request->kind,
                                                               .ccache = request->ccache,
-                                                              .token = request->token });
+                                                              .token = request->fd });
                 break;
         case MESSAGE_BROKER_DESCRIBE_TOKEN:
                 broker_describe_token_write(m, request->serial,
-                                            &(BrokerDescribeToken){ .token = request->token });
+                                            &(BrokerDescribeToken){ .token = request->fd });
+                break;
+        case MESSAGE_BROKER_KEEP_COMMAND:
+                broker_keep_command_write(
+                        m, request->serial,
+                        &(BrokerKeepCommand){ .job = request->job, .command = request->fd });
+                break;
+        case MESSAGE_BROKER_START_COMMAND:
+                broker_start_command_write(
+                        m, request->serial,
+                        &(BrokerStartCommand){ .uid = request->uid, .job = request->job });
                 break;
         }
         r = channel_send(link->channel);
@@ -103,15 +114,21 @@ static Request *find_serial(BrokerLink *link, uint32_t serial)
         return NULL;
 }
 
+/* The answer that serves a request. */
+static uint16_t answer_to(uint16_t request)
+{
+        return request == MESSAGE_BROKER_DESCRIBE_TOKEN ? MESSAGE_BROKER_TOKEN
+               : request == MESSAGE_BROKER_KEEP_COMMAND ? MESSAGE_BROKER_COMMAND
+                                                        : MESSAGE_BROKER_WORKER;
+}
+
 static int answer(BrokerLink *link, uint32_t serial, uint16_t type, BrokerAnswer *a)
 {
         Request *request = find_serial(link, serial);
-        bool describes;
 
         if (!request)
                 return 0; /* cancelled meanwhile */
-        describes = request->type == MESSAGE_BROKER_DESCRIBE_TOKEN;
-        if (type != MESSAGE_BROKER_REFUSED && describes != (type == MESSAGE_BROKER_TOKEN))
+        if (type != MESSAGE_BROKER_REFUSED && type != answer_to(request->type))
                 return -EBADMSG;
         TAILQ_REMOVE(&link->requests, request, entries);
         request->callback(request->userdata, a);
@@ -158,6 +175,10 @@ static int on_message(void *userdata, Message *m)
                 break;
         case MESSAGE_BROKER_TOKEN:
                 if (broker_token_read(m, &a.token) < 0)
+                        return -EBADMSG;
+                break;
+        case MESSAGE_BROKER_COMMAND:
+                if (broker_command_read(m, &a.command) < 0)
                         return -EBADMSG;
                 break;
         case MESSAGE_BROKER_REFUSED:
@@ -290,7 +311,7 @@ uint64_t broker_start_token(BrokerLink *link, WorkerKind kind, int token, const 
         return add_request(link, (Request){ .type = MESSAGE_BROKER_START_TOKEN,
                                             .kind = kind,
                                             .ccache = ccache,
-                                            .token = token,
+                                            .fd = token,
                                             .callback = callback,
                                             .userdata = userdata });
 }
@@ -298,9 +319,38 @@ uint64_t broker_start_token(BrokerLink *link, WorkerKind kind, int token, const 
 uint64_t broker_describe_token(BrokerLink *link, int token, BrokerCallback callback, void *userdata)
 {
         return add_request(link, (Request){ .type = MESSAGE_BROKER_DESCRIBE_TOKEN,
-                                            .token = token,
+                                            .fd = token,
                                             .callback = callback,
                                             .userdata = userdata });
+}
+
+uint64_t broker_keep_command(BrokerLink *link, const char *job, int command,
+                             BrokerCallback callback, void *userdata)
+{
+        return add_request(link, (Request){ .type = MESSAGE_BROKER_KEEP_COMMAND,
+                                            .job = job,
+                                            .fd = command,
+                                            .callback = callback,
+                                            .userdata = userdata });
+}
+
+uint64_t broker_start_command(BrokerLink *link, uid_t uid, const char *job, BrokerCallback callback,
+                              void *userdata)
+{
+        return add_request(link, (Request){ .type = MESSAGE_BROKER_START_COMMAND,
+                                            .uid = uid,
+                                            .job = job,
+                                            .callback = callback,
+                                            .userdata = userdata });
+}
+
+void broker_drop_command(BrokerLink *link, uid_t uid, const char *job)
+{
+        if (!link->greeted)
+                return;
+        broker_drop_command_write(channel_draft(link->channel), 0,
+                                  &(BrokerDropCommand){ .uid = uid, .job = job });
+        (void)channel_send(link->channel);
 }
 
 void broker_cancel(BrokerLink *link, uint64_t ticket)

@@ -17,6 +17,7 @@ typedef struct BrokerAnswer {
         int error;           /* errno with REFUSED_START_FAILED */
         BrokerWorker worker; /* channel to be taken with TAKE_FD */
         BrokerToken token;
+        BrokerCommand command;
 } BrokerAnswer;
 
 typedef void (*BrokerCallback)(void *userdata, BrokerAnswer *answer);
@@ -35,6 +36,15 @@ uint64_t broker_start_token(BrokerLink *link, WorkerKind kind, int token, const 
                             BrokerCallback callback, void *userdata);
 uint64_t broker_describe_token(BrokerLink *link, int token, BrokerCallback callback,
                                void *userdata);
+/* Keeps a sealed command line of that job for its author, whom the answer names. The descriptor and
+   the id must live until the callback or broker_cancel(). */
+uint64_t broker_keep_command(BrokerLink *link, const char *job, int command,
+                             BrokerCallback callback, void *userdata);
+/* Starts bits-command with what that user gave to that job. The id must live as above. */
+uint64_t broker_start_command(BrokerLink *link, uid_t uid, const char *job, BrokerCallback callback,
+                              void *userdata);
+/* Forgets it. Not repeated: what a broker that is restarting does not hear stays in its ledger. */
+void broker_drop_command(BrokerLink *link, uid_t uid, const char *job);
 /* No callback after this; 0 and unknown tickets are fine. */
 void broker_cancel(BrokerLink *link, uint64_t ticket);
 

@@ -4,6 +4,7 @@
  */
 #include "manager/add-files.h"
 #include "manager/bus-network.h"
+#include "manager/bus-notify.h"
 #include "manager/bus-properties.h"
 #include "manager/bus.h"
 #include "manager/take-ownership.h"
@@ -286,6 +287,15 @@ static const sd_bus_vtable job_vtable[] = {
                       SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetProxySettings", "", "sss", bus_get_proxy_settings,
                       SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetNotifyCmdLine", "ss", "", bus_set_notify_cmd_line,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetSealedNotifyCmdLine", "h", "", bus_set_sealed_notify_cmd_line,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetNotifyCmdLine", "", "ss", bus_get_notify_cmd_line,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Subscribe", "", "", bus_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Unsubscribe", "", "", bus_unsubscribe, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("AcknowledgeEvent", "s", "", bus_acknowledge, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("QueryInterface", "s", "h", on_query_interface, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetError", "", "uusss", on_get_error, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Id", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -313,10 +323,17 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_WRITABLE_PROPERTY("CredentialCache", "s", bus_get_credential_cache,
                                  bus_set_credential_cache, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("NotifyFlags", "u", bus_get_number, bus_set_number, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("MinimumNotificationInterval", "u", bus_get_number, bus_set_number,
+                                 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("NotificationClsid", "s", bus_get_notification_clsid,
+                                 bus_set_notification_clsid, 0, WRITABLE),
+        SD_BUS_PROPERTY("NotifyCmdLineState", "(utuss)", bus_get_notify_cmd_line_state, 0, 0),
         SD_BUS_SIGNAL("JobTransferred", "", 0),
         SD_BUS_SIGNAL("JobError", "uu", 0),
         SD_BUS_SIGNAL("JobModification", "", 0),
         SD_BUS_SIGNAL("FileTransferred", "u", 0),
+        SD_BUS_SIGNAL("FileRangesTransferred", "ua(tt)", 0),
+        SD_BUS_SIGNAL("Changed", "", 0),
         SD_BUS_VTABLE_END,
 };
 

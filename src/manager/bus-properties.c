@@ -45,6 +45,7 @@ static const Number numbers[] = {
         { "NoProgressTimeout", 'u', offsetof(Job, no_progress_timeout), any_number },
         { "MaximumDownloadTime", 'u', offsetof(Job, maximum_download_time), any_number },
         { "NotifyFlags", 'u', offsetof(Job, notify_flags), notify_flags },
+        { "MinimumNotificationInterval", 'u', offsetof(Job, notify_interval), any_number },
 };
 
 static const Number *find_number(const char *name)

@@ -3,6 +3,7 @@
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "manager/news.h"
+#include "manager/notifier.h"
 
 #include <time.h>
 
@@ -83,4 +84,5 @@ void bus_job_changed(BusContext *context, Job *job)
         store_mark_job(context->store, job, STORE_PROMISED);
         turn_schedule(context->turn);
         news_modified(context->news, job);
+        notifier_look(context->notifier, job);
 }

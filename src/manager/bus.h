@@ -16,6 +16,7 @@
 #include "manager/turn.h"
 
 typedef struct News News;
+typedef struct Notifier Notifier;
 
 /* What the handlers of the bus call. Filled by the manager, which owns all of it. */
 typedef struct BusContext {
@@ -31,6 +32,7 @@ typedef struct BusContext {
         Authorizer *authorizer;
         Life *life;
         News *news;
+        Notifier *notifier;
         Settings *settings; /* borrowed */
         bool user_mode;
         const char *token_socket;

@@ -19,6 +19,8 @@ struct Handles {
         JobTable *jobs;
         HandleServe serve;
         void *context;
+        HandleReceiverLeft receiver_left;
+        void *receiver_userdata;
         void *clients_by_name; /* tsearch */
         struct ClientList clients;
         Tally bus_handles, peers, calls; /* per user */
@@ -36,10 +38,17 @@ void *handle_context(const Handle *handle)
         return handle->handles->context;
 }
 
+void handles_on_receiver_left(Handles *handles, HandleReceiverLeft callback, void *userdata)
+{
+        handles->receiver_left = callback;
+        handles->receiver_userdata = userdata;
+}
+
 static void handle_free(Handle *handle)
 {
         Handles *handles = handle->handles;
         Job *job = handle->job;
+        bool receiver = handle->receiver;
 
         TAILQ_REMOVE(&job->handles, handle, entries);
         if (handle->client) {
@@ -51,6 +60,8 @@ static void handle_free(Handle *handle)
                 tally_down(&handles->peers, handle->opener);
         }
         free(handle);
+        if (receiver && handles->receiver_left)
+                handles->receiver_left(handles->receiver_userdata, job);
         job_table_release(handles->jobs, job);
 }
 

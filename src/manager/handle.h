@@ -35,6 +35,7 @@ struct Handle {
         uid_t opener;
         bool opener_owned;
         bool authorized;
+        bool receiver; /* takes the job's events, and acknowledges them */
 
         Client *client; /* bus kind, else NULL */
         sd_bus *peer;   /* socket kind, else NULL */
@@ -63,6 +64,10 @@ typedef int (*HandleServe)(sd_bus *peer, const char *path, Handle *handle);
 int handles_new(sd_event *event, JobTable *jobs, HandleServe serve, void *context, Handles **ret);
 void handles_free(Handles *handles);
 DEFINE_CLEANUP(Handles, handles_free);
+
+/* Told when a handle that was a receiver has ended; NULL: nobody is. */
+typedef void (*HandleReceiverLeft)(void *userdata, Job *job);
+void handles_on_receiver_left(Handles *handles, HandleReceiverLeft callback, void *userdata);
 
 /* What the bus layer was given at handles_new(). */
 void *handle_context(const Handle *handle);

@@ -4,6 +4,7 @@
 #include "manager/bus.h"
 #include "manager/keeper.h"
 #include "manager/news.h"
+#include "manager/notifier.h"
 #include "manager/recall.h"
 #include "manager/sessions.h"
 
@@ -25,20 +26,21 @@ static void on_modified(void *userdata, Job *job)
         Manager *manager = userdata;
 
         news_modified(manager->parts.news, job);
+        notifier_look(manager->parts.notifier, job);
 }
 
 static void on_transferred(void *userdata, Job *job)
 {
         Manager *manager = userdata;
 
-        news_transferred(manager->parts.news, job);
+        notifier_event(manager->parts.notifier, job, NOTIFY_JOB_TRANSFERRED);
 }
 
 static void on_error(void *userdata, Job *job)
 {
         Manager *manager = userdata;
 
-        news_error(manager->parts.news, job);
+        notifier_event(manager->parts.notifier, job, NOTIFY_JOB_ERROR);
 }
 
 static void on_file_transferred(void *userdata, Job *job, const File *file)
@@ -67,6 +69,7 @@ static void on_removed(void *userdata, Job *job)
         Manager *manager = userdata;
 
         keeper_set(manager->keeper, job->id, NULL);
+        notifier_forget(manager->parts.notifier, job);
         news_removed(manager->parts.news, job);
         news_modified(manager->parts.news, job);
         news_forget(manager->parts.news, job);
@@ -86,12 +89,18 @@ static void on_session_ended(void *userdata, const char *session)
 
 static void on_signed_on(void *userdata, uid_t uid)
 {
-        life_signed_on(&((Manager *)userdata)->life, uid);
+        Manager *manager = userdata;
+
+        life_signed_on(&manager->life, uid);
+        notifier_look_at_all(manager->parts.notifier);
 }
 
 static void on_appeared(void *userdata)
 {
-        life_catch_up(&((Manager *)userdata)->life);
+        Manager *manager = userdata;
+
+        life_catch_up(&manager->life);
+        notifier_look_at_all(manager->parts.notifier);
 }
 
 /* ---- start ---- */
@@ -101,6 +110,7 @@ static int on_loaded(void *userdata, Job *job)
         Manager *manager = userdata;
         int r = job_table_add(manager->parts.jobs, job);
 
+        job->told_state = job->state;
         if (r < 0) {
                 job_free(job);
                 return r;
@@ -121,6 +131,7 @@ static int adopt_all(Manager *manager)
                         return r;
                 if (job->pending != PENDING_NONE)
                         finisher_go_on(parts->finisher, job);
+                notifier_adopt(parts->notifier, job);
         }
         life_catch_up(&manager->life);
         log_info("%zu jobs in the queue", job_table_count(parts->jobs));
@@ -145,6 +156,22 @@ static int serve_job(sd_bus *peer, const char *path, Handle *handle)
         int r = bus_job_serve(peer, path, handle);
 
         return r < 0 ? r : bus_token_serve(peer, path, handle);
+}
+
+static int build_notifier(Manager *manager)
+{
+        BusContext *p = &manager->parts;
+
+        return notifier_new(&(NotifierParts){ .event = manager->event,
+                                              .store = p->store,
+                                              .turn = p->turn,
+                                              .broker = p->broker,
+                                              .jobs = p->jobs,
+                                              .news = p->news,
+                                              .handles = p->handles,
+                                              .presence = sessions_presence(manager->sessions),
+                                              .config = settings_config(p->settings) },
+                            &p->notifier);
 }
 
 static int build(Manager *manager, const ManagerOptions *options, const char *broker_socket)
@@ -194,6 +221,8 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 r = authorizer_new(p->bus, !options->user_mode, &p->authorizer);
         if (r >= 0)
                 r = news_new(manager->event, p->bus, p->turn, p->handles, &p->news);
+        if (r >= 0)
+                r = build_notifier(manager);
         return r;
 }
 
@@ -207,6 +236,7 @@ void manager_reload(Manager *manager)
         }
         log_info("the configuration was read again");
         engine_set_config(manager->parts.engine, settings_config(manager->parts.settings));
+        notifier_look_at_all(manager->parts.notifier);
 }
 
 static int register_on_bus(Manager *manager)
@@ -281,6 +311,8 @@ void manager_free(Manager *manager)
                 return;
         p = &manager->parts;
         turn_free(p->turn); /* DUR-29: the last commit, before anything is taken apart */
+        notifier_free(p->notifier);
+        p->notifier = NULL;
         authorizer_free(p->authorizer);
         handles_free(p->handles);
         release_all(p);

@@ -3,12 +3,13 @@
 #include "manager/bus-names.h"
 
 #include "basic/log.h"
+#include "core/notification.h"
 
-#include <stdarg.h>
 #include <time.h>
 
 enum {
-        INTERVAL_USEC = 500 * 1000,
+        CHANGED_INTERVAL = 500, /* ms */
+        RANGES_MAX = 64,        /* in one signal */
 };
 
 struct News {
@@ -18,91 +19,172 @@ struct News {
         Handles *handles;
 };
 
-/* Of one job: when JobModification may go out again. */
+typedef struct JobNews JobNews;
+
+/* Lets something through, and then nothing for a while: what comes meanwhile is one thing then. */
+typedef struct Pacer {
+        JobNews *owner;
+        sd_event_source *timer;
+        uint32_t interval; /* ms */
+        bool waiting;
+        void (*send)(JobNews *jn);
+} Pacer;
+
+typedef struct Range {
+        uint32_t file;
+        uint64_t offset, length;
+} Range;
+
+/* Of one job. */
 struct JobNews {
         News *news;
         Job *job;
-        sd_event_source *timer;
-        bool waiting; /* something changed since the last signal */
+        Pacer changed, modification, ranges;
+        Range pending[RANGES_MAX];
+        size_t n_pending;
 };
 
-int news_new(sd_event *event, sd_bus *bus, Turn *turn, Handles *handles, News **ret)
-{
-        News *news = malloc(sizeof(*news));
+/* ---- sending ---- */
 
-        if (!news)
-                return -ENOMEM;
-        *news = (News){ event, bus, turn, handles };
-        *ret = news;
-        return 0;
-}
+typedef struct Signal {
+        const char *member;
+        bool gathered;       /* there may be thousands */
+        bool receivers_only; /* who have asked for the job's events */
+        int (*fill)(sd_bus_message *m, const void *content); /* NULL: no arguments */
+        const void *content;
+} Signal;
 
-void news_free(News *news)
+static int tell(News *news, const Handle *handle, const Signal *signal)
 {
-        free(news);
-}
-
-/* One signal to one holder; types and values as in sd_bus_message_append(). */
-static int tell(News *news, Handle *handle, const char *path, const char *member, const char *types,
-                va_list args)
-{
-        bool gathered = string_equal(member, "FileTransferred"); /* there may be thousands */
         sd_bus_message *m = NULL;
         const char *destination = handle_destination(handle);
-        int r = sd_bus_message_new_signal(handle_bus(handle, news->bus), &m, path, BUS_JOB, member);
+        char path[BUS_JOB_PATH_MAX];
+        int r;
 
+        bus_job_path(handle->job, path);
+        r = sd_bus_message_new_signal(handle_bus(handle, news->bus), &m, path, BUS_JOB,
+                                      signal->member);
         if (r >= 0 && destination)
                 r = sd_bus_message_set_destination(m, destination);
-        if (r >= 0 && types)
-                r = sd_bus_message_appendv(m, types, args);
+        if (r >= 0 && signal->fill)
+                r = signal->fill(m, signal->content);
         if (r >= 0)
-                r = gathered ? turn_send_gathered(news->turn, m) : turn_send(news->turn, m);
+                r = signal->gathered ? turn_send_gathered(news->turn, m) : turn_send(news->turn, m);
         sd_bus_message_unref(m);
         return r;
 }
 
 /* HND-02; SEC-65, SEC-67: to these and to nobody else. */
-static void tell_holders(News *news, Job *job, const char *member, const char *types, ...)
+static void tell_holders(News *news, const Job *job, const Signal *signal)
 {
-        char path[BUS_JOB_PATH_MAX];
-        Handle *handle;
+        const Handle *handle;
 
-        if (TAILQ_EMPTY(&job->handles))
-                return;
-        bus_job_path(job, path);
-        TAILQ_FOREACH (handle, &job->handles, entries) {
-                va_list args;
-
-                if (handle->dying)
-                        continue;
-                va_start(args, types);
-                (void)tell(news, handle, path, member, types, args);
-                va_end(args);
-        }
+        TAILQ_FOREACH (handle, &job->handles, entries)
+                if (!handle->dying && (handle->receiver || !signal->receivers_only))
+                        (void)tell(news, handle, signal);
 }
 
-static void send_modified(struct JobNews *jn)
+/* ---- pacing ---- */
+
+static void pacer_send(Pacer *pacer)
 {
-        jn->waiting = false;
-        (void)sd_event_source_set_time_relative(jn->timer, INTERVAL_USEC);
-        (void)sd_event_source_set_enabled(jn->timer, SD_EVENT_ONESHOT);
-        tell_holders(jn->news, jn->job, "JobModification", NULL);
+        pacer->waiting = false;
+        (void)sd_event_source_set_time_relative(pacer->timer, UINT64_C(1000) * pacer->interval);
+        (void)sd_event_source_set_enabled(pacer->timer, SD_EVENT_ONESHOT);
+        pacer->send(pacer->owner);
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_pacer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct JobNews *jn = userdata;
+        Pacer *pacer = userdata;
 
         (void)source;
         (void)usec;
-        if (jn->waiting)
-                send_modified(jn);
+        if (pacer->waiting)
+                pacer_send(pacer);
         return 0;
 }
 
-static struct JobNews *news_of(News *news, Job *job)
+/* NTF-250 */
+static void pacer_want(Pacer *pacer, uint32_t interval)
 {
-        struct JobNews *jn = job->news;
+        int counting = SD_EVENT_OFF;
+
+        (void)sd_event_source_get_enabled(pacer->timer, &counting);
+        pacer->interval = interval;
+        if (counting == SD_EVENT_OFF)
+                pacer_send(pacer);
+        else
+                pacer->waiting = true;
+}
+
+static int pacer_init(Pacer *pacer, JobNews *owner, void (*send)(JobNews *jn))
+{
+        int r;
+
+        *pacer = (Pacer){ .owner = owner, .send = send };
+        r = sd_event_add_time_relative(owner->news->event, &pacer->timer, CLOCK_MONOTONIC, 0, 0,
+                                       on_pacer, pacer);
+        return r < 0 ? r : sd_event_source_set_enabled(pacer->timer, SD_EVENT_OFF);
+}
+
+/* ---- of one job ---- */
+
+static void send_changed(JobNews *jn)
+{
+        tell_holders(jn->news, jn->job, &(Signal){ .member = "Changed" });
+}
+
+static void send_modification(JobNews *jn)
+{
+        if (notification_wanted(jn->job->notify_flags, NOTIFY_JOB_MODIFICATION))
+                tell_holders(jn->news, jn->job, &(Signal){ .member = "JobModification" });
+}
+
+/* Those of one file. */
+static int fill_ranges(sd_bus_message *m, const void *content)
+{
+        const JobNews *jn = content;
+        uint32_t file = jn->pending[0].file;
+        int r = sd_bus_message_append(m, "u", file);
+
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(tt)");
+        for (size_t i = 0; r >= 0 && i < jn->n_pending && jn->pending[i].file == file; i++)
+                r = sd_bus_message_append(m, "(tt)", jn->pending[i].offset, jn->pending[i].length);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* One signal for each run of ranges of the same file, in the order in which they came. */
+static void send_ranges(JobNews *jn)
+{
+        while (jn->n_pending > 0) {
+                size_t n = 1;
+
+                if (notification_wanted(jn->job->notify_flags, NOTIFY_FILE_RANGES_TRANSFERRED))
+                        tell_holders(jn->news, jn->job,
+                                     &(Signal){ .member = "FileRangesTransferred",
+                                                .fill = fill_ranges,
+                                                .content = jn });
+                while (n < jn->n_pending && jn->pending[n].file == jn->pending[0].file)
+                        n++;
+                jn->n_pending -= n;
+                memmove(jn->pending, jn->pending + n, jn->n_pending * sizeof(Range));
+        }
+}
+
+static void job_news_free(JobNews *jn)
+{
+        sd_event_source_disable_unref(jn->changed.timer);
+        sd_event_source_disable_unref(jn->modification.timer);
+        sd_event_source_disable_unref(jn->ranges.timer);
+        free(jn);
+}
+
+static JobNews *news_of(News *news, Job *job)
+{
+        JobNews *jn = job->news;
+        int r;
 
         if (jn)
                 return jn;
@@ -111,12 +193,15 @@ static struct JobNews *news_of(News *news, Job *job)
                 return NULL;
         jn->news = news;
         jn->job = job;
-        if (sd_event_add_time_relative(news->event, &jn->timer, CLOCK_MONOTONIC, 0, 0, on_timer,
-                                       jn) < 0) {
-                free(jn);
+        r = pacer_init(&jn->changed, jn, send_changed);
+        if (r >= 0)
+                r = pacer_init(&jn->modification, jn, send_modification);
+        if (r >= 0)
+                r = pacer_init(&jn->ranges, jn, send_ranges);
+        if (r < 0) {
+                job_news_free(jn);
                 return NULL;
         }
-        (void)sd_event_source_set_enabled(jn->timer, SD_EVENT_OFF);
         job->news = jn;
         return jn;
 }
@@ -126,50 +211,113 @@ void news_forget(News *news, Job *job)
         (void)news;
         if (!job->news)
                 return;
-        sd_event_source_disable_unref(job->news->timer);
-        free(job->news);
+        job_news_free(job->news);
         job->news = NULL;
 }
 
+static bool is_event_state(JobState state)
+{
+        return state == STATE_TRANSFERRED || state == STATE_ERROR;
+}
+
+/* NTF-250: a change to one of those states has a signal of its own, and what waited before it would
+   come too late. */
 void news_modified(News *news, Job *job)
 {
-        struct JobNews *jn;
-        int counting = SD_EVENT_OFF;
+        bool reached = job->state != job->told_state && is_event_state(job->state);
+        JobNews *jn;
 
+        job->told_state = job->state;
         if (TAILQ_EMPTY(&job->handles) || !(jn = news_of(news, job)))
                 return;
-        (void)sd_event_source_get_enabled(jn->timer, &counting);
-        if (counting == SD_EVENT_OFF)
-                send_modified(jn);
-        else
-                jn->waiting = true;
+        pacer_want(&jn->changed, CHANGED_INTERVAL);
+        if (reached)
+                jn->modification.waiting = false;
+        else if (notification_wanted(job->notify_flags, NOTIFY_JOB_MODIFICATION))
+                pacer_want(&jn->modification, job->notify_interval);
 }
 
-/* JOB-80: the flags of reference 02 section 13. JobModification is the holders' sign to look again,
-   as a change of properties is elsewhere on the bus, and is not among what the flags choose. */
-static bool wanted(const Job *job, uint32_t flag)
+/* ---- events ---- */
+
+static int fill_fault(sd_bus_message *m, const void *content)
 {
-        return (job->notify_flags & (flag | NOTIFY_DISABLE)) == flag;
+        const Job *job = content;
+
+        return sd_bus_message_append(m, "uu", (uint32_t)job->fault.context, job->fault.code);
 }
 
-void news_transferred(News *news, Job *job)
+static Signal event_signal(const Job *job, uint32_t event)
 {
-        if (wanted(job, NOTIFY_JOB_TRANSFERRED))
-                tell_holders(news, job, "JobTransferred", NULL);
+        if (event == NOTIFY_JOB_ERROR)
+                return (Signal){ .member = "JobError", .fill = fill_fault, .content = job };
+        return (Signal){ .member = "JobTransferred" };
 }
 
-void news_error(News *news, Job *job)
+/* JOB-80 */
+void news_event(News *news, Job *job, uint32_t event)
 {
-        if (wanted(job, NOTIFY_JOB_ERROR))
-                tell_holders(news, job, "JobError", "uu", (uint32_t)job->fault.context,
-                             job->fault.code);
+        Signal signal = event_signal(job, event);
+
+        if (job->news && job->news->ranges.waiting) {
+                job->news->ranges.waiting = false;
+                send_ranges(job->news);
+        }
+        if (notification_wanted(job->notify_flags, event))
+                tell_holders(news, job, &signal);
+}
+
+/* NTF-251 */
+void news_event_again(News *news, Job *job, uint32_t event)
+{
+        Signal signal = event_signal(job, event);
+
+        signal.receivers_only = true;
+        tell_holders(news, job, &signal);
+}
+
+void news_event_late(News *news, Handle *handle, uint32_t event)
+{
+        Signal signal = event_signal(handle->job, event);
+
+        (void)tell(news, handle, &signal);
+}
+
+static int fill_index(sd_bus_message *m, const void *content)
+{
+        return sd_bus_message_append(m, "u", ((const File *)content)->index);
 }
 
 void news_file_transferred(News *news, Job *job, const File *file)
 {
-        if (wanted(job, NOTIFY_FILE_TRANSFERRED))
-                tell_holders(news, job, "FileTransferred", "u", file->index);
+        if (notification_wanted(job->notify_flags, NOTIFY_FILE_TRANSFERRED))
+                tell_holders(news, job,
+                             &(Signal){ .member = "FileTransferred",
+                                        .gathered = true,
+                                        .fill = fill_index,
+                                        .content = file });
 }
+
+/* NTF-250 */
+void news_file_range(News *news, Job *job, const File *file, uint64_t offset, uint64_t length)
+{
+        JobNews *jn;
+        Range *last;
+
+        if (!notification_wanted(job->notify_flags, NOTIFY_FILE_RANGES_TRANSFERRED) ||
+            TAILQ_EMPTY(&job->handles) || !(jn = news_of(news, job)))
+                return;
+        last = jn->n_pending > 0 ? &jn->pending[jn->n_pending - 1] : NULL;
+        if (last && last->file == file->index && last->offset + last->length == offset)
+                last->length += length;
+        else
+                jn->pending[jn->n_pending++] = (Range){ file->index, offset, length };
+        if (jn->n_pending == RANGES_MAX)
+                send_ranges(jn);
+        else
+                pacer_want(&jn->ranges, job->notify_interval);
+}
+
+/* ---- the queue's ---- */
 
 /* SEC-65, SEC-66 */
 static void tell_subscribers(News *news, Job *job, const char *member)
@@ -200,4 +348,20 @@ void news_added(News *news, Job *job)
 void news_removed(News *news, Job *job)
 {
         tell_subscribers(news, job, "JobRemoved");
+}
+
+int news_new(sd_event *event, sd_bus *bus, Turn *turn, Handles *handles, News **ret)
+{
+        News *news = malloc(sizeof(*news));
+
+        if (!news)
+                return -ENOMEM;
+        *news = (News){ event, bus, turn, handles };
+        *ret = news;
+        return 0;
+}
+
+void news_free(News *news)
+{
+        free(news);
 }

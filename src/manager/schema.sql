@@ -16,6 +16,15 @@ CREATE TABLE jobs (
         description TEXT NOT NULL,
         minimum_retry_delay INTEGER NOT NULL,
         no_progress_timeout INTEGER NOT NULL,
+        notify_event INTEGER NOT NULL DEFAULT 0,
+        notify_interval INTEGER NOT NULL DEFAULT 500,
+        command_program TEXT, -- NULL: no notification command line
+        command_parameters TEXT,
+        command_author INTEGER NOT NULL DEFAULT 0,
+        command_kept INTEGER NOT NULL DEFAULT 0,
+        command_started INTEGER NOT NULL DEFAULT 0,
+        command_runs INTEGER NOT NULL DEFAULT 0,
+        command_result INTEGER NOT NULL DEFAULT 2147483647, -- not run yet
         notify_flags INTEGER NOT NULL,
         token_flags INTEGER NOT NULL,
         created INTEGER NOT NULL,

@@ -7,6 +7,7 @@
 
 #include "basic/log.h"
 #include "manager/news.h"
+#include "manager/notifier.h"
 
 #include <stdio.h>
 
@@ -67,6 +68,7 @@ static BitsCode hand_over(Take *take, Job *job)
         BusContext *context = take->context;
 
         news_removed(context->news, job);
+        (void)notifier_set_command(context->notifier, job, NULL, NULL, 0, false); /* NTF-252 */
         if (job_table_take(context->jobs, job, take->new_owner) < 0)
                 return BITS_E_OUT_OF_MEMORY;
         handles_owner_changed(job);

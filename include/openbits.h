@@ -178,8 +178,9 @@ BITS_EXPORT void bits_job_free(bits_job *job);
 /* GUID text, lower case, without braces; lives as long as the object. */
 BITS_EXPORT const char *bits_job_id(const bits_job *job);
 
-/* remote_name: absolute http:// or https:// URL, at most 2,200 characters. local_name: absolute
-   path in an existing directory that the identity responsible for local files may write.
+/* remote_name: absolute http://, https:// or file:// URL, at most 2,200 characters, or the absolute
+   path of a file of this machine, which the network identity reads. local_name: absolute path in an
+   existing directory that the identity responsible for local files may write.
    E_INVALIDARG, E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. (IBackgroundCopyJob::AddFile) */
 BITS_EXPORT int bits_job_add_file(bits_job *job, const char *remote_name, const char *local_name);
 
@@ -230,6 +231,21 @@ BITS_EXPORT int bits_job_set_notify_flags(bits_job *job, uint32_t flags);
    (BITS_JOB_PROPERTY_MINIMUM_NOTIFICATION_INTERVAL_MS) */
 BITS_EXPORT int bits_job_get_minimum_notification_interval(bits_job *job, uint32_t *ret_ms);
 BITS_EXPORT int bits_job_set_minimum_notification_interval(bits_job *job, uint32_t ms);
+/* What a file of this machine (file:// or a path as remote name) gives to the local file when its
+   transfer is complete: BITS_COPY_FILE_… or 0, the default. Set it before the job is resumed: files
+   that are done are not treated. E_INVALIDARG for other bits, BG_E_INVALID_STATE once the job is
+   transferred. Where the identity of the local files may not give them the job is in
+   TRANSIENT_ERROR with E_ACCESSDENIED. (IBackgroundCopyJob3::SetFileACLFlags) */
+enum {
+        BITS_COPY_FILE_OWNER = 0x1,
+        BITS_COPY_FILE_GROUP = 0x2,
+        BITS_COPY_FILE_DACL = 0x4, /* permission bits and access list */
+        BITS_COPY_FILE_SACL = 0x8, /* nothing: files here have no audit entries */
+        BITS_COPY_FILE_ALL = 0xf
+};
+
+BITS_EXPORT int bits_job_get_file_acl_flags(bits_job *job, uint32_t *ret_flags);
+BITS_EXPORT int bits_job_set_file_acl_flags(bits_job *job, uint32_t flags);
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
 /* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000

@@ -602,7 +602,7 @@ GARBAGE = {
     "too short": b"\x20\x00",
     "unknown number": encode(0x7777, 1),
     "an answer": encode(FILE_RESULT, 1) + bytes(4),
-    "a message of another worker": encode(0x31, 1, 7),
+    "a message of another worker": encode(0x30, 1, 7),
     "field missing": encode(FILE_OPEN, 1, "/f", ".t", 0, 0, 0, 0),
     "field left over": encode(FILE_CHECK, 1, "/f") + b"x",
     "string without end": struct.pack("=HHII", FILE_CHECK, 0, 1, 2) + b"/f",

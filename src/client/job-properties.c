@@ -154,6 +154,16 @@ int bits_job_set_notify_flags(bits_job *job, uint32_t flags)
         return set_number(job, "NotifyFlags", flags);
 }
 
+int bits_job_get_file_acl_flags(bits_job *job, uint32_t *ret_flags)
+{
+        return get_number(job, "FileACLFlags", ret_flags);
+}
+
+int bits_job_set_file_acl_flags(bits_job *job, uint32_t flags)
+{
+        return set_number(job, "FileACLFlags", flags);
+}
+
 int bits_job_get_error_count(bits_job *job, uint32_t *ret_count)
 {
         return get_number(job, "ErrorCount", ret_count);

@@ -58,6 +58,9 @@ const ErrorEntry error_table[] = {
           "The file system is read-only. Make it writable, then resume the job." },
         { 0x8007001Du, F, "ERROR_WRITE_FAULT", "WriteFault",
           "The device reported an error while writing. Check the disk, then resume the job." },
+        { 0x8007001Eu, T, "ERROR_READ_FAULT", "ReadFault",
+          "The remote file could not be read to its end. Check the disk or the mounted share that "
+          "it lies on." },
         { 0x80070057u, F, "E_INVALIDARG", "InvalidArgument",
           "An argument is not valid." },
         { 0x80070070u, F, "ERROR_DISK_FULL", "DiskFull",

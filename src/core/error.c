@@ -170,6 +170,27 @@ BitsCode code_from_errno(int error)
         return BITS_E_UNEXPECTED;
 }
 
+/* FIL-104: what cannot be otherwise by itself ends the job; a share that is away may come back. */
+BitsCode code_from_remote_errno(int error)
+{
+        switch (error) {
+        case ENOENT:
+                return BITS_E_FILE_NOT_FOUND;
+        case ENOTDIR:
+        case EACCES:
+        case EPERM:
+        case EISDIR:
+        case EINVAL:
+        case ELOOP:
+        case ENAMETOOLONG:
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM:
+                return code_from_errno(error);
+        }
+        return BITS_E_READ_FAULT;
+}
+
 /* JOB-09 */
 const char *error_context_name(ErrorContext context)
 {

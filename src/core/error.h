@@ -82,6 +82,7 @@ enum {
         BITS_E_OUT_OF_MEMORY = 0x8007000Eu,       /* E_OUTOFMEMORY */
         BITS_E_WRITE_PROTECT = 0x80070013u,       /* ERROR_WRITE_PROTECT: read-only file system */
         BITS_E_WRITE_FAULT = 0x8007001Du,         /* ERROR_WRITE_FAULT: I/O error */
+        BITS_E_READ_FAULT = 0x8007001Eu,          /* ERROR_READ_FAULT: of a remote file */
         BITS_E_INVALID_ARGUMENT = 0x80070057u,    /* E_INVALIDARG */
         BITS_E_DISK_FULL = 0x80070070u,           /* ERROR_DISK_FULL */
         BITS_E_ALREADY_EXISTS = 0x800700B7u,      /* ERROR_ALREADY_EXISTS */
@@ -126,6 +127,9 @@ void fault_done(Fault *fault);
 
 /* What a file operation's errno means to a job: code and CONTEXT_LOCAL_FILE. errno > 0. */
 BitsCode code_from_errno(int error);
+/* The same for a remote file that is a file of this machine or of a mounted share, and
+   CONTEXT_REMOTE_FILE. ENOTDIR: a directory of the path is missing, ENOENT: the file. */
+BitsCode code_from_remote_errno(int error);
 
 /* Field's word for a context: "none", "local-file", "remote-file", "general-queue-manager", … */
 const char *error_context_name(ErrorContext context);

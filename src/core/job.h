@@ -96,6 +96,15 @@ typedef struct JobCommand {
         uint32_t result; /* of the last run, COMMAND_… of core/command-line.h */
 } JobCommand;
 
+/* What a remote file that is a file of this machine gives to the local one (BG_COPY_FILE_…). */
+enum {
+        COPY_FILE_OWNER = 0x1,
+        COPY_FILE_GROUP = 0x2,
+        COPY_FILE_DACL = 0x4, /* permission bits and access list */
+        COPY_FILE_SACL = 0x8, /* nothing: files here have no list of what is audited */
+        COPY_FILE_ALL = 0xf,
+};
+
 /* A call that takes more than one step and is finished after a crash. */
 typedef enum PendingCall {
         PENDING_NONE,
@@ -126,6 +135,7 @@ struct Job {
         uint32_t notify_event;          /* that is due, of two of these; 0: none, or acknowledged */
         uint32_t notify_interval;       /* ms */
         JobCommand command;
+        uint32_t file_acl_flags; /* COPY_FILE_… */
         uint32_t token_flags;
         Token *token;
         uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */

@@ -11,6 +11,7 @@
 #include "basic/utf8.h"
 
 #include "core/identity.h"
+#include "core/remote-name.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -244,31 +245,6 @@ static const char *wrong_authority(const char *authority)
         return NULL;
 }
 
-static const char *wrong_url(const char *url)
-{
-        const char *why;
-
-        if (string_empty(url))
-                return "the URL is missing";
-        if (strlen(url) > limits[LIMIT_REMOTE_NAME_CHARACTERS].people)
-                return "the URL is longer than 2200 characters";
-        why = wrong_character_in_url(url);
-        if (why)
-                return why;
-        if (strncasecmp(url, "http://", 7) == 0)
-                return wrong_authority(url + 7);
-        if (strncasecmp(url, "https://", 8) == 0)
-                return wrong_authority(url + 8);
-        return strstr(url, "://") ? "the URL's scheme is not supported: use http or https"
-                                  : "the URL is not absolute: it starts with http:// or https://";
-}
-
-/* LIM-06, BUS-03 */
-BitsCode policy_check_remote_name(const char *url, const char **ret_why)
-{
-        return answer(BITS_E_INVALID_ARGUMENT, wrong_url(url), ret_why);
-}
-
 static bool component_is(const char *component, size_t n, const char *name)
 {
         return n == strlen(name) && memcmp(component, name, n) == 0;
@@ -310,6 +286,41 @@ static const char *wrong_path(const char *path)
                 p += n;
         }
         return path[strlen(path) - 1] == '/' ? "the path ends with /: it has to name a file" : NULL;
+}
+
+static const char *wrong_url(const char *url)
+{
+        char path[REMOTE_PATH_MAX];
+        const char *why;
+
+        if (string_empty(url))
+                return "the URL is missing";
+        if (url[0] == '/') /* FIL-100, FIL-103 */
+                return wrong_path(url);
+        if (strlen(url) > limits[LIMIT_REMOTE_NAME_CHARACTERS].people)
+                return "the URL is longer than 2200 characters";
+        why = wrong_character_in_url(url);
+        if (why)
+                return why;
+        if (remote_name_is_file(url)) {
+                why = remote_name_path(url, path);
+                return why ? why : wrong_path(path);
+        }
+        if (strncasecmp(url, "http://", 7) == 0)
+                return wrong_authority(url + 7);
+        if (strncasecmp(url, "https://", 8) == 0)
+                return wrong_authority(url + 8);
+        if (strncmp(url, "\\\\", 2) == 0)
+                return "the name is a UNC path: mount the share, and name the path below it";
+        return strstr(url, "://") ? "the URL's scheme is not supported: use http, https or file"
+                                  : "the URL is not absolute: it starts with http://, https:// or "
+                                    "file://, or is an absolute path";
+}
+
+/* LIM-06, BUS-03 */
+BitsCode policy_check_remote_name(const char *url, const char **ret_why)
+{
+        return answer(BITS_E_INVALID_ARGUMENT, wrong_url(url), ret_why);
 }
 
 /* LIM-07, BUS-01. Everything else is a name, however odd. BUS-12 */

@@ -1,16 +1,21 @@
 /*
- * bits-file: touches the local files of one identity, exactly with its rights, because the process
- * has that identity and no other. It opens what a transfer writes into and hands the descriptor
- * over; content passes through it only when a file changes hands (place.h).
+ * bits-file: touches the files of one identity, exactly with its rights, because the process has
+ * that identity and no other. For a local identity it opens what a transfer writes into and hands
+ * the descriptor over; content passes through it only when a file changes hands (place.h). For a
+ * network identity it fetches remote files that are files of this machine (fetch.h); bitsd asks a
+ * process of its own for that, so that a share that hangs leaves local files alone.
  *
- * One request, one answer, one after the other: a hung file system may block it, which stalls this
- * identity and nobody else. Between requests it remembers only the directories that are not synced
- * yet, so it may end at any time in which nobody waits for a directory.
+ * One request, one answer, one after the other; copying goes on between them. A hung file system
+ * may block it, which stalls this process and nobody else. Between requests it remembers only the
+ * directories that are not synced yet and the copies under way, so it may end at any time in which
+ * nobody waits for one of them.
  *
  * Anything that is not a request drawn in wire/protocol.h ends it.
  */
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "file/attributes.h"
+#include "file/fetch.h"
 #include "file/place.h"
 #include "file/source.h"
 #include "file/sync.h"
@@ -19,6 +24,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -27,9 +34,9 @@ enum {
 };
 
 typedef struct Worker {
-        int channel;
-        Message in, out;
+        Talk talk;
         Changed changed;
+        Fetches fetches;
 } Worker;
 
 static uint32_t positive(int r)
@@ -37,30 +44,18 @@ static uint32_t positive(int r)
         return r < 0 ? (uint32_t)-r : 0;
 }
 
-/* The channel is non-blocking. */
-static int send_out(Worker *w)
-{
-        struct pollfd p = { w->channel, POLLOUT, 0 };
-        int r;
-
-        while ((r = message_send(&w->out, w->channel)) == -EAGAIN)
-                if (poll(&p, 1, -1) < 0 && errno != EINTR)
-                        return -errno;
-        return r;
-}
-
 static int answer(Worker *w, int result)
 {
         FileResult reply = { .error = positive(result) };
 
-        file_result_write(&w->out, w->in.serial, &reply);
-        return send_out(w);
+        file_result_write(&w->talk.out, w->talk.in.serial, &reply);
+        return talk_send(&w->talk);
 }
 
 static int on_check(Worker *w)
 {
         FileCheck q;
-        int r = file_check_read(&w->in, &q);
+        int r = file_check_read(&w->talk.in, &q);
 
         return r < 0 ? r : answer(w, place_check(q.local_name));
 }
@@ -73,7 +68,7 @@ static int on_open(Worker *w)
         FileOpen q;
         int r;
 
-        r = file_open_read(&w->in, &q);
+        r = file_open_read(&w->talk.in, &q);
         if (r < 0)
                 return r;
         r = place_open(&w->changed,
@@ -93,8 +88,8 @@ static int on_open(Worker *w)
                 reply.size = opened.size;
                 reply.file = (FdList){ .items = { fd }, .count = 1 };
         }
-        file_opened_write(&w->out, w->in.serial, &reply);
-        return send_out(w);
+        file_opened_write(&w->talk.out, w->talk.in.serial, &reply);
+        return talk_send(&w->talk);
 }
 
 static int on_sync(Worker *w)
@@ -103,15 +98,15 @@ static int on_sync(Worker *w)
         FileSync q;
         int r;
 
-        r = file_sync_read(&w->in, &q);
+        r = file_sync_read(&w->talk.in, &q);
         if (r < 0)
                 return r;
         sync_files(q.files.items, q.files.count, reply.errors.items);
         reply.errors.count = q.files.count;
         for (unsigned i = 0; i < q.files.count; i++)
                 fd_close(q.files.items[i]);
-        file_synced_write(&w->out, w->in.serial, &reply);
-        return send_out(w);
+        file_synced_write(&w->talk.out, w->talk.in.serial, &reply);
+        return talk_send(&w->talk);
 }
 
 static int on_commit(Worker *w)
@@ -119,7 +114,7 @@ static int on_commit(Worker *w)
         FileCommit q;
         int r;
 
-        r = file_commit_read(&w->in, &q);
+        r = file_commit_read(&w->talk.in, &q);
         if (r < 0)
                 return r;
         return answer(w, place_commit(&w->changed,
@@ -132,7 +127,7 @@ static int on_commit(Worker *w)
 static int on_access(Worker *w)
 {
         FileAccess q;
-        int r = file_access_read(&w->in, &q);
+        int r = file_access_read(&w->talk.in, &q);
 
         if (r < 0)
                 return r;
@@ -147,7 +142,7 @@ static int on_discard(Worker *w)
         FileDiscard q;
         int r;
 
-        r = file_discard_read(&w->in, &q);
+        r = file_discard_read(&w->talk.in, &q);
         if (r < 0)
                 return r;
         return answer(w,
@@ -160,7 +155,7 @@ static int on_discard(Worker *w)
 static int on_sync_directories(Worker *w)
 {
         FileSyncDirectories q;
-        int r = file_sync_directories_read(&w->in, &q);
+        int r = file_sync_directories_read(&w->talk.in, &q);
 
         return r < 0 ? r : answer(w, changed_sync(&w->changed));
 }
@@ -175,8 +170,8 @@ static int answer_source(Worker *w, int result, Source *source)
                 reply.modification_time = source->modification_time;
                 reply.file = (FdList){ .items = { source->fd }, .count = source->fd >= 0 };
         }
-        file_source_write(&w->out, w->in.serial, &reply);
-        r = send_out(w);
+        file_source_write(&w->talk.out, w->talk.in.serial, &reply);
+        r = talk_send(&w->talk);
         fd_close(source->fd);
         return r;
 }
@@ -185,7 +180,7 @@ static int on_open_source(Worker *w)
 {
         Source source = { -EBADF };
         FileOpenSource q;
-        int r = file_open_source_read(&w->in, &q);
+        int r = file_open_source_read(&w->talk.in, &q);
 
         return r < 0 ? r : answer_source(w, source_open(q.local_name, &source), &source);
 }
@@ -194,7 +189,7 @@ static int on_read_reply(Worker *w)
 {
         Source source = { -EBADF };
         FileReadReply q;
-        int r = file_read_reply_read(&w->in, &q);
+        int r = file_read_reply_read(&w->talk.in, &q);
 
         if (r >= 0)
                 r = answer_source(w,
@@ -203,6 +198,41 @@ static int on_read_reply(Worker *w)
                                                     &source),
                                   &source);
         return r;
+}
+
+static int on_attributes(Worker *w)
+{
+        FileAttributes q;
+        int r;
+
+        r = file_attributes_read(&w->talk.in, &q);
+        if (r < 0)
+                return r;
+        r = attributes_apply(q.file, &(Attributes){ .flags = q.flags,
+                                                    .modified = { (time_t)q.modification_time,
+                                                                  (long)q.modification_nsec },
+                                                    .owner = q.owner,
+                                                    .group = q.group,
+                                                    .mode = (mode_t)q.mode,
+                                                    .acl = q.acl });
+        fd_close(q.file);
+        return answer(w, r);
+}
+
+static int on_copy_start(Worker *w)
+{
+        CopyStart q;
+        int r = copy_start_read(&w->talk.in, &q);
+
+        return r < 0 ? r : fetches_start(&w->fetches, &q, w->talk.in.serial);
+}
+
+static int on_net_stop(Worker *w)
+{
+        NetStop q;
+        int r = net_stop_read(&w->talk.in, &q);
+
+        return r < 0 ? r : fetches_stop(&w->fetches, q.transfer);
 }
 
 /* FIL-31: every request there is; any other number is a breach. */
@@ -219,12 +249,15 @@ static const struct {
         { MESSAGE_FILE_SYNC_DIRECTORIES, on_sync_directories },
         { MESSAGE_FILE_OPEN_SOURCE, on_open_source },
         { MESSAGE_FILE_READ_REPLY, on_read_reply },
+        { MESSAGE_FILE_ATTRIBUTES, on_attributes },
+        { MESSAGE_COPY_START, on_copy_start },
+        { MESSAGE_NET_STOP, on_net_stop },
 };
 
 static int dispatch(Worker *w)
 {
         for (size_t i = 0; i < ELEMENTS(requests); i++)
-                if (requests[i].type == w->in.type)
+                if (requests[i].type == w->talk.in.type)
                         return requests[i].handle(w);
         return -EBADMSG;
 }
@@ -245,20 +278,24 @@ static int wait_for_request(int channel)
         return r; /* FIL-33 */
 }
 
-/* Requests come in bursts: poll() only when the channel is empty.
+/* Requests come in bursts: poll() only when the channel is empty and there is nothing to copy.
    0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed.
    FIL-34 */
 static int serve(Worker *w)
 {
         for (;;) {
-                int r = message_receive(&w->in, w->channel);
+                int r = message_receive(&w->talk.in, w->talk.channel);
 
                 if (r > 0) {
                         r = dispatch(w);
                         if (r == 0)
                                 continue;
+                } else if (r == -EAGAIN && fetches_busy(&w->fetches)) {
+                        r = fetches_run(&w->fetches);
+                        if (r == 0)
+                                continue;
                 } else if (r == -EAGAIN) {
-                        r = wait_for_request(w->channel);
+                        r = wait_for_request(w->talk.channel);
                         if (r > 0)
                                 continue;
                 }
@@ -270,8 +307,19 @@ static int say_hello(Worker *w, uint32_t layers)
 {
         WorkerHello hello = { PROTOCOL_VERSION, WORKER_FILE, geteuid(), layers };
 
-        worker_hello_write(&w->out, 0, &hello);
-        return send_out(w);
+        worker_hello_write(&w->talk.out, 0, &hello);
+        return talk_send(&w->talk);
+}
+
+/* Each copy holds two files. The soft limit is for users of select(). */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* FIL-30: no request is read before the sandbox has proved itself. */
@@ -290,29 +338,33 @@ static int run(Worker *w, uint32_t layers)
 {
         int r = 0;
 
-        if (fcntl(w->channel, F_SETFL, fcntl(w->channel, F_GETFL) | O_NONBLOCK) < 0)
+        fetches_init(&w->fetches, &w->talk);
+        if (fcntl(w->talk.channel, F_SETFL, fcntl(w->talk.channel, F_GETFL) | O_NONBLOCK) < 0)
                 r = -errno;
         if (r >= 0)
-                r = message_init(&w->in);
+                r = message_init(&w->talk.in);
         if (r >= 0)
-                r = message_init(&w->out);
+                r = message_init(&w->talk.out);
         if (r >= 0)
                 r = say_hello(w, layers);
         if (r >= 0)
                 r = serve(w);
-        message_done(&w->in);
-        message_done(&w->out);
+        message_done(&w->talk.in);
+        message_done(&w->talk.out);
         changed_done(&w->changed);
+        fetches_done(&w->fetches);
         return peer_is_gone(r) ? 0 : r;
 }
 
 int main(void)
 {
-        Worker w = { .channel = WORKER_CHANNEL_FD };
+        Worker w = { .talk.channel = WORKER_CHANNEL_FD };
         uint32_t layers = 0;
         int r;
 
         log_open("bits-file", LOG_INFO);
+        signal(SIGXFSZ, SIG_IGN); /* a file at its limit is the error of one copy */
+        raise_descriptor_limit();
         if (enter_sandbox(&layers) < 0)
                 return EX_SOFTWARE;
         r = run(&w, layers);

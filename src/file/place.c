@@ -17,72 +17,17 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "file/copy.h"
+#include "file/target.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-typedef struct Target {
-        int directory;    /* O_PATH */
-        const char *name; /* last component, borrowed from the local name */
-} Target;
-
-static void target_done(Target *target)
-{
-        target->directory = fd_close(target->directory);
-}
-
-#define _cleanup_target_ _cleanup_(target_done)
 
 static bool is_dots(const char *name)
 {
         return string_equal(name, ".") || string_equal(name, "..");
-}
-
-/* FIL-01: an absolute path to something that is not a directory by its very form. */
-static int split(const char *local_name, char ret_directory[static PATH_MAX], const char **ret_name)
-{
-        const char *name;
-        size_t n;
-
-        if (local_name[0] != '/')
-                return -EINVAL;
-        if (strlen(local_name) >= PATH_MAX)
-                return -ENAMETOOLONG;
-        name = strrchr(local_name, '/') + 1;
-        if (!*name || is_dots(name))
-                return -EISDIR;
-        if (strlen(name) > NAME_MAX)
-                return -ENAMETOOLONG;
-        n = (size_t)(name - local_name); /* with the slash, which makes "/" right too */
-        memcpy(ret_directory, local_name, n);
-        ret_directory[n] = 0;
-        *ret_name = name;
-        return 0;
-}
-
-/* FIL-02, FIL-03, BUS-04: links are followed on the way, magic ones are not. */
-static int target_open(const char *local_name, Target *ret)
-{
-        struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                                .resolve = RESOLVE_NO_MAGICLINKS };
-        char directory[PATH_MAX];
-        const char *name;
-        int r;
-        long fd;
-
-        r = split(local_name, directory, &name);
-        if (r < 0)
-                return r;
-        fd = syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof(how));
-        if (fd < 0)
-                return -errno;
-        *ret = (Target){ (int)fd, name };
-        return 0;
 }
 
 /* FIL-04: a temporary name cannot lead out of the directory, nor be the final name. */

@@ -1,5 +1,7 @@
 #include "manager/add-files.h"
 
+#include "core/remote-name.h"
+
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -91,6 +93,19 @@ static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_
         return bus_fail_code(error, policy_limit_code(LIMIT_FILES_PER_JOB));
 }
 
+/* A file of this machine has nobody who could answer. */
+static int check_kind(const Job *job, const char *remote_name, sd_bus_error *error)
+{
+        if (!job_is_upload(job) || !remote_name_is_file(remote_name))
+                return 0;
+        if (job->type == JOB_UPLOAD_REPLY)
+                return bus_fail(error, BITS_E_INVALID_ARGUMENT,
+                                "a job of type upload-reply needs a server that answers: use http "
+                                "or https");
+        return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
+                        "uploads to files of this machine are not implemented");
+}
+
 int add_files_add(AddFiles *add, const char *remote_name, const char *local_name,
                   sd_bus_error *error)
 {
@@ -106,6 +121,8 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
         if (code != 0)
                 return bus_fail(error, code, "local name '%.200s': %s", local_name, why);
         r = job ? check_limit(add, job, add->n_files + 1, error) : -ESTALE;
+        if (r >= 0)
+                r = check_kind(job, remote_name, error);
         if (r < 0)
                 return r;
         if (add->n_files == add->room) {

@@ -328,6 +328,7 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_WRITABLE_PROPERTY("NotificationClsid", "s", bus_get_notification_clsid,
                                  bus_set_notification_clsid, 0, WRITABLE),
         SD_BUS_PROPERTY("NotifyCmdLineState", "(utuss)", bus_get_notify_cmd_line_state, 0, 0),
+        SD_BUS_WRITABLE_PROPERTY("FileACLFlags", "u", bus_get_number, bus_set_number, 0, WRITABLE),
         SD_BUS_SIGNAL("JobTransferred", "", 0),
         SD_BUS_SIGNAL("JobError", "uu", 0),
         SD_BUS_SIGNAL("JobModification", "", 0),

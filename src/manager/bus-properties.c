@@ -35,6 +35,19 @@ static BitsCode notify_flags(const Job *job, uint64_t *number, const char **ret_
         return (*number & ~(uint64_t)NOTIFY_FLAGS_ALL) != 0 ? BITS_E_NOT_IMPLEMENTED : 0;
 }
 
+/* JOB-100: what is done cannot be asked for any more. */
+static BitsCode file_acl_flags(const Job *job, uint64_t *number, const char **ret_why)
+{
+        if ((*number & ~(uint64_t)COPY_FILE_ALL) != 0) {
+                *ret_why = "there are unknown flags: 1 owner, 2 group, 4 rights, 8 audit entries";
+                return BITS_E_INVALID_ARGUMENT;
+        }
+        *ret_why = "every file is transferred";
+        return job->state == STATE_TRANSFERRED || job_state_is_final(job->state)
+                       ? BG_E_INVALID_STATE
+                       : 0;
+}
+
 /* JOB-56, HND-43 */
 static const Number numbers[] = {
         { "OwnerUid", 'u', offsetof(Job, owner), NULL },
@@ -46,6 +59,7 @@ static const Number numbers[] = {
         { "MaximumDownloadTime", 'u', offsetof(Job, maximum_download_time), any_number },
         { "NotifyFlags", 'u', offsetof(Job, notify_flags), notify_flags },
         { "MinimumNotificationInterval", 'u', offsetof(Job, notify_interval), any_number },
+        { "FileACLFlags", 'u', offsetof(Job, file_acl_flags), file_acl_flags },
 };
 
 static const Number *find_number(const char *name)

@@ -8,6 +8,7 @@
 #include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "core/remote-name.h"
 #include "manager/net-terms.h"
 
 #include <time.h>
@@ -24,7 +25,8 @@ typedef enum Phase {
         PHASE_OPENING,
         PHASE_FORGETTING, /* the store learns which file it is, and forgets bytes of another */
         PHASE_FETCHING,
-        PHASE_SYNCING, /* for the last time; `report` says what follows */
+        PHASE_SYNCING,  /* for the last time; `report` says what follows */
+        PHASE_DRESSING, /* the file gets what it has besides its content */
 } Phase;
 
 typedef struct Download {
@@ -47,6 +49,8 @@ typedef struct Download {
         int sync_error; /* the kernel tells a lost write once: it must not be forgotten */
         bool doubt;     /* a worker died with a sync: it may have been told */
         uint64_t sync_target, last_sync; /* bytes it makes safe; µs, monotonic */
+
+        FileAttributes attributes; /* of a file of this machine, when it is copied; acl: owned */
 
         TransferReport report;
         char *detail;
@@ -103,6 +107,7 @@ static void fail_local(Download *t, int error, const char *what)
 /* ---- syncing ---- */
 
 static void sync_last(Download *t);
+static void dress(Download *t);
 static void stop_fetching(Download *t);
 
 /* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so.
@@ -141,6 +146,8 @@ static void on_synced(void *userdata, FileAnswer *answer)
                 end(t);
         } else if (t->sync_target < t->file->written)
                 sync_last(t);
+        else if (t->report.end == TRANSFER_DONE && t->attributes.flags != 0)
+                dress(t);
         else
                 end(t);
 }
@@ -183,6 +190,35 @@ static void sync_in_passing(Download *t)
                 sync_now(t);
 }
 
+/* ---- what a file has besides its content ---- */
+
+/* FIL-119: whoever may not give a file away today may be let tomorrow. */
+static void on_dressed(void *userdata, FileAnswer *answer)
+{
+        Download *t = userdata;
+
+        if (answer->result != WORK_DONE) {
+                end_unserved(t, answer->result, true);
+                return;
+        }
+        if (answer->error != 0) {
+                set_failure(t, CONTEXT_LOCAL_FILE, code_from_errno(answer->error),
+                            "the file is there, but cannot get owner, group and rights of the "
+                            "remote file as the job's FileACLFlags ask: the identity of the local "
+                            "files may not give them");
+                t->report.transient = true;
+        }
+        end(t);
+}
+
+static void dress(Download *t)
+{
+        t->phase = PHASE_DRESSING;
+        t->attributes.file = t->fd;
+        if (worker_attributes(t->local, &t->attributes, on_dressed, t) < 0)
+                end_unserved(t, WORK_NOT_STARTED, true);
+}
+
 /* ---- fetching ---- */
 
 /* JOB-32, DUR-12. JOB-33: this file alone. */
@@ -200,6 +236,22 @@ static bool may_show_credentials(const File *file)
         return file != file->job->reply || upload_reply_is_trusted(file->job);
 }
 
+/* FIL-107: the network identity's bits-file opens the source, and writes where the local identity's
+   lets it. */
+static void write_copy_start(const Download *t, Message *m)
+{
+        char path[REMOTE_PATH_MAX];
+
+        if (remote_name_path(t->file->remote_name, path))
+                path[0] = 0; /* was none when it was added; then there is no such file */
+        copy_start_write(m, 0,
+                         &(CopyStart){ .transfer = t->client.id,
+                                       .path = path,
+                                       .offset = t->file->written,
+                                       .version = t->file->etag,
+                                       .file = t->fd });
+}
+
 /* SEC-81: they are opened for each start, and lie nowhere meanwhile. */
 static void write_start(void *userdata, Message *m)
 {
@@ -207,6 +259,10 @@ static void write_start(void *userdata, Message *m)
         File *file = t->file;
         const Job *job = file->job;
 
+        if (remote_name_is_file(file->remote_name)) {
+                write_copy_start(t, m);
+                return;
+        }
         fd_close(t->credentials);
         t->credentials =
                 may_show_credentials(file) ? store_credentials_to_fd(t->store, job) : -EBADF;
@@ -299,6 +355,41 @@ static void on_done(void *userdata, const NetDone *done)
         end_synced(t);
 }
 
+/* FIL-115, FIL-116 */
+static uint32_t attributes_wanted(const Job *job, const CopyDone *done)
+{
+        uint32_t flags = done->modification_time != 0 ? ATTRIBUTE_TIME : 0;
+
+        flags |= job->file_acl_flags & COPY_FILE_OWNER ? ATTRIBUTE_OWNER : 0;
+        flags |= job->file_acl_flags & COPY_FILE_GROUP ? ATTRIBUTE_GROUP : 0;
+        flags |= job->file_acl_flags & COPY_FILE_DACL ? ATTRIBUTE_RIGHTS : 0;
+        return flags;
+}
+
+static void on_copied(void *userdata, const CopyDone *done)
+{
+        Download *t = userdata;
+        char *acl = strdup(done->acl);
+
+        if (!acl) {
+                set_failure(t, CONTEXT_LOCAL_FILE, BITS_E_OUT_OF_MEMORY, NULL);
+                end_synced(t);
+                return;
+        }
+        free((char *)t->attributes.acl);
+        t->attributes = (FileAttributes){ .flags = attributes_wanted(t->file->job, done),
+                                          .modification_time = done->modification_time,
+                                          .modification_nsec = done->modification_nsec,
+                                          .owner = done->owner,
+                                          .group = done->group,
+                                          .mode = done->mode,
+                                          .acl = acl };
+        file_set_written(t->file, MAX(t->file->written, done->written));
+        file_set_total(t->file, done->written);
+        t->report = (TransferReport){ .end = TRANSFER_DONE };
+        end_synced(t);
+}
+
 /* ENG-38, ENG-39, ENG-40 */
 static void on_lost(void *userdata)
 {
@@ -326,6 +417,10 @@ static void on_failed(void *userdata, WorkResult result)
         Download *t = userdata;
 
         t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result };
+        if (result == WORK_SILENT)
+                set_failure(t, CONTEXT_REMOTE_FILE, BITS_E_TIMEOUT,
+                            "The file system of the remote file, or of another one that the same "
+                            "identity fetches, does not answer");
         end_soon(t);
 }
 
@@ -337,7 +432,8 @@ static void fetch(Download *t)
                 t->report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end(t);
         } else if (t->file->total != JOB_SIZE_UNKNOWN && t->file->total > 0 &&
-                   t->file->written == t->file->total) {
+                   t->file->written == t->file->total &&
+                   !remote_name_is_file(t->file->remote_name)) { /* has more than its content */
                 t->report = (TransferReport){ .end = TRANSFER_DONE };
                 end_synced(t);
         } else if (worker_net_attach(t->net, &t->client) < 0)
@@ -451,6 +547,7 @@ static void download_free(Transfer *transfer)
         worker_release(t->net);
         fd_close(t->fd);
         fd_close(t->credentials);
+        free((char *)t->attributes.acl);
         free(t->detail);
         free(t);
 }
@@ -463,6 +560,7 @@ int download_new(const TransferParts *parts, Transfer **ret)
                 .on_started = on_started,
                 .on_progress = on_progress,
                 .on_done = on_done,
+                .on_copied = on_copied,
                 .on_lost = on_lost,
                 .on_failed = on_failed,
         };

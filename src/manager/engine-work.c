@@ -1,13 +1,17 @@
 /*
- * Under whom a job's work is done, and what it means to a job that a worker did not serve. Pure.
+ * Under whom a job's work is done, and what it means to a job that a worker did not serve.
  */
 #include "manager/engine.h"
 
+#include "core/remote-name.h"
+
 #include <stdio.h>
 
-/* The network's worker alone needs tickets. TOK-33, TOK-34 */
-static void name_cache(const char *name, Purpose purpose, WorkerIdentity *identity)
+/* The network's worker alone needs tickets, and remote files have a worker of their own. TOK-33,
+   TOK-34, ENG-101 */
+static void fit_to_purpose(const char *name, Purpose purpose, WorkerIdentity *identity)
 {
+        identity->remote = purpose == PURPOSE_REMOTE_FILE;
         if (purpose == PURPOSE_HTTP)
                 snprintf(identity->ccache, sizeof(identity->ccache), "%s", name);
 }
@@ -17,14 +21,14 @@ bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret)
         switch (job_actor(job, purpose)) {
         case ACTOR_OWNER:
                 *ret = (WorkerIdentity){ .uid = job->owner, .token = -EBADF };
-                name_cache(job->credential_cache, purpose, ret);
+                fit_to_purpose(job->credential_cache, purpose, ret);
                 return true;
         case ACTOR_HELPER:
                 *ret = (WorkerIdentity){ .helper = true,
                                          .uid = job->token->uid,
                                          .cookie = job->token->cookie,
                                          .token = job->token->fd };
-                name_cache(job->helper_credential_cache, purpose, ret);
+                fit_to_purpose(job->helper_credential_cache, purpose, ret);
                 return true;
         case ACTOR_MISSING:
         case ACTOR_MAX:
@@ -32,6 +36,24 @@ bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret)
                 break;
         }
         return false;
+}
+
+Worker *engine_acquire(WorkerPool *pool, const Job *job, WorkerKind kind, Purpose purpose)
+{
+        WorkerIdentity identity;
+
+        return engine_identity(job, purpose, &identity) ? worker_acquire(pool, kind, &identity)
+                                                        : NULL;
+}
+
+/* TOK-100, ENG-101: whoever has no files of this machine needs no worker for them. */
+Worker *engine_fetcher(WorkerPool *pool, const File *file, Worker *net, Worker **remote)
+{
+        if (!remote_name_is_file(file->remote_name))
+                return net;
+        if (!*remote)
+                *remote = engine_acquire(pool, file->job, WORKER_FILE, PURPOSE_REMOTE_FILE);
+        return *remote;
 }
 
 BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal)
@@ -48,6 +70,8 @@ BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal)
                 return BITS_E_ACCESS_DENIED;
         case WORK_DISMISSED:
                 return BITS_E_NOT_LOGGED_ON;
+        case WORK_SILENT:
+                return BITS_E_TIMEOUT;
         case WORK_DONE:
         case WORK_TOO_MANY:
         case WORK_NOT_STARTED:
@@ -76,6 +100,8 @@ const char *engine_work_result_text(WorkResult result)
                 return "the worker process could not be started; see the log of bits-broker";
         case WORK_DISMISSED:
                 return "the user signed off";
+        case WORK_SILENT:
+                return "the file system of a remote file does not answer";
         case WORK_DONE:
         case WORK_ABORTED:
         case WORK_RESULT_MAX:

@@ -26,6 +26,7 @@ struct EngineJob {
         Engine *engine;
         Job *job;
         Worker *local, *net; /* while running */
+        Worker *remote;      /* likewise, from the first file that is a file of this machine */
         bool running;        /* its turn */
         EngineStopped on_stopped;
         void *stopped_userdata;
@@ -69,7 +70,8 @@ static void release_workers(EngineJob *ej)
 {
         worker_release(ej->local);
         worker_release(ej->net);
-        ej->local = ej->net = NULL;
+        worker_release(ej->remote);
+        ej->local = ej->net = ej->remote = NULL;
 }
 
 static void stop_transfers(EngineJob *ej)
@@ -198,8 +200,8 @@ static void on_end(void *userdata, Transfer *transfer, const TransferReport *rep
         store_mark_file(engine->store, file, STORE_LAZY);
         turn_schedule(engine->turn);
         if (report->end == TRANSFER_FAILED)
-                fail(engine, job, file, error_is_transient(report->code), report->context,
-                     report->code, report->detail);
+                fail(engine, job, file, report->transient || error_is_transient(report->code),
+                     report->context, report->code, report->detail);
         else if (report->end == TRANSFER_UNSERVED)
                 fail_unserved(engine, job, report);
         transfer_free(transfer);
@@ -221,11 +223,14 @@ static bool start_file(EngineJob *ej, File *file)
                 .on_end = on_end,
         };
         Engine *engine = ej->engine;
+        Worker *net = engine_fetcher(engine->pool, file, ej->net, &ej->remote);
         Transfer *transfer;
 
+        if (!net)
+                return false;
         ej->n_transfers++;
         engine->n_transfers++;
-        if (transfer_new(file, ej->local, ej->net, engine->store, engine->turn, &listener, engine,
+        if (transfer_new(file, ej->local, net, engine->store, engine->turn, &listener, engine,
                          &transfer) >= 0)
                 return true;
         ej->n_transfers--;
@@ -291,13 +296,10 @@ static Purpose local_purpose(const Job *job)
 /* TOK-45, TOK-46: whoever is meant now; the kept bytes belong to the file, not to him. */
 static bool acquire_workers(EngineJob *ej)
 {
-        WorkerIdentity local, net;
+        WorkerPool *pool = ej->engine->pool;
 
-        if (!engine_identity(ej->job, local_purpose(ej->job), &local) ||
-            !engine_identity(ej->job, PURPOSE_HTTP, &net))
-                return false;
-        ej->local = worker_acquire(ej->engine->pool, WORKER_FILE, &local);
-        ej->net = worker_acquire(ej->engine->pool, WORKER_NET, &net);
+        ej->local = engine_acquire(pool, ej->job, WORKER_FILE, local_purpose(ej->job));
+        ej->net = engine_acquire(pool, ej->job, WORKER_NET, PURPOSE_HTTP);
         return ej->local && ej->net;
 }
 

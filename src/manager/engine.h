@@ -83,6 +83,11 @@ void engine_unhold(Engine *engine, Job *job);
 
 /* Under whom `purpose` is done; false: the helper token is needed and not there. */
 bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret);
+/* A seat under that identity, to be released; NULL also when out of memory. */
+Worker *engine_acquire(WorkerPool *pool, const Job *job, WorkerKind kind, Purpose purpose);
+/* Who fetches the file: `net`, or the seat for remote files in *remote, which is acquired at its
+   first use. NULL when that cannot be had. */
+Worker *engine_fetcher(WorkerPool *pool, const File *file, Worker *net, Worker **remote);
 /* What a worker that did not serve means to a job. *ret_fatal: not tried again. */
 BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal);
 /* The same as a clause for people. */

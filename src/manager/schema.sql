@@ -27,6 +27,7 @@ CREATE TABLE jobs (
         command_result INTEGER NOT NULL DEFAULT 2147483647, -- not run yet
         notify_flags INTEGER NOT NULL,
         token_flags INTEGER NOT NULL,
+        file_acl_flags INTEGER NOT NULL DEFAULT 0,
         created INTEGER NOT NULL,
         modified INTEGER NOT NULL,
         transfer_completed INTEGER NOT NULL,

@@ -153,6 +153,7 @@ static void fill_job(Job *job)
         job->maximum_download_time = UINT32_MAX - 2;
         job->timers = (Timers){ 11, 12, 13, 14, 15, 16, 0, 0 };
         job->notify_flags = NOTIFY_FLAGS_ALL;
+        job->file_acl_flags = COPY_FILE_OWNER | COPY_FILE_SACL;
         job->token_flags = TOKEN_FLAGS_ALL;
         job->created = 1;
         job->modified = 2;
@@ -188,6 +189,7 @@ static void assert_jobs_equal(const Job *a, const Job *b)
         assert_int_equal(a->maximum_download_time, b->maximum_download_time);
         assert_memory_equal(&a->timers, &b->timers, sizeof(a->timers)); /* ENG-220 */
         assert_int_equal(a->notify_flags, b->notify_flags);
+        assert_int_equal(a->file_acl_flags, b->file_acl_flags);
         assert_int_equal(a->token_flags, b->token_flags);
         assert_int_equal(a->created, b->created);
         assert_int_equal(a->modified, b->modified);

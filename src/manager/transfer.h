@@ -25,6 +25,7 @@ typedef struct TransferReport {
         TransferEnd end;
         ErrorContext context; /* TRANSFER_FAILED */
         BitsCode code;
+        bool transient; /* tried again, whatever the code is otherwise */
         const char *detail;
         WorkResult result; /* TRANSFER_UNSERVED */
         bool local;        /* the local worker it was, else the network's */

@@ -11,6 +11,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "core/policy.h"
+#include "core/remote-name.h"
 #include "manager/net-terms.h"
 
 #include <stdio.h>
@@ -173,7 +174,9 @@ static bool accept_reply(Upload *u)
                            "to be set up for jobs of type upload-reply");
                 return false;
         }
-        if (policy_check_remote_name(job->upload.reply_url, &why) != 0) {
+        /* A server may not name files of this machine. */
+        if (policy_check_remote_name(job->upload.reply_url, &why) != 0 ||
+            remote_name_is_file(job->upload.reply_url)) {
                 end_failed(u, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
                            "the server's URL for the reply cannot be used");
                 return false;

@@ -125,10 +125,23 @@ static int on_net_done(Worker *worker, Message *m)
         NetClient *client;
 
         if (net_done_read(m, &done) < 0 || done.outcome >= NET_OUTCOME_MAX ||
+            (done.outcome == NET_COMPLETE && worker->kind != WORKER_NET) ||
             !(client = find_client(worker, done.transfer)))
                 return -EBADMSG;
         worker_detach(client);
         client->listener->on_done(client->userdata, &done);
+        return 0;
+}
+
+static int on_copy_done(Worker *worker, Message *m)
+{
+        CopyDone done;
+        NetClient *client;
+
+        if (copy_done_read(m, &done) < 0 || !(client = find_client(worker, done.transfer)))
+                return -EBADMSG;
+        worker_detach(client);
+        client->listener->on_copied(client->userdata, &done);
         return 0;
 }
 
@@ -169,5 +182,10 @@ static int on_net_message(Worker *worker, Message *m)
 
 int worker_on_answer(Worker *worker, Message *m)
 {
-        return worker->kind == WORKER_FILE ? on_file_answer(worker, m) : on_net_message(worker, m);
+        worker_heard(worker);
+        if (m->type == MESSAGE_COPY_DONE && worker->identity.remote)
+                return on_copy_done(worker, m);
+        if (worker->kind == WORKER_NET || worker->identity.remote)
+                return on_net_message(worker, m);
+        return on_file_answer(worker, m);
 }

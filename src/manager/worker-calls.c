@@ -88,6 +88,17 @@ int worker_sync_directories(Worker *worker, FileCallback callback, void *userdat
         return submit(worker, m, NULL, callback, userdata);
 }
 
+int worker_attributes(Worker *worker, const FileAttributes *x, FileCallback callback,
+                      void *userdata)
+{
+        Message *m = scratch();
+
+        if (!m)
+                return -ENOMEM;
+        file_attributes_write(m, ++worker->last_serial, x);
+        return submit(worker, m, &(FdList){ { x->file }, 1 }, callback, userdata);
+}
+
 /* ---- syncing, many at a time ---- */
 
 static void flush_syncs(Worker *worker);
@@ -178,6 +189,7 @@ bool worker_net_stop(NetClient *client)
         net_stop_write(channel_draft(client->worker->channel), 0,
                        &(NetStop){ .transfer = client->id });
         (void)channel_send(client->worker->channel);
+        worker_expect_stop(client->worker, client);
         return true;
 }
 

@@ -1,6 +1,7 @@
 /*
  * The inside of a Worker, for the files that make it: worker.c has the seats and their processes;
- * worker-calls.c what others ask of a seat; worker-answers.c what the process answers.
+ * worker-calls.c what others ask of a seat; worker-answers.c what the process answers;
+ * worker-patience.c how long its silence is borne.
  */
 #pragma once
 
@@ -30,6 +31,16 @@ typedef struct SyncItem {
 
 TAILQ_HEAD(SyncList, SyncItem);
 
+struct WorkerPool {
+        sd_event *event;
+        BrokerLink *broker;
+        LIST_HEAD(, Leaving) leaving;
+        const Presence *presence; /* NULL: everybody is signed on */
+        void *workers;            /* tsearch by identity and kind */
+        uint64_t last_client_id;
+        uint64_t patience; /* µs that a process of remote files may be silent */
+};
+
 struct Worker {
         WorkerPool *pool;
         WorkerKind kind;
@@ -47,6 +58,8 @@ struct Worker {
         sd_event_source *idle;
         bool dismissed;
         sd_event_source *wind_down;
+        sd_event_source *patience; /* of remote files: see worker-patience.c */
+        uint64_t heard;            /* when its process last said something, µs, monotonic */
 
         uint32_t last_serial;
         TAILQ_HEAD(, FileRequest) requests;
@@ -63,6 +76,18 @@ void worker_need_process(Worker *worker);
 bool worker_send_request(Worker *worker, FileRequest *request);
 /* 0, also when it has to wait for room; -EMSGSIZE when it can never be sent. */
 int worker_start_client(Worker *worker, NetClient *client);
+/* The process is no more: what it worked on is repeated to the next one, or fails. */
+void worker_process_ended(Worker *worker);
+/* The channel is closed, and nothing is under way any more. */
+void worker_forget_process(Worker *worker);
+/* Everything that waits for this seat fails. */
+void worker_fail_all(Worker *worker, WorkResult result);
+
+int worker_patience_new(Worker *worker);
+/* A client was started, one was asked to stop, the process said something. */
+void worker_expect_news(Worker *worker);
+void worker_expect_stop(Worker *worker, NetClient *client);
+void worker_heard(Worker *worker);
 void worker_detach(NetClient *client);
 uint64_t worker_next_client_id(Worker *worker);
 int worker_compare_clients(const void *a, const void *b);

@@ -32,19 +32,8 @@ typedef struct Leaving {
         pid_t pid;
 } Leaving;
 
-struct WorkerPool {
-        sd_event *event;
-        BrokerLink *broker;
-        LIST_HEAD(, Leaving) leaving;
-        const Presence *presence; /* NULL: everybody is signed on */
-        void *workers;            /* tsearch by identity and kind */
-        uint64_t last_client_id;
-};
-
 static void worker_free(Worker *worker);
 static void send_everything(Worker *worker);
-static void fail_all(Worker *worker, WorkResult result);
-static void forget_process(Worker *worker);
 
 static int compare_workers(const void *a, const void *b)
 {
@@ -52,6 +41,8 @@ static int compare_workers(const void *a, const void *b)
 
         if (x->kind != y->kind)
                 return x->kind < y->kind ? -1 : 1;
+        if (x->identity.remote != y->identity.remote)
+                return x->identity.remote ? 1 : -1;
         if (x->identity.helper != y->identity.helper)
                 return x->identity.helper ? 1 : -1;
         if (x->identity.helper && x->identity.cookie != y->identity.cookie)
@@ -81,6 +72,7 @@ int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret)
                 return -ENOMEM;
         pool->event = event;
         pool->broker = broker;
+        pool->patience = REMOTE_PATIENCE_USEC;
         LIST_INIT(&pool->leaving);
         *ret = pool;
         return 0;
@@ -121,7 +113,7 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
         (void)source;
         (void)usec;
         if (worker->dismissed)
-                fail_all(worker, WORK_DISMISSED);
+                worker_fail_all(worker, WORK_DISMISSED);
         else if (worker->ready)
                 send_everything(worker);
         else
@@ -137,8 +129,8 @@ static int on_wound_down(sd_event_source *source, uint64_t usec, void *userdata)
         (void)usec;
         if (!worker->dismissed)
                 return 0;
-        forget_process(worker);
-        fail_all(worker, WORK_DISMISSED);
+        worker_forget_process(worker);
+        worker_fail_all(worker, WORK_DISMISSED);
         return 0;
 }
 
@@ -176,7 +168,7 @@ static Worker *worker_new(WorkerPool *pool, WorkerKind kind, const WorkerIdentit
             add_timer(worker, &worker->idle, on_idle) < 0 ||
             add_timer(worker, &worker->restart, on_restart) < 0 ||
             add_timer(worker, &worker->wind_down, on_wound_down) < 0 ||
-            !tsearch(worker, &pool->workers, compare_workers)) {
+            worker_patience_new(worker) < 0 || !tsearch(worker, &pool->workers, compare_workers)) {
                 worker_free(worker);
                 return NULL;
         }
@@ -225,6 +217,7 @@ static void worker_free(Worker *worker)
         sd_event_source_disable_unref(worker->idle);
         sd_event_source_disable_unref(worker->restart);
         sd_event_source_disable_unref(worker->wind_down);
+        sd_event_source_disable_unref(worker->patience);
         fd_close(worker->identity.token);
         free(worker);
 }
@@ -281,6 +274,11 @@ static Worker *find_worker(WorkerPool *pool, WorkerKind kind, const WorkerIdenti
         Worker **found = tfind(&key, &pool->workers, compare_workers);
 
         return found ? *found : NULL;
+}
+
+void worker_pool_set_patience(WorkerPool *pool, uint64_t usec)
+{
+        pool->patience = usec;
 }
 
 void worker_pool_set_presence(WorkerPool *pool, const Presence *presence)
@@ -386,7 +384,7 @@ void worker_detach(NetClient *client)
 /* Everything that waits for this seat fails. Callbacks may make new requests and attach new
    clients: those are not touched. They may also worker_detach others, so the list is looked at anew
    each time; a client from before is known by its number. */
-static void fail_all(Worker *worker, WorkResult result)
+void worker_fail_all(Worker *worker, WorkResult result)
 {
         TAILQ_HEAD(, FileRequest) requests = TAILQ_HEAD_INITIALIZER(requests);
         uint64_t last_id = worker->pool->last_client_id;
@@ -429,7 +427,7 @@ static void lose_clients(Worker *worker)
 }
 
 /* From here on nothing is under way, whatever a callback asks. */
-static void forget_process(Worker *worker)
+void worker_forget_process(Worker *worker)
 {
         FileRequest *request;
         NetClient *client;
@@ -448,15 +446,15 @@ static void forget_process(Worker *worker)
 
 /* The process is gone. What it had not answered is repeated to the next one, unless that makes no
    sense. JOB-53, ENG-20, ENG-21, ENG-30, ENG-32, ENG-34, ENG-35 */
-static void process_ended(Worker *worker)
+void worker_process_ended(Worker *worker)
 {
         bool broken = worker->broken, began = worker->ready;
 
-        forget_process(worker);
+        worker_forget_process(worker);
         worker->broken = false;
         worker->deaths++;
         if (broken || worker->deaths >= DEATHS_MAX) {
-                fail_all(worker, broken || began ? WORK_ABORTED : WORK_NOT_STARTED);
+                worker_fail_all(worker, broken || began ? WORK_ABORTED : WORK_NOT_STARTED);
                 return;
         }
         if (worker->deaths > DEATHS_AT_ONCE)
@@ -501,10 +499,12 @@ int worker_start_client(Worker *worker, NetClient *client)
 {
         Message *m = channel_draft(worker->channel);
 
+        client->stopped = 0;
         client->listener->write_start(client->userdata, m);
         if (m->bad)
                 return -EMSGSIZE;
         client->started = send_draft(worker);
+        worker_expect_news(worker);
         return 0;
 }
 
@@ -547,8 +547,8 @@ static int on_hello(Worker *worker, Message *m)
                 return -EBADMSG;
         worker->ready = true;
         worker->process++;
-        if (worker->kind == WORKER_NET)
-                worker->deaths = 0;
+        if (worker->kind == WORKER_NET || worker->identity.remote)
+                worker->deaths = 0; /* each transfer counts its losses */
         send_everything(worker);
         return 0;
 }
@@ -578,7 +578,7 @@ static void on_end(void *userdata, int reason)
         } else
                 log_debug("%s[%d] of uid %u ended", worker_kind_name(worker->kind),
                           (int)worker->pid, (unsigned)worker->identity.uid);
-        process_ended(worker);
+        worker_process_ended(worker);
 }
 
 /* ---- starting a process ---- */
@@ -613,13 +613,13 @@ static void on_broker(void *userdata, BrokerAnswer *answer)
         if (answer->refused) {
                 log_notice("no %s for uid %u: %s", worker_kind_name(worker->kind),
                            (unsigned)worker->identity.uid, refusal_text(answer->reason));
-                fail_all(worker, result_of(answer->reason));
+                worker_fail_all(worker, result_of(answer->reason));
                 return;
         }
         worker->pid = (pid_t)answer->worker.pid;
         if (channel_new(worker->pool->event, TAKE_FD(answer->worker.channel), LOOP_WORKERS,
                         &listener, worker, &worker->channel) < 0)
-                fail_all(worker, WORK_NOT_STARTED);
+                worker_fail_all(worker, WORK_NOT_STARTED);
 }
 
 static bool has_work(const Worker *worker)
@@ -638,7 +638,7 @@ static void ask_broker(Worker *worker)
                         : broker_start_owner(pool->broker, worker->kind, worker->identity.uid,
                                              worker->identity.ccache, on_broker, worker);
         if (worker->ticket == 0)
-                fail_all(worker, WORK_NOT_STARTED);
+                worker_fail_all(worker, WORK_NOT_STARTED);
 }
 
 /* A process for the work that waits, unless one is on its way or a pause is kept. */

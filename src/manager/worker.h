@@ -19,11 +19,14 @@ typedef struct Worker Worker;
 
 enum {
         CREDENTIAL_CACHE_MAX = 255, /* bytes of a credential cache's name */
+        REMOTE_PATIENCE_USEC = 30 * 1000 * 1000,
 };
 
 /* Under whom: an owner, or a helper token. */
 typedef struct WorkerIdentity {
         bool helper;
+        bool remote; /* of file workers: for remote files alone, in a process of its own, so that a
+                        share that hangs leaves the local files alone */
         uid_t uid;
         uint64_t cookie; /* of the token */
         int token;       /* borrowed; the seat keeps a copy while it is in use */
@@ -40,6 +43,7 @@ typedef enum WorkResult {
         WORK_NOT_STARTED, /* the process cannot be started, or dies at once */
         WORK_ABORTED,     /* it broke the protocol, or died again and again */
         WORK_DISMISSED,   /* its identity is not to act any more */
+        WORK_SILENT,      /* the file system of a remote file does not answer */
         WORK_RESULT_MAX,
         WORK_RESULT_INVALID = -1,
 } WorkResult;
@@ -58,6 +62,9 @@ int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret);
 void worker_pool_free(WorkerPool *pool);
 DEFINE_CLEANUP(WorkerPool, worker_pool_free);
 
+/* How long a process that copies remote files may be silent before its copies fail. For tests;
+   REMOTE_PATIENCE_USEC at first. */
+void worker_pool_set_patience(WorkerPool *pool, uint64_t usec);
 /* Whose workers wait for more work: not those of who is away. `presence` has to outlive the pool.
    */
 void worker_pool_set_presence(WorkerPool *pool, const Presence *presence);
@@ -93,10 +100,14 @@ int worker_read_reply(Worker *worker, const FileReadReply *x, FileCallback callb
 /* Makes a file's bytes durable; fd stays open until the callback. Several go in one message. */
 int worker_sync(Worker *worker, int fd, FileCallback callback, void *userdata);
 
+/* Gives a file owner, group and rights of another; fd as above. */
+int worker_attributes(Worker *worker, const FileAttributes *x, FileCallback callback,
+                      void *userdata);
+
 /*
- * bits-net. A client is a transfer that wants to run on the worker. It is asked to write its
- * NET_START, or what else begins work, as soon as a process is ready, and again by each new process
- * after on_lost.
+ * bits-net, and bits-file for remote files. A client is a transfer that wants to run on the worker.
+ * It is asked to write its NET_START, or what else begins work, as soon as a process is ready, and
+ * again by each new process after on_lost.
  */
 typedef struct NetClient NetClient;
 
@@ -108,6 +119,8 @@ typedef struct NetListener {
         void (*on_lost)(void *userdata);                      /* still attached */
         void (*on_failed)(void *userdata, WorkResult result); /* detached already */
         void (*on_session)(void *userdata, const NetSession *session); /* NULL: a breach */
+        /* Instead of on_done, of a remote file that was copied to its end; detached already. */
+        void (*on_copied)(void *userdata, const CopyDone *done);
 } NetListener;
 
 struct NetClient {
@@ -115,8 +128,9 @@ struct NetClient {
         void *userdata;
         uint64_t id; /* given by worker_net_attach() */
         Worker *worker;
-        bool started; /* a process has its NET_START */
-        bool lost;    /* that process died, on_lost is due */
+        bool started;     /* a process has its NET_START */
+        bool lost;        /* that process died, on_lost is due */
+        uint64_t stopped; /* when it was asked to stop, µs, monotonic; 0: not yet */
         TAILQ_ENTRY(NetClient) entries;
 };
 

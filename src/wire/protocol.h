@@ -28,11 +28,21 @@
  *        │ ◄───────────── FILE_SYNCED ─┤
  *        ├─ FILE_COMMIT, FILE_DISCARD ►│   rename to the final name; remove
  *        │ ◄───────────── FILE_RESULT ─┤
+ *        ├─ FILE_ATTRIBUTES + fd ─────►│   owner, group and rights of the remote file
+ *        │ ◄───────────── FILE_RESULT ─┤
  *        ├─ FILE_SYNC_DIRECTORIES ────►│   of every directory changed since the last one
  *        │ ◄───────────── FILE_RESULT ─┤
  *        ├─ FILE_OPEN_SOURCE ─────────►│   an upload's file, for reading
  *        ├─ FILE_READ_REPLY ──────────►│   a copy of a small reply
  *        │ ◄─────── FILE_SOURCE (+ fd)─┤
+ *
+ *      bitsd                          bits-file of the network identity (file:// remote files)
+ *        ├─ COPY_START + fd ──────────►│   a remote file into that descriptor
+ *        │ ◄───────────── NET_STARTED ─┤   as bits-net does; status 0
+ *        │ ◄──────────── NET_PROGRESS ─┤
+ *        ├─ NET_STOP ─────────────────►│
+ *        │ ◄──────────────── NET_DONE ─┤   exactly once for each COPY_START, unless it is
+ *        │ ◄─────────────── COPY_DONE ─┤   complete
  *
  *      bitsd                          bits-net
  *        │ ◄──────────── WORKER_HELLO ─┤
@@ -109,6 +119,14 @@ enum {
         NET_FLAG_REDIRECT_DISALLOW = 1u << 1,
         NET_FLAG_REDIRECT_HTTPS_TO_HTTP = 1u << 2, /* permit the downgrade */
         NET_FLAG_MAX = (1u << 3) - 1,
+};
+
+/* FILE_ATTRIBUTES flags: what is to be carried over. */
+enum {
+        ATTRIBUTE_OWNER = 1u << 0,
+        ATTRIBUTE_GROUP = 1u << 1,
+        ATTRIBUTE_RIGHTS = 1u << 2, /* permission bits and access list */
+        ATTRIBUTE_TIME = 1u << 3,   /* of modification */
 };
 
 /* Unknown length of a remote file (BG_SIZE_UNKNOWN). */
@@ -225,7 +243,37 @@ enum {
 
 #define FIELDS_FILE_SYNC_DIRECTORIES(U32, U64, STR, U32S, FD, FDS)
 
+/* What a file carries besides its content. */
+#define FIELDS_FILE_ATTRIBUTES(U32, U64, STR, U32S, FD, FDS)            \
+        U32(flags)             /* ATTRIBUTE_… */                      \
+        U64(modification_time) /* seconds since 1970 */                 \
+        U32(modification_nsec)                                          \
+        U32(owner)                                                      \
+        U32(group)                                                      \
+        U32(mode) /* permission bits */                                 \
+        STR(acl)  /* system.posix_acl_access in hexadecimal, "" none */ \
+        FD(file)
+
 #define FIELDS_FILE_RESULT(U32, U64, STR, U32S, FD, FDS) U32(error)
+
+/* ---- bits-file, of the network identity ---- */
+
+#define FIELDS_COPY_START(U32, U64, STR, U32S, FD, FDS)                                   \
+        U64(transfer) /* chosen by bitsd, not in use */                                   \
+        STR(path)                                                                         \
+        U64(offset)  /* bytes already in the file: go on from here */                     \
+        STR(version) /* of which they are, as the etag of NET_STARTED said; "" unknown */ \
+        FD(file)
+
+#define FIELDS_COPY_DONE(U32, U64, STR, U32S, FD, FDS)              \
+        U64(transfer)                                               \
+        U64(written)                                                \
+        U64(modification_time) /* seconds since 1970, 0: unknown */ \
+        U32(modification_nsec)                                      \
+        U32(owner)                                                  \
+        U32(group)                                                  \
+        U32(mode) /* permission bits */                             \
+        STR(acl)  /* system.posix_acl_access in hexadecimal, "" none */
 
 /* ---- bits-net ---- */
 
@@ -359,6 +407,9 @@ enum {
         M(0x27, FileSyncDirectories, file_sync_directories, FILE_SYNC_DIRECTORIES) \
         M(0x28, FileResult, file_result, FILE_RESULT)                              \
         M(0x2a, FileAccess, file_access, FILE_ACCESS)                              \
+        M(0x40, CopyStart, copy_start, COPY_START)                                 \
+        M(0x41, CopyDone, copy_done, COPY_DONE)                                    \
+        M(0x42, FileAttributes, file_attributes, FILE_ATTRIBUTES)                  \
         M(0x30, NetStart, net_start, NET_START)                                    \
         M(0x31, NetStop, net_stop, NET_STOP)                                       \
         M(0x32, NetStarted, net_started, NET_STARTED)                              \

@@ -1,0 +1,35 @@
+/*
+ * Remote files on their way into descriptors that another identity opened: this process, which is
+ * the network identity, opens the one, bitsd hands it the other. Content goes from file to file,
+ * in the kernel where it can.
+ *
+ * All copies share the process: each gets a short slice in turn, and between two slices bitsd is
+ * listened to.
+ */
+#pragma once
+
+#include "file/talk.h"
+#include "wire/protocol.h"
+
+#include <sys/queue.h>
+
+typedef struct Fetch Fetch;
+
+typedef struct Fetches {
+        Talk *talk;
+        TAILQ_HEAD(, Fetch) queue;
+} Fetches;
+
+void fetches_init(Fetches *fetches, Talk *talk);
+void fetches_done(Fetches *fetches);
+
+/* Takes start->file. News go out on the talk under this serial: NET_STARTED, NET_PROGRESS now and
+   then, one of NET_DONE and COPY_DONE. 0 or -errno: the talk is over, or bitsd broke the protocol.
+ */
+int fetches_start(Fetches *fetches, const CopyStart *start, uint32_t serial);
+/* NET_DONE follows, unless that copy is not known any more. */
+int fetches_stop(Fetches *fetches, uint64_t transfer);
+
+bool fetches_busy(const Fetches *fetches);
+/* A slice of the next one. 0 or -errno as above. */
+int fetches_run(Fetches *fetches);

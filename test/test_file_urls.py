@@ -1,0 +1,505 @@
+"""Remote files that are files of this machine: file:// URLs and absolute paths.
+
+Who opens which half, what arrives, what is refused, and what a share that hangs or changes does.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import errno
+import os
+import socket
+import stat
+import struct
+import subprocess
+
+import pytest
+
+import bus
+from share import Share
+
+NOT_FOUND, PATH_NOT_FOUND, DENIED, INVALID = 0x80070002, 0x80070003, 0x80070005, 0x80070057
+
+
+def publish(world, data=b'content\n' * 1000, uid=None, mode=0o600, name='remote'):
+    """A file of that user (alice unless told) in a directory that only he may enter."""
+    path = world.vault(uid) / name
+    path.write_bytes(data)
+    if world.root:
+        owner = world.alice if uid is None else uid
+        os.chown(path, owner, owner)
+    path.chmod(mode)
+    os.utime(path, ns=(1, 1_600_000_000_123_456_789))
+    return path
+
+
+def url(path):
+    return f'file://{path}'
+
+
+def finish(job):
+    job.wait('transferred')
+    assert job.complete() == 0
+
+
+@pytest.mark.parametrize('prefix', ['file://', 'FILE://LocalHost', ''])
+def test_a_file_arrives_with_its_time(world, prefix):
+    """FIL-100, FIL-107, FIL-115"""
+    data = os.urandom(3_000_001)
+    source, target = publish(world, data), world.vault() / 'local'
+    job = world.start(f'{prefix}{source}', str(target))
+    job.wait('transferred')
+    entry, = job.files()
+    assert (entry.total, entry.transferred) == (len(data), len(data))
+    assert not target.exists()
+    assert job.complete() == 0
+    assert target.read_bytes() == data
+    assert target.stat().st_mtime_ns == source.stat().st_mtime_ns
+
+
+def test_a_url_is_decoded(world):
+    """FIL-102"""
+    source = publish(world, name='a b?#%ä')
+    target = world.vault() / 'local'
+    finish(world.start(url(str(source).replace('%', '%25').replace('a b?#', 'a%20b%3f%23')
+                           .replace('ä', '%C3%A4')), str(target)))
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_an_empty_file_and_one_with_holes(world):
+    """FIL-107, FIL-108: what is not stored is not stored twice."""
+    empty, sparse = publish(world, b''), publish(world, b'begin', name='sparse')
+    with sparse.open('r+b') as file:
+        file.truncate(300 << 20)
+        file.seek(200 << 20)
+        file.write(b'middle')
+    vault = world.vault()
+    job = world.manager().create('job')
+    job.add_all([(str(empty), f'{vault}/empty'), (url(sparse), f'{vault}/sparse')])
+    job.resume()
+    job.wait('transferred')
+    assert job.progress.total == 300 << 20
+    assert job.complete() == 0
+    assert (vault / 'empty').read_bytes() == b''
+    result = vault / 'sparse'
+    assert result.stat().st_size == 300 << 20
+    assert result.stat().st_blocks * 512 < 8 << 20
+    with result.open('rb') as file:
+        assert file.read(10) == b'begin' + bytes(5)
+        file.seek(200 << 20)
+        assert file.read(10) == b'middle' + bytes(4)
+
+
+def test_a_job_may_have_both_kinds(world):
+    """FIL-100"""
+    web, vault = world.put(100_000), world.vault()
+    source = publish(world)
+    job = world.manager().create('job')
+    job.add_all([(web, f'{vault}/web'), (url(source), f'{vault}/file')])
+    job.resume()
+    finish(job)
+    assert (vault / 'web').read_bytes() == world.bytes(web)
+    assert (vault / 'file').read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize('name, says', [
+    ('file://server/share/a', 'mount the share'),
+    ('\\\\server\\share\\a', 'mount the share'),
+    ('file:///srv/../etc/shadow', '".."'),
+    ('file:///srv/%2e%2e/etc/shadow', '".."'),
+    ('file:///srv/a%00', 'control character'),
+    ('file:///proc/self/environ', '/proc'),
+    ('/dev/sda', '/dev'),
+    ('file:///srv/', 'name a file'),
+])
+def test_bad_names_are_refused_at_once(world, name, says):
+    """FIL-101, FIL-102, FIL-103"""
+    job = world.manager().create('job')
+    with pytest.raises(bus.BusError) as refused:
+        job.add(name, f'{world.vault()}/a')
+    assert refused.value.short == 'InvalidArgument'
+    assert says in refused.value.text
+    assert job.files() == []
+
+
+# ---- who ----
+
+# flags: (who reads the remote file, who writes the local one)
+WHO = {0: 'owner owner', bus.LOCAL_FILE: 'owner helper', bus.NETWORK: 'helper owner',
+       bus.LOCAL_FILE | bus.NETWORK: 'helper helper'}
+
+
+def with_helper(world, flags, token=True):
+    job = world.manager().create('job')
+    if token:
+        fd = world.token(world.bob)
+        job.set_helper_token(fd)
+        os.close(fd)
+    job.set_helper_flags(flags)
+    return job
+
+
+@pytest.mark.parametrize('flags', WHO)
+def test_the_flags_say_who_reads_and_who_writes(root_world, flags):
+    """FIL-107, TOK-100: source and destination are shut for everybody else."""
+    world = root_world
+    reader, writer = ({'owner': world.alice, 'helper': world.bob}[who] for who in WHO[flags].split())
+    source, vault = publish(world, uid=reader), world.vault(writer)
+    job = with_helper(world, flags)
+    job.add(url(source), f'{vault}/local')
+    job.resume()
+    finish(job)
+    assert (vault / 'local').read_bytes() == source.read_bytes()
+    assert (vault / 'local').stat().st_uid == writer
+
+
+@pytest.mark.parametrize('flags', WHO)
+def test_nobody_else_reads(root_world, flags):
+    """TOK-100, FIL-104: the other identity's right to the file is of no use."""
+    world = root_world
+    reader, writer = ({'owner': world.alice, 'helper': world.bob}[who] for who in WHO[flags].split())
+    other = world.alice if reader == world.bob else world.bob
+    source, vault = publish(world, uid=other), world.vault(writer)
+    job = with_helper(world, flags)
+    job.add(url(source), f'{vault}/local')
+    job.resume()
+    job.wait('error')
+    fault = job.error()
+    assert (fault.context, fault.code) == (bus.CONTEXT_REMOTE_FILE, DENIED)
+    assert list(vault.iterdir()) in ([], [vault / job.files()[0].temporary])
+
+
+@pytest.mark.parametrize('flags', [bus.LOCAL_FILE, bus.NETWORK, bus.LOCAL_FILE | bus.NETWORK])
+def test_without_the_token_nobody_stands_in(root_world, flags):
+    """TOK-100"""
+    world = root_world
+    source, vault = publish(world), world.vault()
+    job = with_helper(world, 0, token=False)
+    job.add(url(source), f'{vault}/local')
+    job.set_helper_flags(flags)
+    job.resume()
+    job.wait('error')
+    assert job.error().code == 0x80200056
+    assert not (vault / 'local').exists()
+
+
+# ---- what is no file ----
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+
+
+THINGS = {
+    'missing': (lambda path: None, NOT_FOUND, 'No such file'),
+    'nowhere/missing': (lambda path: None, PATH_NOT_FOUND, 'directory'),
+    'directory': (lambda path: path.mkdir(), INVALID, 'it is a directory'),
+    'fifo': (lambda path: os.mkfifo(path), INVALID, 'FIFO'),
+    'socket': (make_socket, INVALID, 'socket'),
+    'link': (lambda path: path.symlink_to('/etc/passwd'), INVALID, 'symbolic link'),
+    'locked': (lambda path: (path.write_bytes(b'x'), path.chmod(0o200)), DENIED, 'denied'),
+    'file/under': (lambda path: path.parent.write_bytes(b'x'), PATH_NOT_FOUND, 'directory'),
+}
+
+
+@pytest.mark.parametrize('thing', THINGS)
+def test_what_is_no_readable_file_ends_the_job(root_world, thing):
+    """FIL-104, FIL-105: at once, and nothing is left behind."""
+    world = root_world
+    make, code, says = THINGS[thing]
+    source, vault = world.vault(0, mode=0o755), world.vault()
+    make(source / thing)
+    job = world.start(url(source / thing), f'{vault}/local')
+    job.wait('error')
+    fault = job.error()
+    assert (fault.context, fault.code) == (bus.CONTEXT_REMOTE_FILE, code)
+    assert says in fault.text
+    assert job.cancel() == 0
+    assert list(vault.iterdir()) == []
+
+
+def test_a_device_is_not_opened(root_world):
+    """FIL-105"""
+    world = root_world
+    source = world.vault(0, mode=0o755) / 'device'
+    os.mknod(source, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    source.chmod(0o666)
+    job = world.start(str(source), f'{world.vault()}/local')
+    job.wait('error')
+    assert job.error().code == INVALID
+
+
+def test_links_are_followed_on_the_way(world):
+    """FIL-105"""
+    source = publish(world)
+    link = world.base / 'link'
+    link.symlink_to(source.parent)
+    target = world.vault() / 'local'
+    finish(world.start(url(link / source.name), str(target)))
+    assert target.read_bytes() == source.read_bytes()
+    os.unlink(link)
+    link.symlink_to('/proc/self/cwd')       # the kernel's own links lead past permissions
+    job = world.start(url(link / 'etc/passwd'), f'{world.vault()}/local')
+    job.wait('error')
+    assert job.error().context == bus.CONTEXT_REMOTE_FILE
+
+
+def test_a_full_disk_is_the_local_files_fault(root_world):
+    """FIL-104: and after room was made Resume goes on."""
+    world = root_world
+    source = publish(world, os.urandom(3 << 20))
+    vault = world.vault()
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size=1m,mode=700,uid={world.alice}', 'small', vault],
+                   check=True)
+    try:
+        job = world.start(str(source), f'{vault}/local')
+        job.wait('error')
+        fault = job.error()
+        assert (fault.context, fault.code) == (bus.CONTEXT_LOCAL_FILE, 0x80070070)
+        subprocess.run(['mount', '-o', 'remount,size=8m', vault], check=True)
+        job.resume()
+        finish(job)
+        assert (vault / 'local').read_bytes() == source.read_bytes()
+    finally:
+        subprocess.run(['umount', '-l', vault], check=True)
+
+
+# ---- a share that changes, fails, hangs ----
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def share(root_world):
+    folder = root_world.base / 'share'
+    folder.mkdir()
+    with Share(folder) as mounted:
+        yield mounted
+
+
+def start_shared(world, share, name='a', size=4 * MIB, hold=MIB, uid=None):
+    """A job that has read what lies before `hold`, and waits for the share."""
+    file = share.put(name, os.urandom(size))
+    file.hold_at(hold)
+    target = world.vault(uid) / 'local'
+    job = world.start(url(f'{share.folder}/{name}'), str(target), uid=uid)
+    file.wait_held()
+    return file, job, target
+
+
+def test_a_stop_keeps_what_was_copied(root_world, share):
+    """FIL-106, FIL-110: Suspend is answered between two slices; the same version goes on."""
+    file, job, target = start_shared(root_world, share)
+    job.suspend()
+    file.release()
+    job.wait_until(lambda: job.progress.transferred >= MIB, 'the kept bytes')
+    kept = job.progress.transferred
+    assert kept < 4 * MIB
+    file.reads.clear()
+    job.resume()
+    finish(job)
+    assert min(file.reads) == kept
+    assert target.read_bytes() == file.data
+
+
+@pytest.mark.parametrize('grown', [False, True])
+def test_a_change_in_the_middle_begins_the_file_again(root_world, share, grown):
+    """FIL-106: also one that keeps size and inode."""
+    file, job, target = start_shared(root_world, share)
+    file.change(os.urandom(4 * MIB + 5 * grown))
+    file.release()
+    finish(job)
+    assert target.read_bytes() == file.data
+    assert file.reads.count(0) == 2
+
+
+def test_a_change_while_it_rests_begins_the_file_again(root_world, share):
+    """FIL-106: nothing is added to the bytes of another version."""
+    file, job, target = start_shared(root_world, share)
+    job.suspend()
+    file.release()
+    job.wait_until(lambda: job.progress.transferred >= MIB, 'the kept bytes')
+    file.change(file.data[::-1])
+    job.resume()
+    finish(job)
+    assert target.read_bytes() == file.data
+
+
+def test_the_daemons_may_die_in_the_middle(root_world, share):
+    """FIL-107"""
+    world = root_world
+    file, job, target = start_shared(world, share)
+    world.restart('bitsd')
+    file.release()
+    job = world.manager().job(job.id)
+    finish(job)
+    assert target.read_bytes() == file.data
+
+
+def test_a_read_error_is_tried_again(root_world, share):
+    """FIL-104"""
+    file, job, target = start_shared(root_world, share)
+    file.fail(errno.EIO)
+    job.wait('transient-error')
+    fault = job.error()
+    assert (fault.context, fault.code) == (bus.CONTEXT_REMOTE_FILE, 0x8007001E)
+    file.error = 0
+    file.release()
+    job.resume()
+    finish(job)
+    assert target.read_bytes() == file.data
+
+
+def test_a_share_that_hangs_disturbs_nobody(root_world, share):
+    """ENG-100, ENG-101: the owner's other work goes on beside it, other copies after it."""
+    world = root_world
+    file, job, target = start_shared(world, share)
+    web, vault = world.put(10_000), world.vault()
+    at_once = {'Priority': ('s', 'foreground')}
+    finish(world.start(web, f'{vault}/web', **at_once))
+    source = publish(world, uid=world.bob)
+    finish(world.start(str(source), f'{world.vault(world.bob)}/local', uid=world.bob, **at_once))
+    behind = world.start(str(publish(world)), f'{vault}/behind', **at_once)
+    assert behind.state in bus.ACTIVE
+    assert job.cancel() == 0             # its process never answers
+    finish(behind)
+    assert list(target.parent.iterdir()) == []
+    assert 'hangs in a remote file' in world.logs()
+
+
+# ---- owner, group, rights ----
+
+OWNER, GROUP, RIGHTS, AUDIT = 1, 2, 4, 8
+ACL = 'system.posix_acl_access'
+
+
+def access_list(*entries):
+    """The kernel's form of (tag, permissions, id) entries."""
+    return struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in entries)
+
+
+def put_list(path, uid):
+    """user::rw- user:UID:r-- group::r-- mask::rw- other::---"""
+    try:
+        os.setxattr(path, ACL, access_list((1, 6, 2 ** 32 - 1), (2, 4, uid), (4, 4, 2 ** 32 - 1),
+                                           (16, 6, 2 ** 32 - 1), (32, 0, 2 ** 32 - 1)))
+    except OSError as error:
+        pytest.skip(f'no access lists on {path}: {error}')
+
+
+def fetch_with(world, flags, source, target, **options):
+    job = world.manager().create('job', **options)
+    job.set('FileACLFlags', flags)
+    job.add(url(source), str(target))
+    job.resume()
+    return job
+
+
+@pytest.mark.parametrize('mode', [0o400, 0o751, 0o4755])
+def test_permission_bits_are_carried(world, mode):
+    """FIL-117, DUR-100: those of the source, not those of the umask; never set-user-ID."""
+    source, target = publish(world, mode=mode), world.vault() / 'local'
+    job = fetch_with(world, RIGHTS, source, target)
+    finish(job)
+    assert stat.S_IMODE(target.stat().st_mode) == mode & 0o777
+    assert target.stat().st_mtime_ns == source.stat().st_mtime_ns
+
+
+def test_without_flags_the_umask_decides(world):
+    """FIL-117"""
+    source, target = publish(world, mode=0o751), world.vault() / 'local'
+    finish(world.start(url(source), str(target)))
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_an_access_list_is_carried(world):
+    """FIL-118"""
+    source, target = publish(world), world.vault() / 'local'
+    put_list(source, 4711)
+    finish(fetch_with(world, RIGHTS, source, target))
+    assert os.getxattr(target, ACL) == os.getxattr(source, ACL)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o660
+
+
+def test_a_list_of_the_folder_gives_way(world):
+    """FIL-118: a source without a list gives the file none."""
+    source, target = publish(world, mode=0o640), world.vault() / 'local'
+    put_list(source, 4711)
+    default = os.getxattr(source, ACL)
+    os.removexattr(source, ACL)
+    source.chmod(0o640)
+    os.setxattr(target.parent, 'system.posix_acl_default', default)
+    finish(fetch_with(world, RIGHTS, source, target))
+    assert ACL not in os.listxattr(target)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_a_group_of_the_writer_is_carried(root_world):
+    """FIL-116"""
+    world = root_world
+    source, vault = publish(world, uid=world.alice), world.vault(world.bob)
+    os.chown(source, world.alice, 4242)
+    job = world.manager().create('job')
+    fd = world.token(world.bob, groups=(4242,))
+    job.set_helper_token(fd)
+    os.close(fd)
+    job.set_helper_flags(bus.LOCAL_FILE)
+    job.set('FileACLFlags', GROUP | RIGHTS | AUDIT)
+    job.add(url(source), f'{vault}/local')
+    job.resume()
+    finish(job)
+    result = (vault / 'local').stat()
+    assert (result.st_uid, result.st_gid) == (world.bob, 4242)
+
+
+@pytest.mark.parametrize('flags', [OWNER, GROUP])
+def test_what_may_not_be_given_is_tried_again(root_world, flags):
+    """FIL-116, FIL-119: and without the wish the file that is there is enough."""
+    world = root_world
+    source, vault = publish(world, uid=world.bob, mode=0o644), world.vault()
+    source.parent.chmod(0o755)
+    os.chown(source, world.bob, 4242)
+    job = fetch_with(world, flags, source, vault / 'local')
+    job.wait('transient-error')
+    fault = job.error()
+    assert (fault.context, fault.code) == (bus.CONTEXT_LOCAL_FILE, DENIED)
+    assert 'FileACLFlags' in fault.text
+    assert job.progress.transferred == source.stat().st_size
+    job.set('FileACLFlags', 0)
+    job.resume()
+    finish(job)
+    assert (vault / 'local').read_bytes() == source.read_bytes()
+
+
+def test_the_flags_are_a_property(world):
+    """JOB-100"""
+    job = world.manager().create('job')
+    assert job.get('FileACLFlags') == 0
+    for flags in (16, 2 ** 31, 15 + 16):
+        with pytest.raises(bus.BusError) as refused:
+            job.set('FileACLFlags', flags, 'u')
+        assert refused.value.short == 'InvalidArgument'
+    assert job.get('FileACLFlags') == 0
+    job.set('FileACLFlags', 15, 'u')
+    world.restart('bitsd')
+    job = world.manager().job(job.id)
+    assert job.get('FileACLFlags') == 15
+    job.add(world.put(1000), f'{world.vault()}/web')      # ignored for http
+    job.resume()
+    job.wait('transferred')
+    with pytest.raises(bus.BusError) as refused:
+        job.set('FileACLFlags', 0, 'u')
+    assert refused.value.short == 'InvalidState'
+
+
+def test_rights_are_those_at_the_end(root_world, share):
+    """FIL-109"""
+    world = root_world
+    file = share.put('a', os.urandom(MIB))
+    file.hold_at(MIB // 2)
+    target = world.vault() / 'local'
+    job = fetch_with(world, RIGHTS, f'{share.folder}/a', target)
+    file.wait_held()
+    file.mode = 0o600
+    file.release()
+    finish(job)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600

@@ -74,6 +74,7 @@ static void set_owner(Job *job, uid_t owner)
         job->owner_integrity = policy_integrity(owner);
 }
 
+/* JOB-302: what is not set here is 0, which is the default. */
 int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const char *display_name,
             uint64_t now_realtime, Job **ret)
 {

@@ -28,7 +28,7 @@ enum {
 };
 
 /* clang-format off */
-/* JOB-01: calls. JOB-02: events of the service. JOB-220: the man page has the same. */
+/* JOB-01: calls. JOB-02: events of the service. JOB-300. JOB-220: the man page has the same. */
 static const int8_t transitions[][STATE_MAX] = {
         /*                            QU     CO     TR     SU     ER     TE     DO     AC  CA */
         [EVENT_RESUME]             = {QU,    CO,    TR,    QU,    QU,    QU,    QU,    NO, NO},

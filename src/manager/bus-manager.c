@@ -70,7 +70,7 @@ static int refuse_job(sd_bus_message *m, Verdict verdict, sd_bus_error *error)
         return not_found(m, error);
 }
 
-/* What the caller reaches without being let manage all jobs. SEC-62 */
+/* What the caller reaches without being let manage all jobs. SEC-62, BUS-301 */
 static bool is_his(const Caller *caller)
 {
         return caller->job && policy_rights(caller->client->uid, caller->job->owner) != 0;
@@ -254,7 +254,7 @@ static int list_jobs(sd_bus_message *m, BusContext *context, uid_t uid, const Li
         return r < 0 ? r : 1;
 }
 
-/* SEC-61 */
+/* SEC-61, BUS-300 */
 static int on_authorized_list(sd_bus_message *m, void *userdata, Verdict verdict,
                               sd_bus_error *error)
 {

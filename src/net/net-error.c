@@ -97,7 +97,7 @@ void net_failure_status(NetFailure *f, unsigned status, const char *url)
                         status, *reason ? " " : "", reason);
 }
 
-/* NET-32, JOB-64, JOB-65, JOB-75 */
+/* NET-32, JOB-64, JOB-65, JOB-75, JOB-301 */
 BitsCode net_code(CURLcode result, long connect_status)
 {
         if (connect_status >= 300)

@@ -1,7 +1,6 @@
 #include "core/queue.h"
 
 #define SLICE (5 * 60 * TIMERS_USEC_PER_SEC)
-#define DAY   (24 * 60 * 60 * TIMERS_USEC_PER_SEC)
 
 enum {
         BACKGROUND_AT_ONCE = 1, /* reference 02 section 6 */
@@ -21,7 +20,7 @@ static Job *job_of_timers(Timers *timers)
 void queue_init(Queue *q, uint64_t seed, const QueueListener *listener, void *userdata)
 {
         *q = (Queue){
-                .limits = { .inactivity = INACTIVITY_DAYS * DAY,
+                .limits = { .inactivity = INACTIVITY_DAYS * TIMERS_DAY,
                             .download_time = DEFAULT_MAXIMUM_DOWNLOAD_TIME },
                 .random = seed | 1,
                 .listener = listener,
@@ -223,7 +222,7 @@ static void begin_turn(Queue *q, Job *job, Now now)
 
 static void end_turn(Queue *q, Job *job, Now now)
 {
-        schedule_stopped(&q->schedule, &job->schedule);
+        schedule_stopped(&q->schedule, &job->schedule, now.clock);
         q->listener->on_turn_over(q->userdata, job);
         (void)move(q, job, EVENT_YIELDED, now);
 }
@@ -247,8 +246,9 @@ static void expire(Queue *q, Job *job, Now now)
         case TIMER_DOWNLOAD_TIME:
                 run_out_of_time(q, job, now);
                 return;
-        case TIMER_INACTIVITY: /* told again after a day if the job is still there */
-                deadlines_set(&q->deadlines, &job->timers, now.clock + DAY);
+        case TIMER_INACTIVITY:
+                timers_snooze(job, &q->limits, now.clock);
+                watch(q, job);
                 q->listener->on_inactive(q->userdata, job);
                 return;
         case TIMER_NONE:
@@ -309,8 +309,10 @@ BitsCode queue_suspend(Queue *q, Job *job, Now now)
 void queue_priority_changed(Queue *q, Job *job, Now now)
 {
         timers_touch(job, now.clock);
-        if (!job->schedule.member)
+        if (!job->schedule.member) {
+                queue_reconsider(q, job, now); /* the gate may think otherwise of it */
                 return;
+        }
         leave_schedule(q, job);
         if (move(q, job, EVENT_YIELDED, now) != 0)
                 settle(q, job, now);
@@ -319,7 +321,7 @@ void queue_priority_changed(Queue *q, Job *job, Now now)
 void queue_touched(Queue *q, Job *job, Now now)
 {
         timers_touch(job, now.clock);
-        watch(q, job);
+        queue_reconsider(q, job, now);
 }
 
 /* ENG-50 */

@@ -7,7 +7,7 @@
  * So whoever simulates a year of a machine, or drives a million random calls, runs the rules that
  * the service runs.
  *
- * Invariants, after each call: a job is a member of the schedule exactly while its state is
+ * Invariants (ENG-225), after each call: a job is a member of the schedule exactly while its state is
  * runnable, its owner is signed on and it is not held; a running member is CONNECTING or
  * TRANSFERRING once queue_run() is over; a job that waits for time is in the heap of deadlines no
  * later than its time.
@@ -76,7 +76,7 @@ BitsCode queue_resume(Queue *q, Job *job, Now now);
 BitsCode queue_suspend(Queue *q, Job *job, Now now);
 /* The job has another priority. */
 void queue_priority_changed(Queue *q, Job *job, Now now);
-/* Something else was set: delays and limits count from now on. */
+/* Something else was set: delays and limits count from now on, and the gate is asked again. */
 void queue_touched(Queue *q, Job *job, Now now);
 /* Takes it out of its turn until queue_unhold(); holding twice is holding once. */
 void queue_hold(Queue *q, Job *job, Now now);

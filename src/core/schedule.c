@@ -3,8 +3,7 @@
  * first, so every question is answered by looking at the ends of at most eight queues.
  *
  * Invariants: a member is in exactly one queue of its own priority; n_running_background is the
- * length of the running queues other than foreground; the running queues are sorted by slice_began,
- * because members are started at a time that does not go back.
+ * length of the running queues other than foreground; the running queues are sorted by slice_began.
  *
  * Nobody is stopped while there is still room: a turn ends early or on time only when another
  * member gets the place.
@@ -56,21 +55,46 @@ void schedule_remove(Schedule *s, ScheduleEntry *e)
         e->member = false;
 }
 
+/* Those that began later are few: as many as there are places. */
+static void insert_running(Schedule *s, ScheduleEntry *e)
+{
+        ScheduleEntry *before = TAILQ_LAST(&s->running[e->priority], ScheduleQueue);
+
+        if (!is_background(e)) { /* no turns, no order */
+                TAILQ_INSERT_TAIL(&s->running[e->priority], e, entries);
+                return;
+        }
+        while (before && before->slice_began > e->slice_began)
+                before = TAILQ_PREV(before, ScheduleQueue, entries);
+        if (before)
+                TAILQ_INSERT_AFTER(&s->running[e->priority], before, e, entries);
+        else
+                TAILQ_INSERT_HEAD(&s->running[e->priority], e, entries);
+}
+
 void schedule_started(Schedule *s, ScheduleEntry *e, uint64_t now_usec)
 {
         assert(e->member && !e->running);
         unlink_entry(s, e);
         e->running = true;
-        e->slice_began = now_usec;
-        TAILQ_INSERT_TAIL(&s->running[e->priority], e, entries);
+        e->slice_began = now_usec - MIN(now_usec, e->used);
+        insert_running(s, e);
         s->n_running_background += is_background(e);
 }
 
-void schedule_stopped(Schedule *s, ScheduleEntry *e)
+/* ENG-226 */
+void schedule_stopped(Schedule *s, ScheduleEntry *e, uint64_t now_usec)
 {
+        uint64_t used = now_usec - MIN(now_usec, e->slice_began);
+        bool over = used >= s->slice;
+
         assert(e->member && e->running);
         unlink_entry(s, e);
-        TAILQ_INSERT_TAIL(&s->waiting[e->priority], e, entries);
+        e->used = over ? 0 : used;
+        if (over)
+                TAILQ_INSERT_TAIL(&s->waiting[e->priority], e, entries);
+        else
+                TAILQ_INSERT_HEAD(&s->waiting[e->priority], e, entries);
 }
 
 /* The best background member that waits, NULL if none does. */
@@ -91,7 +115,7 @@ static ScheduleEntry *worst_running(const Schedule *s)
         return NULL;
 }
 
-/* ENG-01, ENG-02 */
+/* ENG-01, ENG-02, ENG-227 */
 ScheduleEntry *schedule_next_to_start(const Schedule *s)
 {
         if (!TAILQ_EMPTY(&s->waiting[PRIORITY_FOREGROUND]))

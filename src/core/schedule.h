@@ -20,7 +20,8 @@ typedef struct ScheduleEntry {
         JobPriority priority;
         bool member;
         bool running;
-        uint64_t slice_began; /* µs, while running */
+        uint64_t slice_began; /* µs, while running; earlier by what it had of it before */
+        uint64_t used;        /* µs of its slice, while waiting: it was stopped before its end */
 } ScheduleEntry;
 
 typedef struct Schedule {
@@ -45,8 +46,9 @@ ScheduleEntry *schedule_next_to_start(const Schedule *s);
 ScheduleEntry *schedule_next_to_stop(const Schedule *s, uint64_t now_usec);
 
 void schedule_started(Schedule *s, ScheduleEntry *e, uint64_t now_usec);
-/* Back to the end of its priority's queue. */
-void schedule_stopped(Schedule *s, ScheduleEntry *e);
+/* Back to the end of its priority's queue; or to its beginning, with the rest of its slice, when
+   that is not over. */
+void schedule_stopped(Schedule *s, ScheduleEntry *e, uint64_t now_usec);
 
 /* When schedule_next_to_stop() has to be asked again if nothing else happens, or SCHEDULE_NEVER. */
 uint64_t schedule_deadline(const Schedule *s);

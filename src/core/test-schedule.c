@@ -38,7 +38,7 @@ static void settle(World *w)
 
                 assert_true(steps < 4 * JOBS); /* otherwise it never comes to rest */
                 if ((e = schedule_next_to_stop(&w->s, w->now)))
-                        schedule_stopped(&w->s, e);
+                        schedule_stopped(&w->s, e, w->now);
                 else if ((e = schedule_next_to_start(&w->s)))
                         schedule_started(&w->s, e, w->now);
                 else
@@ -159,6 +159,31 @@ static void the_least_entitled_makes_room(void **state)
         running(&w, "02");
         add(&w, 3, PRIORITY_HIGH);
         running(&w, "23");
+}
+
+/* ENG-226: pre-empted, a job goes on before the others, with the rest of its slice. */
+static void who_is_preempted_loses_nothing_of_his_slice(void **state)
+{
+        World w = world(1);
+        uint64_t began;
+
+        (void)state;
+        begin(&w);
+        began = w.now;
+        add(&w, 0, PRIORITY_NORMAL);
+        add(&w, 1, PRIORITY_NORMAL);
+        at(&w, began + 100);
+        add(&w, 2, PRIORITY_HIGH);
+        running(&w, "2");
+        at(&w, began + 1000);
+        take(&w, 2);
+        running(&w, "0");
+        assert_int_equal(schedule_deadline(&w.s), began + 1000 + SLICE - 100);
+        at(&w, began + 1000 + SLICE - 100);
+        running(&w, "1");
+        at(&w, began + 1000 + 2 * SLICE - 100); /* and then he begins a new one */
+        running(&w, "0");
+        assert_int_equal(schedule_deadline(&w.s), w.now + SLICE);
 }
 
 /* ENG-04 */
@@ -357,6 +382,7 @@ int main(void)
                 cmocka_unit_test(higher_priority_goes_first),
                 cmocka_unit_test(higher_priority_takes_the_place_at_once),
                 cmocka_unit_test(the_least_entitled_makes_room),
+                cmocka_unit_test(who_is_preempted_loses_nothing_of_his_slice),
                 cmocka_unit_test(turns_end_after_a_slice_not_before),
                 cmocka_unit_test(alone_a_job_goes_on),
                 cmocka_unit_test(equal_jobs_have_equal_shares),

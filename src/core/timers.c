@@ -136,6 +136,13 @@ void timers_touch(Job *job, uint64_t now)
         job->timers.active_at = now;
 }
 
+void timers_snooze(Job *job, const TimerLimits *limits, uint64_t now)
+{
+        uint64_t but_a_day = limits->inactivity - MIN(limits->inactivity, TIMERS_DAY);
+
+        job->timers.active_at = MAX(now - MIN(now, but_a_day), UINT64_C(1));
+}
+
 void timers_forgive(Job *job)
 {
         job->timers.failures = 0;

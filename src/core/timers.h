@@ -17,6 +17,7 @@
 
 #define TIMERS_NEVER        UINT64_MAX
 #define TIMERS_USEC_PER_SEC UINT64_C(1000000)
+#define TIMERS_DAY          (24 * 60 * 60 * TIMERS_USEC_PER_SEC)
 
 typedef struct Job Job;
 
@@ -61,6 +62,8 @@ void timers_follow(Job *job, JobState before, uint64_t now);
 void timers_progress(Job *job, uint64_t now);
 /* Somebody called. */
 void timers_touch(Job *job, uint64_t now);
+/* Somebody was told of the inactivity: again after a day, if the job is still there. */
+void timers_snooze(Job *job, const TimerLimits *limits, uint64_t now);
 /* Resume: failures are forgotten, and the download time begins anew. */
 void timers_resume(Job *job, uint64_t now);
 /* Failures are forgotten: waiting for somebody costs no patience. */

@@ -334,7 +334,8 @@ void queue_hold(Queue *q, Job *job, Now now)
 void queue_unhold(Queue *q, Job *job, Now now)
 {
         job->held = false;
-        settle(q, job, now);
+        if (move(q, job, EVENT_YIELDED, now) != 0) /* it has to wait for its turn again */
+                settle(q, job, now);
 }
 
 /* ---- what happens to a job ---- */

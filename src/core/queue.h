@@ -7,8 +7,8 @@
  * So whoever simulates a year of a machine, or drives a million random calls, runs the rules that
  * the service runs.
  *
- * Invariants (ENG-225), after each call: a job is a member of the schedule exactly while its state is
- * runnable, its owner is signed on and it is not held; a running member is CONNECTING or
+ * Invariants (ENG-225), after each call: a job is a member of the schedule exactly while its state
+ * is runnable, its owner is signed on and it is not held; a running member is CONNECTING or
  * TRANSFERRING once queue_run() is over; a job that waits for time is in the heap of deadlines no
  * later than its time.
  */

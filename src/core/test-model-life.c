@@ -351,8 +351,10 @@ static void step_finish(World *w, const Choice *c)
                         retire(w, c->slot, event);
                         return;
                 }
-                c->slot->may_be_suspended = true;
-                (void)queue_suspend(&w->q, c->job, now_of(w)); /* it could not be done */
+                if (c->number & 64) { /* it could not be done */
+                        c->slot->may_be_suspended = true;
+                        (void)queue_suspend(&w->q, c->job, now_of(w));
+                }
                 queue_unhold(&w->q, c->job, now_of(w));
         }
 }

@@ -24,7 +24,7 @@ _bits() {
         --type) words='download upload upload-reply' ;;
         --as | --local-as | --network-as) COMPREPLY=($(compgen -u -- "$cur")); return ;;
         --from | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --name | --description | --timeout | --proxy | --interval) return ;;
+        --name | --description | --notify-command | --timeout | --proxy | --interval) return ;;
         esac
         if [[ -n $words ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur")); return; fi
 
@@ -32,8 +32,8 @@ _bits() {
                 words='--json --user --help --version'
                 case $verb in
                 get) words+=' --name --priority --detach --local-as --network-as --proxy --negotiate'
-                     words+=' --proxy-negotiate' ;;
-                create) words+=' --type --description --priority' ;;
+                     words+=' --proxy-negotiate --notify-command' ;;
+                create) words+=' --type --description --priority --notify-command' ;;
                 add) words+=' --from' ;;
                 wait) words+=' --timeout' ;;
                 list) words+=' --all-users' ;;
@@ -52,7 +52,7 @@ _bits() {
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else words=$(bits set --keys 2>/dev/null | sed 's/ .*//'); fi ;;
                 admin)
-                        if [[ -z $sub ]]; then words=owners
+                        if [[ -z $sub ]]; then words='owners notify'
                         elif [[ $prev == remove ]]; then COMPREPLY=($(compgen -u -- "$cur")); return
                         else words=remove; fi ;;
                 get) COMPREPLY=($(compgen -f -- "$cur")); return ;;

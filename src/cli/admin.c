@@ -1,6 +1,6 @@
 /*
- * bits admin owners: the broker's ledger of users who presented themselves. For them it starts
- * workers, also when they are not signed on.
+ * bits admin: the verb, and bits admin owners: the broker's ledger of users who presented
+ * themselves. For them it starts workers, also when they are not signed on.
  *
  * The ledger is a folder, "owners" in the broker's state directory: one file for each user, named
  * by his number, with one line "UID GID SECONDS", the seconds since 1970 at which he first came.
@@ -9,6 +9,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "cli/admin.h"
+
 #include "cli/format.h"
 #include "cli/report.h"
 #include "cli/table.h"
@@ -45,20 +47,20 @@ static int compare_entries(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-static int open_ledger(const char *state, int *ret)
+int admin_open(const char *state, const char *folder, const char *what, int *ret_directory)
 {
         char path[4096];
         int fd;
 
-        snprintf(path, sizeof(path), "%s/owners", state);
+        snprintf(path, sizeof(path), "%s/%s", state, folder);
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd >= 0) {
-                *ret = fd;
+                *ret_directory = fd;
                 return EXIT_OK;
         }
         if (errno == EACCES || errno == EPERM)
-                return report_error("only root sees the broker's ledger: run this with sudo");
-        return report_error("cannot read the broker's ledger %s: %s", path, strerror(errno));
+                return report_error("only root sees the broker's %s: run this with sudo", what);
+        return report_error("cannot read the broker's %s %s: %s", what, path, strerror(errno));
 }
 
 /* False for what is no entry. */
@@ -162,11 +164,11 @@ static int remove_owner(int directory, const char *word)
         return EXIT_OK;
 }
 
-static int run(const char *state, int argc, char **argv)
+static int admin_owners(const char *state, int argc, char **argv)
 {
         int directory, r, result = EXIT_OK;
 
-        r = open_ledger(state, &directory);
+        r = admin_open(state, "owners", "ledger", &directory);
         if (r != EXIT_OK)
                 return r;
         if (argc == 0)
@@ -190,7 +192,16 @@ int verb_admin(int argc, char **argv)
                 { "state-directory", required_argument, NULL, STATE_DIRECTORY },
                 COMMON_OPTIONS,
         };
+        static const struct {
+                const char *word;
+                int (*run)(const char *state, int argc, char **argv);
+                const char *remove_what;
+        } ledgers[] = {
+                { "owners", admin_owners, "remove whom?" },
+                { "notify", admin_notify, "remove the command line of which job?" },
+        };
         const char *state = BROKER_STATE;
+        size_t i = 0;
         int c;
 
         while ((c = next_option(argc, argv, "h", options)) >= 0) {
@@ -200,12 +211,15 @@ int verb_admin(int argc, char **argv)
         }
         argc -= optind;
         argv += optind;
-        if (argc == 0 || !string_equal(argv[0], "owners"))
-                return usage_error(argc ? "'%s' is not owners" : "administer what? owners",
+        while (argc > 0 && i < ELEMENTS(ledgers) && !string_equal(argv[0], ledgers[i].word))
+                i++;
+        if (argc == 0 || i == ELEMENTS(ledgers))
+                return usage_error(argc ? "'%s' is neither owners nor notify"
+                                        : "administer what? owners or notify",
                                    argv[0]);
         if (argc > 1 && !string_equal(argv[1], "remove"))
                 return usage_error("'%s' is not remove", argv[1]);
         if (argc == 2)
-                return usage_error("remove whom?");
-        return run(state, argc - 1, argv + 1);
+                return usage_error("%s", ledgers[i].remove_what);
+        return ledgers[i].run(state, argc - 1, argv + 1);
 }

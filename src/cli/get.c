@@ -7,6 +7,7 @@
  */
 #include "cli/credentials.h"
 #include "cli/format.h"
+#include "cli/notify-command.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -27,6 +28,7 @@ typedef struct Get {
         User helper;
         uint32_t flags;
         const char *proxy;
+        const char *notify_command;
         bool negotiate, proxy_negotiate;
         bits_job *job; /* owned */
         char id[64];
@@ -70,7 +72,8 @@ static int parse_options(int argc, char **argv, Get *get)
                 NETWORK_AS,
                 PROXY,
                 NEGOTIATE,
-                PROXY_NEGOTIATE
+                PROXY_NEGOTIATE,
+                NOTIFY_COMMAND
         };
         static const struct option options[] = {
                 { "name", required_argument, NULL, NAME },
@@ -81,6 +84,7 @@ static int parse_options(int argc, char **argv, Get *get)
                 { "proxy", required_argument, NULL, PROXY },
                 { "negotiate", no_argument, NULL, NEGOTIATE },
                 { "proxy-negotiate", no_argument, NULL, PROXY_NEGOTIATE },
+                { "notify-command", required_argument, NULL, NOTIFY_COMMAND },
                 COMMON_OPTIONS,
         };
         const char *local_as = NULL, *network_as = NULL, *slash;
@@ -115,6 +119,9 @@ static int parse_options(int argc, char **argv, Get *get)
                         break;
                 case PROXY_NEGOTIATE:
                         get->proxy_negotiate = true;
+                        break;
+                case NOTIFY_COMMAND:
+                        get->notify_command = optarg;
                         break;
                 default:
                         return usage_error(NULL);
@@ -190,8 +197,8 @@ static int give_helper(const Get *get)
         return EXIT_OK;
 }
 
-/* CLI-53 */
-static int set_network(const Get *get)
+/* CLI-53, CLI-240 */
+static int set_extras(const Get *get)
 {
         if ((get->proxy && proxy_set(get->job, get->proxy) < 0) ||
             (get->negotiate && bits_job_set_credentials(get->job, BITS_AUTH_SERVER,
@@ -199,6 +206,8 @@ static int set_network(const Get *get)
             (get->proxy_negotiate && bits_job_set_credentials(get->job, BITS_AUTH_PROXY,
                                                               BITS_AUTH_NEGOTIATE, NULL, NULL) < 0))
                 return report_failure("cannot set the job's proxy or credentials");
+        if (get->notify_command && notify_command_set(get->job, get->notify_command) < 0)
+                return report_failure("cannot set the job's command line");
         return EXIT_OK;
 }
 
@@ -214,7 +223,7 @@ static int prepare_new(bits_manager *manager, Get *get)
         /* The helper comes first: he may be the one who can reach the directory. */
         r = give_helper(get);
         if (r == EXIT_OK)
-                r = set_network(get);
+                r = set_extras(get);
         if (r != EXIT_OK)
                 return r;
         if (bits_job_add_file(get->job, get->url, get->path) < 0)
@@ -234,7 +243,7 @@ static int prepare(bits_manager *manager, Get *get)
         if (get->continued) {
                 r = give_helper(get);
                 if (r == EXIT_OK)
-                        r = set_network(get);
+                        r = set_extras(get);
                 if (r == EXIT_OK && bits_job_resume(get->job) < 0)
                         r = report_failure("cannot go on with job %.8s", bits_job_id(get->job));
         } else {

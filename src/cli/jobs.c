@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "cli/format.h"
+#include "cli/notify-command.h"
 #include "cli/paths.h"
 #include "cli/report.h"
 #include "cli/select.h"
@@ -38,6 +39,7 @@ typedef struct Create {
         bits_job_type type;
         bits_job_priority priority;
         const char *description;
+        const char *notify_command;
         const char *name;
 } Create;
 
@@ -54,7 +56,8 @@ static int create_job(const Create *create)
                 return report_failure("cannot make a job");
         if ((create->priority != BITS_PRIORITY_NORMAL &&
              bits_job_set_priority(job, create->priority) < 0) ||
-            (create->description && bits_job_set_description(job, create->description) < 0)) {
+            (create->description && bits_job_set_description(job, create->description) < 0) ||
+            (create->notify_command && notify_command_set(job, create->notify_command) < 0)) {
                 r = report_failure("cannot make a job like that");
                 (void)bits_job_cancel(job, NULL);
                 return r;
@@ -65,11 +68,12 @@ static int create_job(const Create *create)
 /* CLI-15 */
 int verb_create(int argc, char **argv)
 {
-        enum { TYPE = OPTION_OWN, DESCRIPTION, PRIORITY };
+        enum { TYPE = OPTION_OWN, DESCRIPTION, PRIORITY, NOTIFY_COMMAND };
         static const struct option options[] = {
                 { "type", required_argument, NULL, TYPE },
                 { "description", required_argument, NULL, DESCRIPTION },
                 { "priority", required_argument, NULL, PRIORITY },
+                { "notify-command", required_argument, NULL, NOTIFY_COMMAND },
                 COMMON_OPTIONS,
         };
         Create create = { .type = BITS_JOB_DOWNLOAD, .priority = BITS_PRIORITY_NORMAL };
@@ -85,6 +89,9 @@ int verb_create(int argc, char **argv)
                         break;
                 case DESCRIPTION:
                         create.description = optarg;
+                        break;
+                case NOTIFY_COMMAND:
+                        create.notify_command = optarg;
                         break;
                 case PRIORITY:
                         if (!parse_priority(optarg, &create.priority))

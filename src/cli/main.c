@@ -50,8 +50,12 @@ static const struct Verb {
           "names and passwords; SCHEME: basic, digest, ntlm, negotiate" },
         { "take", verb_take, "JOB…", "make jobs of others your own (administrators)" },
         { "admin", verb_admin,
-          "owners [--state-directory=DIR] | bits admin owners [--state-directory=DIR] remove USER…",
-          "list or remove the users for whom the broker starts workers (root)" },
+          "owners|notify [--state-directory=DIR] | bits admin owners [--state-directory=DIR] "
+          "remove "
+          "USER… | bits admin notify [--state-directory=DIR] remove JOB…",
+          "list or remove the users for whom the broker starts workers, or the command lines of "
+          "all "
+          "users (root)" },
 };
 
 static const struct Verb *current;

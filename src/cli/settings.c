@@ -5,6 +5,7 @@
 
 #include "cli/credentials.h"
 #include "cli/format.h"
+#include "cli/notify-command.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -110,11 +111,27 @@ const Setting settings[] = {
           .set_number = bits_job_set_no_progress_timeout,
           .get_number = bits_job_get_no_progress_timeout },
         { .key = "notify-flags",
-          .values = "a number: 1 transferred, 2 error, 3 both, 4 none, 16 each file",
+          .values = "a number: 1 transferred, 2 error, 3 both, 4 none, 8 changes, 16 each file",
           .kind = SETTING_NUMBER,
           .hexadecimal = true,
           .set_number = bits_job_set_notify_flags,
           .get_number = bits_job_get_notify_flags },
+        { .key = "minimum-notification-interval",
+          .values = "a number of milliseconds",
+          .unit = "ms",
+          .kind = SETTING_NUMBER,
+          .set_number = bits_job_set_minimum_notification_interval,
+          .get_number = bits_job_get_minimum_notification_interval },
+        { .key = "notify-command",
+          .values = "a full path and its parameters, or nothing",
+          .quiet = true,
+          .set_text = notify_command_set,
+          .get_text = notify_command_get },
+        { .key = "notify-command-author", .quiet = true, .get_text = notify_author_get },
+        { .key = "notify-command-runs", .quiet = true, .get_text = notify_runs_get },
+        { .key = "notify-command-last", .quiet = true, .get_text = notify_last_run_get },
+        { .key = "notify-command-result", .quiet = true, .get_text = notify_result_get },
+        { .key = "notify-command-refused", .quiet = true, .get_text = notify_objection_get },
         { .key = "proxy",
           .values = "preconfig, no-proxy, or a list of proxies",
           .set_text = proxy_set,

@@ -91,6 +91,10 @@ BITS_EXPORT void bits_manager_close(bits_manager *manager);
    wait for him. At first they may not: they are refused. */
 BITS_EXPORT int bits_manager_allow_interaction(bits_manager *manager, int allow);
 
+/* A job store that could not be used (BG_E_DATABASE_CORRUPT) was kept at that path; its jobs are
+   not in the queue. *ret_path: NULL without one; the caller frees it. 1 or 0. */
+BITS_EXPORT int bits_manager_get_store_set_aside(bits_manager *manager, char **ret_path);
+
 /* For event loops: poll the descriptor for bits_manager_events() until the timeout (µs on
    CLOCK_MONOTONIC, UINT64_MAX: none), then call bits_manager_process() until it returns 0. */
 BITS_EXPORT int bits_manager_fd(bits_manager *manager);

@@ -192,6 +192,17 @@ static int list_jobs(bits_manager *manager, bool all_users, bits_job_list **ret_
         return EXIT_OK;
 }
 
+/* OPS-260: whoever misses jobs looks here. */
+static void note_store_set_aside(bits_manager *manager)
+{
+        _cleanup_free_ char *path = NULL;
+
+        if (bits_manager_get_store_set_aside(manager, &path) > 0)
+                report_note("the job store could not be used and was kept as %s: jobs made before "
+                            "that are not listed; the service's log says why",
+                            path);
+}
+
 /* CLI-21 */
 int verb_list(int argc, char **argv)
 {
@@ -215,8 +226,10 @@ int verb_list(int argc, char **argv)
         r = open_service(&manager);
         if (r == EXIT_OK)
                 r = list_jobs(manager, all_users, &list);
-        return r == EXIT_OK ? print_list(list, NULL, bits_job_list_count(list), NULL, all_users)
-                            : r;
+        if (r != EXIT_OK)
+                return r;
+        note_store_set_aside(manager);
+        return print_list(list, NULL, bits_job_list_count(list), NULL, all_users);
 }
 
 /* ---- watch ---- */

@@ -244,6 +244,27 @@ int bits_manager_list_jobs(bits_manager *manager, int all_users, bits_job_list *
         return job_list_new(reply, ret_list);
 }
 
+/* OPS-260 */
+int bits_manager_get_store_set_aside(bits_manager *manager, char **ret_path)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        char *path;
+        int r;
+
+        if (!manager || !ret_path)
+                return error_state_null("manager and ret_path");
+        r = sd_bus_get_property_string(manager->bus, SERVICE_NAME, SERVICE_PATH, MANAGER_INTERFACE,
+                                       "StoreSetAside", &error, &path);
+        if (r < 0)
+                return error_state_from_bus(r, &error);
+        if (string_empty(path)) {
+                free(path);
+                path = NULL;
+        }
+        *ret_path = path;
+        return path ? 1 : 0;
+}
+
 /* ---- event loop ---- */
 
 static void manager_watch(bits_manager *manager)

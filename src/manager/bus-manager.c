@@ -349,6 +349,17 @@ static int get_constant(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append(reply, "s", value);
 }
 
+/* OPS-260 */
+static int get_set_aside(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const BusContext *context = userdata;
+        const char *aside = store_set_aside(context->store);
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(reply, "s", aside ? aside : "");
+}
+
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("CreateJob", "ssa{sv}", "so", bus_create_job, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -364,6 +375,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", get_constant, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Mode", "s", get_constant, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("TokenSocket", "s", get_constant, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("StoreSetAside", "s", get_set_aside, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_SIGNAL("JobAdded", "so", 0),
         SD_BUS_SIGNAL("JobRemoved", "so", 0),
         SD_BUS_VTABLE_END,

@@ -71,10 +71,7 @@ int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error)
 
         bus_job_changed(context, job);
         r = turn_commit(context->turn);
-        if (r < 0)
-                return sd_bus_error_setf(error, BUS_ERROR_PREFIX "DiskFull", TURN_FAILURE_TEXT,
-                                         strerror(-r));
-        return 0;
+        return r < 0 ? turn_failure(r, error) : 0;
 }
 
 void bus_job_changed(BusContext *context, Job *job)

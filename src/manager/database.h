@@ -8,9 +8,17 @@
 
 #include <sqlite3.h>
 
-/* Opens or creates the database. One that is damaged, or that a later version made, is renamed and
-   kept, never deleted, and a new one begun. 0 or -errno. */
+/* Between the database's name and the time, in the name of one that was set aside. */
+#define DATABASE_ASIDE ".unreadable-"
+
+/* Opens or creates the database. One that is damaged or unreadable, or that a later version made,
+   is renamed and kept, never deleted, and a new one begun. 0 or -errno. */
 int database_open(const char *path, sqlite3 **ret);
+/* The same for one whose tables turned out to be wrong; it must be closed. */
+int database_set_aside(const char *path, const char *why);
+/* The newest that was set aside and is still there, the caller's to free; NULL: none. 0 or
+   -errno. */
+int database_find_aside(const char *path, char **ret);
 
 /* Runs statements without results. 0 or -errno. */
 int database_execute(sqlite3 *db, const char *sql);

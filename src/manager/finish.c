@@ -150,14 +150,9 @@ static void give_up(Finish *finish)
         finally(finish);
 }
 
-/* DUR-21, DUR-37, DUR-263: the callers hear of it after the commit. */
-static void leave(Finish *finish)
+static void leave_queue(Finisher *finisher, Job *job, JobEvent event)
 {
-        Finisher *finisher = finish->finisher;
-        Job *job = finish->job;
-
-        (void)job_transition(job, finish->kind == PENDING_CANCEL ? EVENT_CANCEL : EVENT_COMPLETE,
-                             clock_usec(CLOCK_REALTIME));
+        (void)job_transition(job, event, clock_usec(CLOCK_REALTIME));
         job->pending = PENDING_NONE;
         engine_release(finisher->engine, job);
         token_free(job->token);
@@ -166,7 +161,23 @@ static void leave(Finish *finish)
         job_table_retire(finisher->jobs, job);
         finisher->listener->on_removed(finisher->userdata, job);
         turn_schedule(finisher->turn);
+}
+
+/* DUR-21, DUR-37, DUR-263: the callers hear of it after the commit. */
+static void leave(Finish *finish)
+{
+        leave_queue(finish->finisher, finish->job,
+                    finish->kind == PENDING_CANCEL ? EVENT_CANCEL : EVENT_COMPLETE);
         finally(finish);
+}
+
+/* DUR-266 */
+void finisher_take_back(Finisher *finisher, Job *job)
+{
+        if (job->finish || job->row != 0 || job_state_is_final(job->state))
+                return;
+        leave_queue(finisher, job, EVENT_CANCEL);
+        job_table_release(finisher->jobs, job);
 }
 
 /* ---- steps in the worker ---- */

@@ -30,6 +30,9 @@ BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback
 BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, void *userdata);
 /* The service cancels a job that nobody has touched for too long. */
 void finisher_expire(Finisher *finisher, Job *job);
+/* A new job that could not be stored: it has never been. One that is being ended already is left
+   alone. */
+void finisher_take_back(Finisher *finisher, Job *job);
 /* When the daemon ends: forgets what is under way; the store remembers it. */
 void finisher_abandon(Job *job);
 /* After a start: goes on with what the store says was begun. */

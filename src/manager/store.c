@@ -118,6 +118,7 @@ struct Store {
         ServiceClock clock;
         bool note_clock; /* with the next commit, whatever else is in it */
         Vault *vault;
+        char *aside; /* a database that was set aside, NULL: none */
 };
 
 static int prepare(Store *store, sqlite3_stmt **ret, const char *format, ...)
@@ -168,6 +169,23 @@ static int prepare_all(Store *store)
         return r;
 }
 
+static int open_database(Store *store, const char *path)
+{
+        int r = database_open(path, &store->db);
+
+        return r < 0 ? r : prepare_all(store);
+}
+
+static void close_database(Store *store)
+{
+        for (size_t i = 0; i < STATEMENT_MAX; i++) {
+                sqlite3_finalize(store->statements[i]);
+                store->statements[i] = NULL;
+        }
+        sqlite3_close(store->db);
+        store->db = NULL;
+}
+
 int store_open(const char *directory, Store **ret)
 {
         _cleanup_(store_closep) Store *store = calloc(1, sizeof(*store));
@@ -179,11 +197,17 @@ int store_open(const char *directory, Store **ret)
         TAILQ_INIT(&store->jobs);
         TAILQ_INIT(&store->files);
         STAILQ_INIT(&store->removals);
-        r = database_open(path, &store->db);
-        if (r >= 0)
-                r = prepare_all(store);
+        r = open_database(store, path);
+        if (r == -EBADMSG) { /* the right version, but not the tables of that version */
+                close_database(store);
+                r = database_set_aside(path, "its tables are not those of its version");
+                if (r >= 0)
+                        r = open_database(store, path);
+        }
         if (r >= 0)
                 r = service_clock_open(&store->clock, store->db);
+        if (r >= 0)
+                r = database_find_aside(path, &store->aside);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot open the job store %s", path);
         r = vault_new(directory, &store->vault);
@@ -199,18 +223,22 @@ void store_close(Store *store)
 
         if (!store)
                 return;
-        for (size_t i = 0; i < STATEMENT_MAX; i++)
-                sqlite3_finalize(store->statements[i]);
         if (store->clock.write)
                 (void)service_clock_note(&store->clock);
         service_clock_close(&store->clock);
-        sqlite3_close(store->db);
+        close_database(store);
         vault_free(store->vault);
+        free(store->aside);
         while ((removal = STAILQ_FIRST(&store->removals))) {
                 STAILQ_REMOVE_HEAD(&store->removals, entries);
                 free(removal);
         }
         free(store);
+}
+
+const char *store_set_aside(const Store *store)
+{
+        return store->aside;
 }
 
 /* ---- credentials ---- */

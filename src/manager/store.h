@@ -23,6 +23,9 @@ typedef enum StoreUrgency {
    says so, never deleted, and a new one begun. 0 or -errno. */
 int store_open(const char *directory, Store **ret);
 void store_close(Store *store);
+/* The newest database that was set aside, now or by an earlier start, and is still there; NULL:
+   none. */
+const char *store_set_aside(const Store *store);
 DEFINE_CLEANUP(Store, store_close);
 
 /* The job's credentials, which it holds sealed. Reading: release with credentials_done(). Writing

@@ -50,7 +50,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         (void)error;
         c->n_replies++;
-        c->failed = sd_bus_message_is_method_error(m, "org.openbits.BITS1.Error.DiskFull");
+        c->failed = sd_bus_message_is_method_error(m, "org.openbits.BITS1.Error.WriteFault");
         /* DUR-40: what is promised is on disk by now. */
         if (!c->failed)
                 assert_false(store_is_dirty(c->store));

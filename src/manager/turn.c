@@ -1,6 +1,7 @@
 #include "manager/turn.h"
 
 #include "basic/log.h"
+#include "manager/bus-names.h"
 #include "manager/late.h"
 
 #include <time.h>
@@ -16,6 +17,7 @@ typedef struct Waiting {
         sd_bus_message *call;    /* NULL for a signal */
         sd_bus_message *message; /* NULL for a callback */
         TurnCallback callback;
+        bool if_failed; /* the callback is for a commit that fails, and for no other */
         void *userdata;
         uint64_t id;
 } Waiting;
@@ -43,18 +45,32 @@ static void deliver(Waiting *w)
 
         if (w->message)
                 r = sd_bus_send(NULL, w->message, NULL);
-        else
+        else if (!w->if_failed)
                 w->callback(w->userdata, w->id);
         if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -EPIPE)
                 log_errno(LOG_DEBUG, r, "a reply or signal was not delivered");
 }
 
-/* The change is in memory but not on disk: the caller must not believe in it. */
-static void deliver_failure(Waiting *w, int error)
+/* JOB-260: BITS's code for a store that is damaged, else the environment's. */
+int turn_failure(int r, sd_bus_error *error)
 {
-        if (w->call)
-                (void)sd_bus_reply_method_errorf(w->call, "org.openbits.BITS1.Error.DiskFull",
-                                                 TURN_FAILURE_TEXT, strerror(-error));
+        bool full = r == -ENOSPC || r == -EDQUOT;
+
+        assert(r < 0);
+        return bus_fail(error, r == -EBADMSG ? BG_E_DATABASE_CORRUPT : code_from_errno(-r),
+                        "the change could not be stored (%s): %s, then call again", strerror(-r),
+                        full ? "free space for the job store"
+                             : "look at the file system of the job store");
+}
+
+/* The change is in memory but not on disk: the caller must not believe in it. */
+static void deliver_failure(Waiting *w, int r)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        (void)turn_failure(r, &error);
+        (void)sd_bus_reply_method_error(w->call, &error);
+        sd_bus_error_free(&error);
 }
 
 /* Callbacks may queue more: they see the next turn. */
@@ -81,6 +97,9 @@ static void fail_replies(Turn *turn, int error)
                 STAILQ_REMOVE_HEAD(&turn->waiting, entries);
                 if (w->call) {
                         deliver_failure(w, error);
+                        waiting_free(w);
+                } else if (w->if_failed) {
+                        w->callback(w->userdata, w->id);
                         waiting_free(w);
                 } else
                         STAILQ_INSERT_TAIL(&kept, w, entries);
@@ -223,4 +242,13 @@ int turn_send_gathered(Turn *turn, sd_bus_message *signal)
 int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id)
 {
         return keep(turn, (Waiting){ .callback = callback, .userdata = userdata, .id = id }, true);
+}
+
+int turn_if_failed(Turn *turn, TurnCallback callback, void *userdata, uint64_t id)
+{
+        return keep(
+                turn,
+                (Waiting){
+                        .callback = callback, .if_failed = true, .userdata = userdata, .id = id },
+                true);
 }

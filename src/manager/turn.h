@@ -36,9 +36,8 @@ void turn_schedule(Turn *turn);
    -errno. */
 int turn_commit(Turn *turn);
 
-/* What a caller is told when the commit failed; takes strerror(). */
-#define TURN_FAILURE_TEXT \
-        "The change could not be stored (%s). Free space for the job store and call again."
+/* What a caller is told when a commit failed: sets the error, returns what a handler returns. */
+int turn_failure(int r, sd_bus_error *error);
 
 /* Sends the reply to `call` after the commit; when the commit fails, an error instead. Takes its
    own references. */
@@ -50,3 +49,5 @@ int turn_send_gathered(Turn *turn, sd_bus_message *signal);
 /* Calls back after the commit, from the loop. `id` is the caller's, so that a callback can look
    up what may be gone by then. Kept over a failed commit. 0 or -ENOMEM. */
 int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id);
+/* Calls back if the next commit fails, to take back what a caller is then told did not happen. */
+int turn_if_failed(Turn *turn, TurnCallback callback, void *userdata, uint64_t id);

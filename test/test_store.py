@@ -1,0 +1,392 @@
+"""The job store on bad days: databases of earlier versions, unreadable ones, disks that are full,
+read-only or broken.
+
+test/store/ keeps a database of each released version, as SQL. Faults of disks are real ones: a
+small tmpfs, an ext4 on a loop device that is made read-only, an image that lies sparse on a tmpfs
+too small for it.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+
+import pytest
+
+import bus
+import conftest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STORES = pathlib.Path(__file__).resolve().parent / 'store'
+ALICE = conftest.USERS['bits-alice'] if conftest.ROOT else os.geteuid()
+as_root = pytest.mark.skipif(not conftest.ROOT, reason='needs root: mounts, several identities')
+
+
+class Service:
+    """A playground whose state directory can be prepared before it starts."""
+
+    def __init__(self, nginx, folder):
+        self.nginx, self.folder = nginx, folder
+        self.state = folder / 'playground' / 'state' / 'openbits'
+        self.state.mkdir(parents=True)
+        self.database = self.state / 'jobs.sqlite'
+        self.playground = None
+
+    def start(self):
+        self.playground = conftest.new_playground(self.nginx)
+        self.playground.directory = str(self.folder / 'playground')
+        self.playground.keeps_directory = True
+        self.playground.start()
+        return self.manager()
+
+    def stop(self):
+        if self.playground:
+            self.playground.stop(check=False)
+        self.playground = None
+
+    def manager(self, uid=ALICE):
+        with bus.impersonate(uid):
+            connection = bus.Connection.to_bus(
+                self.playground.environment['DBUS_SYSTEM_BUS_ADDRESS'])
+        return bus.Manager(connection)
+
+    def log(self):
+        return self.playground.log('bitsd')
+
+    def restart(self):
+        self.playground.kill('bitsd')
+        self.playground.wait_restarted('bitsd')
+        return self.manager()
+
+
+@pytest.fixture
+def service(nginx):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix='openbits-store-'))
+    folder.chmod(0o755)
+    service = Service(nginx, folder)
+    yield service
+    service.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def build(path, version=1):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript((STORES / f'version-{version}.sql').read_text())
+
+
+def rows(path, table):
+    """As dictionaries, in order."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute(f'SELECT * FROM {table} ORDER BY 1, 2')]
+
+
+# ---- earlier versions ----
+
+def schema_version():
+    text = (ROOT / 'src' / 'manager' / 'database.c').read_text()
+    return int(re.search(r'SCHEMA_VERSION = (\d+)', text)[1])
+
+
+# DUR-56
+def test_a_store_of_every_earlier_version_is_kept():
+    assert sorted(path.name for path in STORES.iterdir()) == [
+        f'version-{n}.sql' for n in range(1, schema_version())]
+
+
+# DUR-56
+@pytest.mark.parametrize('version', range(1, schema_version()))
+def test_store_of_an_earlier_version_keeps_every_value(service, version):
+    build(service.database, version)
+    before = {table: rows(service.database, table) for table in ('jobs', 'files')}
+    assert len(before['jobs']) >= 6 and len(before['files']) >= 6
+    service.start()
+    service.stop()
+    with contextlib.closing(sqlite3.connect(service.database)) as database:
+        assert database.execute('PRAGMA user_version').fetchone() == (schema_version(),)
+        assert database.execute('PRAGMA foreign_key_check').fetchall() == []
+        tables = [name for name, in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    assert not [name for name in tables if name.startswith('old_')]
+    for table, old in before.items():
+        new = rows(service.database, table)
+        assert len(new) == len(old)
+        for one, other in zip(old, new):
+            if table == 'files':
+                one['written'] = one['kept']       # it was another boot
+            assert {key: other[key] for key in one} == one
+    assert list(service.state.glob('*.unreadable*')) == []
+
+
+# DUR-56
+@as_root
+def test_jobs_of_the_first_version_are_what_they_were(service):
+    build(service.database)
+    manager = service.start()
+    jobs = {e['DisplayName']: bus.Job(manager.bus, e['Path'], e['Id']) for e in manager.list()}
+    assert sorted(jobs) == ['failed', 'helped', 'paused', 'proxies', 'transferred ☃']
+    assert [job.state for _, job in sorted(jobs.items())] == [
+        'error', 'suspended', 'suspended', 'suspended', 'transferred']
+    assert jobs['paused'].get('Description') == 'Ein Text über mehrere\nZeilen'
+    assert jobs['paused'].progress.transferred == 300 * 1024
+    done = jobs['transferred ☃']
+    assert [done.get(name) for name in ('MinimumRetryDelay', 'NoProgressTimeout', 'NotifyFlags')] == [77, 88, 7]
+    assert done.get('CredentialCache') == 'FILE:/tmp/krb5cc_test'
+    assert jobs['proxies'].call('GetProxySettings') == (
+        'override', 'http://proxy.invalid:3128', '<local> *.example.org')
+    assert jobs['failed'].error().code == 0x80190194
+    assert jobs['helped'].helper_flags() == 3
+    assert 'version 1' in service.log()
+
+
+# ---- unreadable ----
+
+def garbage(service):
+    build(service.database)
+    with open(service.database, 'r+b') as file:
+        file.write(b'\xa5' * 512)
+
+
+def truncated(service):
+    build(service.database)
+    os.truncate(service.database, service.database.stat().st_size // 2)
+
+
+def later(service):
+    build(service.database)
+    with contextlib.closing(sqlite3.connect(service.database)) as database:
+        database.execute('PRAGMA user_version = 4711')
+
+
+def other_tables(service, version=0):
+    with contextlib.closing(sqlite3.connect(service.database)) as database:
+        database.executescript(f'CREATE TABLE songs (title TEXT); PRAGMA user_version = {version};')
+
+
+def half_the_tables(service):
+    other_tables(service, schema_version())
+
+
+def old_but_other_tables(service):
+    other_tables(service, 1)
+
+
+def no_bytes(service):
+    service.database.touch()
+
+
+def no_permission(service):
+    build(service.database)
+    service.database.chmod(0)
+
+
+def directory(service):
+    service.database.mkdir()
+    (service.database / 'a file').write_text('of somebody')
+
+
+def only_the_log(service):
+    (service.state / 'jobs.sqlite-wal').write_bytes(b'commits')
+
+
+def snapshot(folder):
+    """What is there, by name, to be found again under other names."""
+    return {path.name: path.read_bytes() if path.is_file() else path.lstat().st_mode
+            for path in folder.iterdir()}
+
+
+# DUR-48, DUR-265, OPS-260
+@pytest.mark.parametrize('spoil', [garbage, truncated, later, other_tables, half_the_tables,
+                                   old_but_other_tables, no_bytes, no_permission, directory,
+                                   only_the_log])
+def test_store_that_cannot_be_used_is_set_aside(service, spoil):
+    spoil(service)
+    before = snapshot(service.state)
+    manager = service.start()
+    aside = manager.get('StoreSetAside')
+    assert re.fullmatch(re.escape(str(service.database)) + r'\.unreadable-\d{8}T\d{6}Z(-wal)?', aside)
+    kept = {name.replace(pathlib.Path(aside.removesuffix('-wal')).name, 'jobs.sqlite'): value
+            for name, value in snapshot(service.state).items()
+            if '.unreadable-' in name and value != b''}     # SQLite's empty log is no loss
+    assert kept == {name: value for name, value in before.items() if value != b''}
+    assert 'It is kept as ' + aside.removesuffix('-wal') in service.log()
+    assert manager.list() == []
+    job = manager.create('first of the new store')
+    listed = service.playground.run(['bits', 'list'], uid=ALICE if conftest.ROOT else None)
+    assert listed.returncode == 0 and job.id[:8] in listed.stdout and aside in listed.stderr
+    manager = service.restart()
+    assert [entry['Id'] for entry in manager.list()] == [job.id]
+    assert manager.get('StoreSetAside') == aside         # until somebody has seen to it
+    for path in service.state.glob('*.unreadable-*'):
+        path.rename(service.folder / path.name)
+    manager = service.restart()
+    assert manager.get('StoreSetAside') == ''
+    assert [entry['Id'] for entry in manager.list()] == [job.id]
+
+
+# DUR-265
+def test_what_was_set_aside_is_never_replaced(service):
+    for number in range(3):
+        service.database.write_text(f'nonsense {number}' * 100)
+        service.start()
+        service.stop()
+    kept = sorted(path.read_text()[:10] for path in service.state.glob('*.unreadable-*')
+                  if path.suffix != '-wal')
+    assert kept == ['nonsense 0', 'nonsense 1', 'nonsense 2']
+
+
+# ---- disks ----
+
+@contextlib.contextmanager
+def tmpfs(point, size):
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size},mode=755', 'store', point], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(['umount', '--lazy', point], check=False)
+
+
+def fill(path):
+    """Takes all the room that is left."""
+    with open(path, 'wb', buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b'x' * 4096)
+
+
+def create_until_refused(manager, most=5000):
+    """The jobs that were acknowledged, and the error that came."""
+    acknowledged = {}
+    for number in range(most):
+        try:
+            name = f'{number} ' + 'x' * 200
+            acknowledged[manager.create(name, Description='y' * 1000).id] = name
+        except bus.BusError as error:
+            return acknowledged, error
+    raise AssertionError('the disk is never full')
+
+
+# DUR-45, DUR-266, DUR-268
+@as_root
+def test_full_disk_loses_nothing_acknowledged_and_invents_nothing(service):
+    with tmpfs(service.state.parent, '4m'):
+        service.state.mkdir()
+        manager = service.start()
+        root = service.manager(0)
+        first = root.create('before')
+        filler = service.state.parent / 'filler'
+        fill(filler)
+        acknowledged, error = create_until_refused(root)
+        assert error.short == 'DiskFull' and 'store' in error.text
+        acknowledged[first.id] = 'before'
+        assert {e['Id'] for e in root.list()} == set(acknowledged), 'a job that was refused is there'
+        with pytest.raises(bus.BusError):
+            root.create('still full')
+        root = service.restart() and service.manager(0)
+        assert {e['Id']: e['DisplayName'] for e in root.list()} == acknowledged
+        filler.unlink()
+        last = root.create('after')
+        manager = service.restart()
+        root = service.manager(0)
+        assert {e['Id'] for e in root.list()} == {*acknowledged, last.id}
+        for entry in root.list():
+            assert bus.Job(root.bus, entry['Path']).cancel() == 0
+        assert manager.get('StoreSetAside') == ''
+        service.stop()
+
+
+# DUR-45
+@as_root
+def test_room_that_comes_back_lets_what_waited_be_stored(service):
+    """A change that was refused is still wanted: Resume holds once there is room."""
+    with tmpfs(service.state.parent, '4m'):
+        service.state.mkdir()
+        service.start()
+        root = service.manager(0)
+        job = root.create('job')
+        filler = service.state.parent / 'filler'
+        fill(filler)
+        create_until_refused(root)
+        with pytest.raises(bus.BusError) as caught:
+            for number in range(5000):
+                job.set('Description', f'{number}' * 200)
+        assert caught.value.short == 'DiskFull'
+        wanted = job.get('Description')
+        filler.unlink()
+        job.set('Priority', 'high')
+        root = service.restart() and service.manager(0)
+        job = root.job(job.id)
+        assert (job.get('Description'), job.get('Priority')) == (wanted, 'high')
+        service.stop()
+
+
+@contextlib.contextmanager
+def ext4(point, image, size):
+    with open(image, 'wb') as file:
+        file.truncate(size)
+    subprocess.run(['mkfs.ext4', '-q', '-J', 'size=4', '-E', 'lazy_itable_init=1', image], check=True)
+    subprocess.run(['mount', '-o', 'loop', image, point], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(['umount', '--lazy', point], check=False)
+
+
+# DUR-267, JOB-260
+@as_root
+def test_file_system_that_turns_read_only(service):
+    """As ext4 does it after an error. Nothing is set aside: the store is as good as before."""
+    point = service.state.parent
+    with ext4(point, service.folder / 'image', 32 << 20):
+        service.state.mkdir()
+        service.start()
+        root = service.manager(0)
+        acknowledged = {root.create(f'{n}').id for n in range(5)}
+        device = subprocess.run(['findmnt', '-no', 'SOURCE', point], capture_output=True, text=True,
+                                check=True).stdout.strip()
+        pathlib.Path('/sys/fs/ext4', pathlib.Path(device).name, 'trigger_fs_error').write_text('test')
+        subprocess.run(['mount', '-o', 'remount,abort', point], stderr=subprocess.DEVNULL, check=False)
+        with pytest.raises(bus.BusError) as caught:
+            for n in range(50):
+                acknowledged.add(root.create(f'more {n}').id)
+        assert caught.value.short in ('WriteProtected', 'WriteFault')
+        assert {e['Id'] for e in root.list()} == acknowledged
+        service.stop()
+        subprocess.run(['umount', point], check=True)
+        subprocess.run(['e2fsck', '-fy', service.folder / 'image'], capture_output=True, check=False)
+        subprocess.run(['mount', '-o', 'loop', service.folder / 'image', point], check=True)
+        service.start()
+        root = service.manager(0)
+        assert {e['Id'] for e in root.list()} == acknowledged
+        assert root.get('StoreSetAside') == ''
+        service.stop()
+
+
+# DUR-267
+@as_root
+def test_disk_that_cannot_keep_its_promises(service):
+    """The file system has room, the device below it has none: writes succeed, syncs fail."""
+    point, below = service.state.parent, service.folder / 'below'
+    below.mkdir()
+    with tmpfs(below, '12m'), ext4(point, below / 'image', 64 << 20):
+        service.state.mkdir()
+        service.start()
+        root = service.manager(0)
+        acknowledged = {root.create('before').id}
+        fill(below / 'filler')
+        more, error = create_until_refused(root)
+        acknowledged |= set(more)
+        assert error.short in ('DiskFull', 'WriteProtected', 'WriteFault')
+        service.stop()
+        (below / 'filler').unlink()
+        subprocess.run(['umount', '--lazy', point], check=True)
+        subprocess.run(['e2fsck', '-fy', below / 'image'], capture_output=True, check=False)
+        subprocess.run(['mount', '-o', 'loop', below / 'image', point], check=True)
+        service.start()
+        root = service.manager(0)
+        assert acknowledged <= {e['Id'] for e in root.list()}
+        service.stop()

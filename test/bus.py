@@ -31,6 +31,7 @@ NAME = 'org.openbits.BITS1'
 ROOT = '/org/openbits/BITS1'
 MANAGER = NAME + '.Manager'
 JOB = NAME + '.Job'
+FILE = NAME + '.File'
 TOKEN_OPTIONS = NAME + '.TokenOptions'
 PROPERTIES = 'org.freedesktop.DBus.Properties'
 INTROSPECTABLE = 'org.freedesktop.DBus.Introspectable'
@@ -65,6 +66,7 @@ Signal = collections.namedtuple('Signal', 'path interface member body')
 JobFault = collections.namedtuple('JobFault', 'context code text remote_name local_name')
 FileEntry = collections.namedtuple('FileEntry',
                                    'remote_name local_name temporary total transferred completed')
+FileProgress = collections.namedtuple('FileProgress', 'total transferred completed')
 Progress = collections.namedtuple('Progress', 'total transferred files_total files_transferred')
 
 
@@ -339,6 +341,12 @@ class Job:
     def add_all(self, pairs):
         self.call('AddFiles', 'a(ss)', [(url, str(name)) for url, name in pairs])
 
+    def add_ranges(self, url, local_name, ranges):
+        self.call('AddFileWithRanges', 'ssa(tt)', url, str(local_name), ranges)
+
+    def file(self, index=0):
+        return File(self.bus, f'{self.path}/file/{index}')
+
     def files(self):
         return [FileEntry(*entry) for entry in self.call('ListFiles')]
 
@@ -423,6 +431,32 @@ class Job:
             return self.error()
         except BusError as error:
             return error.short
+
+
+class File:
+    """One file of a job, on the bus or over a handle."""
+
+    def __init__(self, bus, path):
+        self.bus, self.path = bus, path
+
+    def call(self, member, signature='', *arguments):
+        return self.bus.call(self.path, FILE, member, signature, *arguments)
+
+    def get(self, name):
+        return self.bus.call(self.path, PROPERTIES, 'Get', 'ss', FILE, name)[1]
+
+    def ranges(self):
+        return self.call('GetFileRanges')
+
+    def filled(self):
+        return self.call('GetFilledFileRanges')
+
+    def request(self, *ranges):
+        self.call('RequestFileRanges', 'a(tt)', list(ranges))
+
+    @property
+    def progress(self):
+        return FileProgress(*self.get('Progress'))
 
 
 # ---- identities ----

@@ -65,6 +65,7 @@ class Resource:
     stall_after: int = -1     # then wait for Server.release()
     length_lie: int = 0       # added to Content-Length (and to what follows 'bytes …/')
     range_lie: int = 0        # added to the offsets of Content-Range
+    range_more: int = 0       # so many bytes more than were asked for, and said so
     change_at: int = 0        # from this request on (counted from 1) it is the next version
     status: int = 0           # answer with this status instead of the file
     location: str = ''        # of a redirect
@@ -311,6 +312,7 @@ class Answer:
             return True
         if wanted:
             (begin, end), status = wanted, 206
+            end = min(resource.size, end + (resource.range_more if self.faulty else 0))
         lie = resource.length_lie if self.faulty else 0
         shift = resource.range_lie if self.faulty else 0
         headers = [('ETag', resource.etag_of(version)),

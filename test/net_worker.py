@@ -24,8 +24,9 @@ TUPLES = {name: collections.namedtuple(name, [field for _, field in fields])
 
 
 def start_fields(transfer, url="http://127.0.0.1/", offset=0, total=UNKNOWN, etag="", date="",
-                 flags=0, **more):
-    return {"transfer": transfer, "url": url, "flags": flags, "offset": offset, "total": total,
+                 flags=0, part=0, end=UNKNOWN, position=None, limit=UNKNOWN, **more):
+    return {"transfer": transfer, "url": url, "flags": flags, "part": part, "offset": offset, "end": end,
+            "position": offset if position is None else position, "limit": limit, "total": total,
             "etag": etag, "last_modified": date,
             "proxy_usage": 0, "proxy_list": "", "proxy_bypass": "", "credentials": [],
             **more}

@@ -12,7 +12,7 @@ import pytest
 import bus
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-OURS = ('Manager', 'Job', 'TokenOptions')
+OURS = ('Manager', 'Job', 'File', 'TokenOptions')
 MAN_PAGES = sorted((ROOT / 'man').glob(f'{bus.NAME}.5*'))
 
 
@@ -43,6 +43,16 @@ def names():
             yield pytest.param(kind, name, id=f'{interface}.{name}')
 
 
+def with_file(world, manager):
+    job = manager.create()
+    job.add('http://127.0.0.1/x', world.vault() / 'x')
+    return job
+
+
+def path_of(interface, job):
+    return job.path + ('/file/0' if interface == 'File' else '')
+
+
 # OPS-18
 @pytest.mark.parametrize('interface', OURS)
 def test_service_is_what_the_file_says(world, interface):
@@ -50,7 +60,7 @@ def test_service_is_what_the_file_says(world, interface):
     if interface == 'Manager':
         text = manager.bus.call(bus.ROOT, bus.INTROSPECTABLE, 'Introspect')
     else:
-        text = manager.create().introspect()
+        text = manager.bus.call(path_of(interface, with_file(world, manager)), bus.INTROSPECTABLE, 'Introspect')
     running = described(ElementTree.fromstring(text), interface)
     assert running == from_file(interface)
 
@@ -61,9 +71,9 @@ def test_handle_serves_the_same(world, interface):
     if interface == 'Manager':
         pytest.skip('a handle is a job\'s')
     manager = world.manager()
-    job = manager.create()
+    job = with_file(world, manager)
     with bus.Connection.to_handle(job.query_interface(f'{bus.NAME}.{interface}')) as handle:
-        text = handle.call(job.path, bus.INTROSPECTABLE, 'Introspect')
+        text = handle.call(path_of(interface, job), bus.INTROSPECTABLE, 'Introspect')
     running = described(ElementTree.fromstring(text), interface)
     assert running == from_file(interface)
 

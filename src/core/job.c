@@ -95,6 +95,7 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         job->state = job->told_state = STATE_SUSPENDED;
         job->minimum_retry_delay = DEFAULT_MINIMUM_RETRY_DELAY;
         job->no_progress_timeout = DEFAULT_NO_PROGRESS_TIMEOUT;
+        job->max_download_size = UINT64_MAX;
         job->created = job->modified = now_realtime;
         job->notify_flags = NOTIFY_FLAGS_DEFAULT;
         job->notify_interval = DEFAULT_NOTIFICATION_INTERVAL;
@@ -213,7 +214,8 @@ int file_new_blank(File **ret)
 
         if (!file)
                 return -ENOMEM;
-        file->total = JOB_SIZE_UNKNOWN;
+        file->total = file->remote_size = JOB_SIZE_UNKNOWN;
+        file->hint = JOB_NO_HINT;
         *ret = file;
         return 0;
 }
@@ -243,6 +245,10 @@ void file_free(File *file)
         free(file->temporary_name);
         free(file->etag);
         free(file->last_modified);
+        ranges_done(&file->wanted);
+        ranges_done(&file->filled);
+        ranges_done(&file->fresh);
+        ranges_done(&file->requested);
         free(file);
 }
 
@@ -432,10 +438,73 @@ int file_set_version(File *file, const char *etag, const char *last_modified, bo
         return r;
 }
 
+/* JOB_SIZE_UNKNOWN for the whole file, too. */
+static uint64_t wanted_length(const File *file)
+{
+        return file->wanted.count > 0 ? range_list_length(&file->wanted, file->remote_size)
+                                      : JOB_SIZE_UNKNOWN;
+}
+
+int file_set_wanted(File *file, const Ranges *wanted)
+{
+        int r = ranges_copy(wanted, &file->wanted);
+
+        if (r < 0)
+                return r;
+        if (range_list_is_whole(&file->wanted))
+                file->wanted.count = 0;
+        file_set_total(file, wanted_length(file));
+        return 0;
+}
+
+uint64_t file_remote_size(const File *file)
+{
+        return file->wanted.count > 0 ? file->remote_size : file->total;
+}
+
+void file_set_remote_size(File *file, uint64_t size)
+{
+        file->remote_size = size;
+        file_set_total(file, file->wanted.count > 0 ? wanted_length(file) : size);
+}
+
+/* RNG-181 */
+int file_set_remote_name(File *file, const char *remote_name)
+{
+        char *copy = strdup(remote_name);
+
+        if (!copy)
+                return -ENOMEM;
+        free(file->remote_name);
+        file->remote_name = copy;
+        if (file->transferred)
+                return 0;
+        free(TAKE_PTR(file->etag));
+        file->resumable = file->resumable && file->last_modified &&
+                          file_remote_size(file) != JOB_SIZE_UNKNOWN;
+        return 0;
+}
+
+char *file_temporary_path(const File *file)
+{
+        const char *slash = strrchr(file->local_name, '/');
+        char *path;
+
+        assert(slash);
+        if (asprintf(&path, "%.*s/%s", (int)(slash - file->local_name), file->local_name,
+                     file->temporary_name) < 0)
+                return NULL;
+        return path;
+}
+
 void file_reset(File *file)
 {
+        ranges_done(&file->filled);
+        ranges_done(&file->fresh);
+        file->scattered = file->validated = false;
+        file->remote_size = JOB_SIZE_UNKNOWN;
         file_set_written(file, 0);
-        file_set_total(file, JOB_SIZE_UNKNOWN);
+        file_set_total(file, wanted_length(file));
         file_set_transferred(file, false);
         (void)file_set_version(file, NULL, NULL, false);
         file->modification_time = 0;

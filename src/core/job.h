@@ -11,6 +11,7 @@
 #include "core/helper.h"
 #include "core/identity.h"
 #include "core/proxy.h"
+#include "core/range.h"
 #include "core/schedule.h"
 #include "core/state.h"
 #include "core/timers.h"
@@ -31,6 +32,7 @@ enum {
 
 #define JOB_SIZE_UNKNOWN UINT64_MAX
 #define JOB_NO_HELPER    ((uid_t)-1)
+#define JOB_NO_HINT      UINT64_MAX
 
 /* A helper token as bitsd holds it: the descriptor is the token, the rest is what the broker said
    about it. */
@@ -60,12 +62,21 @@ struct File {
         uint64_t kept;          /* first bytes that would survive a power cut */
         uint64_t written;       /* first bytes that are in the file */
         uint64_t total;         /* JOB_SIZE_UNKNOWN until the server said it */
-        char *etag;             /* of the version these bytes are from; NULL unknown */
+        /* How it is filled: fill.h. */
+        Ranges wanted;        /* a list: only these parts of the remote file; empty: all of it */
+        uint64_t remote_size; /* with `wanted`: of the whole remote file, or unknown */
+        bool scattered;       /* filled in no order: `kept` and `written` count bytes */
+        Ranges filled, fresh; /* sets, if scattered: kept, and written since */
+        Ranges requested;     /* a set: what is to come first, or alone */
+        uint64_t hint;        /* where a reader is, JOB_NO_HINT: nowhere */
+        bool idle;            /* nothing that is requested is missing */
+        char *etag;           /* of the version these bytes are from; NULL unknown */
         char *last_modified;
         uint64_t modification_time; /* s since 1970, 0 unknown */
         bool resumable;
         bool transferred;
         bool completed; /* has its final name */
+        bool validated; /* its owner found the content good */
 
         uint64_t stored_written; /* what the store would say after a crash now */
         bool dirty;
@@ -105,6 +116,14 @@ enum {
         COPY_FILE_ALL = 0xf,
 };
 
+/* Kept for who sets them; there are no peers. */
+enum {
+        PEER_CACHING_CLIENT = 0x1,
+        PEER_CACHING_SERVER = 0x2,
+        PEER_CACHING_NO_BRANCH_CACHE = 0x4,
+        PEER_CACHING_ALL = 0x7,
+};
+
 /* A call that takes more than one step and is finished after a crash. */
 typedef enum PendingCall {
         PENDING_NONE,
@@ -136,6 +155,10 @@ struct Job {
         uint32_t notify_interval;       /* ms */
         JobCommand command;
         uint32_t file_acl_flags; /* COPY_FILE_… */
+        bool resumed;            /* once at least */
+        bool dynamic_content, high_performance, on_demand;
+        uint64_t max_download_size; /* bytes; UINT64_MAX: no limit */
+        uint32_t peer_caching_flags;
         uint32_t token_flags;
         Token *token;
         uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */
@@ -236,7 +259,17 @@ void job_set_fault(Job *job, const File *file, ErrorContext context, BitsCode co
 void file_set_written(File *file, uint64_t written);
 void file_set_kept(File *file, uint64_t kept); /* written follows if it was behind */
 void file_set_total(File *file, uint64_t total);
+/* Only these ranges of the remote file. Before the first byte. 0 or -ENOMEM. */
+int file_set_wanted(File *file, const Ranges *wanted);
+/* Of the remote file, whatever is wanted of it; JOB_SIZE_UNKNOWN. `total` follows. */
+uint64_t file_remote_size(const File *file);
+void file_set_remote_size(File *file, uint64_t size);
 void file_set_transferred(File *file, bool transferred);
+/* Another place to fetch it from: what is there fits if date, length and ranges do, the ETag of
+   another server says nothing. 0 or -ENOMEM. */
+int file_set_remote_name(File *file, const char *remote_name);
+/* The path of its temporary file, made or not. The caller frees it; NULL out of memory. */
+char *file_temporary_path(const File *file);
 /* What the server said about the version; NULL or "" for unknown. 0 or -ENOMEM. */
 int file_set_version(File *file, const char *etag, const char *last_modified, bool resumable);
 /* From zero, with a new temporary file: another version, or the old file is gone. What is known of

@@ -37,11 +37,6 @@ int ranges_copy(const Ranges *ranges, Ranges *ret)
         return 0;
 }
 
-static uint64_t end_of(Range range)
-{
-        return range.length > UINT64_MAX - range.offset ? UINT64_MAX : range.offset + range.length;
-}
-
 /* ---- as text ---- */
 
 char *ranges_format(const Ranges *ranges)
@@ -56,8 +51,8 @@ char *ranges_format(const Ranges *ranges)
                 const Range *r = &ranges->items[i];
 
                 p += sprintf(p, "%s%" PRIu64 "+", i > 0 ? "," : "", r->offset);
-                p += r->length == RANGE_TO_END ? sprintf(p, "*")
-                                               : sprintf(p, "%" PRIu64, r->length);
+                p += range_end(*r) == UINT64_MAX ? sprintf(p, "*")
+                                                 : sprintf(p, "%" PRIu64, r->length);
         }
         return text;
 }
@@ -152,7 +147,7 @@ static BitsCode refuse(BitsCode code, const char *why, const char **ret_why)
 static BitsCode check_sorted(const Given *sorted, size_t count, const char **ret_why)
 {
         for (size_t i = 0; i + 1 < count; i++)
-                if (end_of(sorted[i].range) > sorted[i + 1].range.offset ||
+                if (range_end(sorted[i].range) > sorted[i + 1].range.offset ||
                     sorted[i].range.offset == sorted[i + 1].range.offset)
                         return sorted[i].range.offset == sorted[i + 1].range.offset &&
                                                sorted[i].range.length > 0 &&
@@ -208,40 +203,49 @@ bool range_list_is_whole(const Ranges *list)
                list->items[0].length == RANGE_TO_END;
 }
 
+/* RANGE_UNKNOWN for one to an end that is not known. */
+static uint64_t length_of(Range range, uint64_t size)
+{
+        if (range.length != RANGE_TO_END || size == RANGE_UNKNOWN)
+                return range.length;
+        return size > range.offset ? size - range.offset : 0;
+}
+
 uint64_t range_list_length(const Ranges *list, uint64_t size)
 {
         uint64_t length = 0;
 
         for (size_t i = 0; i < list->count; i++) {
-                Range r = list->items[i];
+                uint64_t more = length_of(list->items[i], size);
 
-                if (r.length == RANGE_TO_END && size == RANGE_UNKNOWN)
+                if (more == RANGE_UNKNOWN)
                         return RANGE_UNKNOWN;
-                if (r.length == RANGE_TO_END)
-                        r.length = size > r.offset ? size - r.offset : 0;
-                length = length > RANGE_POSITION_MAX - r.length ? RANGE_POSITION_MAX
-                                                                : length + r.length;
+                length = more > RANGE_POSITION_MAX - length ? RANGE_POSITION_MAX : length + more;
         }
         return length;
 }
 
 /* RNG-171 */
-bool range_list_locate(const Ranges *list, uint64_t position, Range *ret)
+bool range_list_locate(const Ranges *list, uint64_t size, uint64_t position, Range *ret)
 {
-        size_t i = 0;
+        uint64_t length = 0;
+        size_t i;
 
-        while (i < list->count && position >= list->items[i].length)
-                position -= list->items[i++].length;
+        for (i = 0; i < list->count; i++) {
+                length = length_of(list->items[i], size);
+                if (position < length)
+                        break;
+                position -= length;
+        }
         if (i == list->count)
                 return false;
-        *ret = (Range){ list->items[i].offset + position, list->items[i].length - position };
-        if (list->items[i].length == RANGE_TO_END)
-                ret->length = RANGE_TO_END;
+        *ret = (Range){ list->items[i].offset + position,
+                        length == RANGE_UNKNOWN ? RANGE_TO_END : length - position };
         while (ret->length != RANGE_TO_END && ++i < list->count &&
-               list->items[i].offset == end_of(*ret))
-                ret->length = list->items[i].length == RANGE_TO_END
-                                      ? RANGE_TO_END
-                                      : ret->length + list->items[i].length;
+               list->items[i].offset == range_end(*ret)) {
+                length = length_of(list->items[i], size);
+                ret->length = length == RANGE_UNKNOWN ? RANGE_TO_END : ret->length + length;
+        }
         return true;
 }
 
@@ -255,7 +259,7 @@ static size_t first_ending_behind(const Ranges *set, uint64_t position)
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
-                if (end_of(set->items[middle]) > position)
+                if (range_end(set->items[middle]) > position)
                         high = middle;
                 else
                         low = middle + 1;
@@ -274,7 +278,7 @@ static void replace(Ranges *set, size_t from, size_t to, const Range *items, siz
 
 int range_set_add(Ranges *set, Range range)
 {
-        uint64_t begin = range.offset, end = end_of(range);
+        uint64_t begin = range.offset, end = range_end(range);
         size_t from, to;
 
         if (begin == end)
@@ -285,7 +289,7 @@ int range_set_add(Ranges *set, Range range)
         from = to = begin > 0 ? first_ending_behind(set, begin - 1) : 0;
         while (to < set->count && set->items[to].offset <= end) {
                 begin = MIN(begin, set->items[to].offset);
-                end = MAX(end, end_of(set->items[to]));
+                end = MAX(end, range_end(set->items[to]));
                 to++;
         }
         replace(set, from, to, &(Range){ begin, end - begin }, 1);
@@ -294,7 +298,7 @@ int range_set_add(Ranges *set, Range range)
 
 int range_set_remove(Ranges *set, Range range)
 {
-        uint64_t begin = range.offset, end = end_of(range);
+        uint64_t begin = range.offset, end = range_end(range);
         size_t from = first_ending_behind(set, begin), to = from, n = 0;
         Range left[2];
 
@@ -306,8 +310,8 @@ int range_set_remove(Ranges *set, Range range)
                 return -ENOMEM;
         if (set->items[from].offset < begin)
                 left[n++] = (Range){ set->items[from].offset, begin - set->items[from].offset };
-        if (end_of(set->items[to - 1]) > end)
-                left[n++] = (Range){ end, end_of(set->items[to - 1]) - end };
+        if (range_end(set->items[to - 1]) > end)
+                left[n++] = (Range){ end, range_end(set->items[to - 1]) - end };
         replace(set, from, to, left, n);
         return 0;
 }
@@ -340,7 +344,7 @@ bool range_set_contains(const Ranges *set, Range range)
 {
         Range gap;
 
-        return !range_set_gap(set, range.offset, end_of(range), &gap);
+        return !range_set_gap(set, range.offset, range_end(range), &gap);
 }
 
 uint64_t range_set_bytes(const Ranges *set)
@@ -354,7 +358,7 @@ uint64_t range_set_bytes(const Ranges *set)
 
 uint64_t range_set_end(const Ranges *set)
 {
-        return set->count > 0 ? end_of(set->items[set->count - 1]) : 0;
+        return set->count > 0 ? range_end(set->items[set->count - 1]) : 0;
 }
 
 bool range_set_gap(const Ranges *set, uint64_t from, uint64_t end, Range *ret)
@@ -363,7 +367,7 @@ bool range_set_gap(const Ranges *set, uint64_t from, uint64_t end, Range *ret)
 
         /* The items do not touch: behind one that covers `from` there is a gap. */
         if (i < set->count && set->items[i].offset <= from)
-                from = end_of(set->items[i++]);
+                from = range_end(set->items[i++]);
         if (from >= end)
                 return false;
         if (i < set->count)

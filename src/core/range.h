@@ -27,6 +27,12 @@ typedef struct Ranges {
         size_t count, room;
 } Ranges;
 
+/* The position behind it; UINT64_MAX at most. */
+static inline uint64_t range_end(Range range)
+{
+        return range.length > UINT64_MAX - range.offset ? UINT64_MAX : range.offset + range.length;
+}
+
 void ranges_done(Ranges *ranges);
 /* Replaces what *ret holds. 0 or -ENOMEM, *ret untouched then. */
 int ranges_copy(const Ranges *ranges, Ranges *ret);
@@ -49,10 +55,10 @@ bool range_list_is_whole(const Ranges *list);
 /* How long the local file gets. `size` of the remote one: RANGE_UNKNOWN if it is not known. */
 uint64_t range_list_length(const Ranges *list, uint64_t size);
 /* Where in the remote file the byte lies that belongs at `position` of the local one, and how many
-   follow it in both: over several ranges where one begins at the end of the one before. *ret's
-   length is RANGE_TO_END when they go on to the end of the remote file. False: the list ends
-   before. */
-bool range_list_locate(const Ranges *list, uint64_t position, Range *ret);
+   follow it in both: over several ranges where one begins at the end of the one before. Up to the
+   end of the remote file: *ret's length is RANGE_TO_END while its `size` is not known. False: the
+   list ends before. */
+bool range_list_locate(const Ranges *list, uint64_t size, uint64_t position, Range *ret);
 
 /* ---- sets ---- */
 

@@ -62,13 +62,19 @@ static Ranges list_of(const char *text)
         return list;
 }
 
-static void assert_located(const Ranges *list, uint64_t position, uint64_t offset, uint64_t length)
+static void assert_located_in(const Ranges *list, uint64_t size, uint64_t position, uint64_t offset,
+                              uint64_t length)
 {
         Range found;
 
-        assert_true(range_list_locate(list, position, &found));
+        assert_true(range_list_locate(list, size, position, &found));
         assert_int_equal(found.offset, offset);
         assert_int_equal(found.length, length);
+}
+
+static void assert_located(const Ranges *list, uint64_t position, uint64_t offset, uint64_t length)
+{
+        assert_located_in(list, RANGE_UNKNOWN, position, offset, length);
 }
 
 /* RNG-171: the example of reference 05 section 2, and neighbours that are asked for together. */
@@ -83,7 +89,7 @@ static void where_a_byte_lies(void **state)
         assert_located(&list, 100, 1000, 100);
         assert_located(&list, 199, 1099, 1);
         assert_located(&list, 299, 299, 1);
-        assert_false(range_list_locate(&list, 300, &found));
+        assert_false(range_list_locate(&list, RANGE_UNKNOWN, 300, &found));
         assert_int_equal(range_list_length(&list, RANGE_UNKNOWN), 300);
         ranges_done(&list);
 
@@ -91,6 +97,10 @@ static void where_a_byte_lies(void **state)
         assert_located(&list, 0, 100, END);
         assert_located(&list, 150, 250, END);
         assert_located(&list, 5000, 5100, END);
+        assert_located_in(&list, 1000, 150, 250, 750);
+        assert_located_in(&list, 1000, 899, 999, 1);
+        assert_located_in(&list, 1000, 900, 0, 100);
+        assert_false(range_list_locate(&list, 1000, 1000, &found));
         assert_int_equal(range_list_length(&list, RANGE_UNKNOWN), RANGE_UNKNOWN);
         assert_int_equal(range_list_length(&list, 1000), 1000);
         assert_int_equal(range_list_length(&list, 200), 300);

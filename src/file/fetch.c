@@ -342,7 +342,13 @@ static int begin(Fetches *fetches, Fetch *fetch, const CopyStart *start)
                                  "The remote file could not be opened", why);
                 return r < 0 ? r : 0;
         }
-        /* Decided before a byte is written. */
+        /* Decided before a byte is written. RNG-185 */
+        if ((uint64_t)fetch->origin.st.st_size > start->limit) {
+                r = tell_failure(
+                        fetches, fetch, CONTEXT_REMOTE_FILE, BG_E_MAX_DOWNLOAD_SIZE_LIMIT_REACHED,
+                        "The remote file has more bytes than the job may download", start->path);
+                return r < 0 ? r : 0;
+        }
         if (fetch->position > 0 && !string_equal(start->version, fetch->origin.version)) {
                 r = tell_end(fetches, fetch, NET_VERSION_CHANGED);
                 return r < 0 ? r : 0;

@@ -29,7 +29,7 @@ typedef struct Check {
         File *file;
 } Check;
 
-int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret)
+static int add_files_new(const Handle *handle, sd_bus_message *call, AddFiles **ret)
 {
         AddFiles *add = calloc(1, sizeof(*add));
 
@@ -66,6 +66,15 @@ static Job *job_of(const AddFiles *add)
         return add->draft ? add->draft : job_table_find(add->context->jobs, add->job_id);
 }
 
+int add_files_begin(const Handle *handle, sd_bus_message *call, AddFiles **ret, sd_bus_error *error)
+{
+        int r = handle_charge(handle, error);
+
+        if (r >= 0 && (r = add_files_new(handle, call, ret)) < 0)
+                handles_discharge(handle->handles, handle->opener);
+        return r;
+}
+
 void add_files_free(AddFiles *add)
 {
         if (!add)
@@ -93,9 +102,12 @@ static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_
         return bus_fail_code(error, policy_limit_code(LIMIT_FILES_PER_JOB));
 }
 
-/* A file of this machine has nobody who could answer. */
+/* A file of this machine has nobody who could answer, and comes whole. */
 static int check_kind(const Job *job, const char *remote_name, sd_bus_error *error)
 {
+        if (job->on_demand && remote_name_is_file(remote_name))
+                return bus_fail(error, BG_E_UNSUPPORTED_JOB_CONFIGURATION,
+                                "OnDemandMode is for http and https");
         if (!job_is_upload(job) || !remote_name_is_file(remote_name))
                 return 0;
         if (job->type == JOB_UPLOAD_REPLY)
@@ -152,6 +164,11 @@ static BitsCode name_reply(Job *job)
         if (getrandom(random, sizeof(random), 0) != sizeof(random))
                 return BITS_E_OUT_OF_MEMORY;
         return upload_set_reply_name(job, NULL, random);
+}
+
+int add_files_set_ranges(AddFiles *add, const Ranges *ranges)
+{
+        return file_set_wanted(add->files[add->n_files - 1], ranges);
 }
 
 /* The job may have changed while the checks ran. DUR-16, DUR-17. HND-36: another owner's identity

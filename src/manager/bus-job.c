@@ -3,6 +3,7 @@
  * handle's socket.
  */
 #include "manager/add-files.h"
+#include "manager/bus-file.h"
 #include "manager/bus-network.h"
 #include "manager/bus-notify.h"
 #include "manager/bus-properties.h"
@@ -15,16 +16,6 @@
 
 /* ---- files ---- */
 
-static int begin_add_files(const Handle *handle, sd_bus_message *m, AddFiles **ret,
-                           sd_bus_error *error)
-{
-        int r = handle_charge(handle, error);
-
-        if (r >= 0 && (r = add_files_new(handle, m, ret)) < 0)
-                handles_discharge(handle->handles, handle->opener);
-        return r;
-}
-
 static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
@@ -35,7 +26,7 @@ static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r >= 0)
                 r = bus_require(handle, RIGHT_FILES, error);
         if (r >= 0)
-                r = begin_add_files(handle, m, &add, error);
+                r = add_files_begin(handle, m, &add, error);
         if (r >= 0)
                 r = add_files_add(add, remote_name, local_name, error);
         return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
@@ -65,7 +56,7 @@ static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r = bus_require(handle, RIGHT_FILES, error);
 
         if (r >= 0)
-                r = begin_add_files(handle, m, &add, error);
+                r = add_files_begin(handle, m, &add, error);
         if (r >= 0)
                 r = read_pairs(m, add, error);
         return r < 0 ? r : add_files_run(TAKE_PTR(add), error);
@@ -74,11 +65,8 @@ static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int append_file(sd_bus_message *reply, const File *file)
 {
         _cleanup_free_ char *temporary = NULL;
-        const char *slash = strrchr(file->local_name, '/');
 
-        if (file->inode != 0 && !file->completed && slash &&
-            asprintf(&temporary, "%.*s/%s", (int)(slash - file->local_name), file->local_name,
-                     file->temporary_name) < 0)
+        if (file->inode != 0 && !file->completed && !(temporary = file_temporary_path(file)))
                 return -ENOMEM;
         return sd_bus_message_append(reply, "(sssttb)", file->remote_name, file->local_name,
                                      temporary ? temporary : "", file->total, file->written,
@@ -235,7 +223,8 @@ static int on_query_interface(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (r < 0)
                 return r;
         /* HND-03 */
-        if (!string_equal(interface, BUS_JOB) && !string_equal(interface, BUS_TOKEN_OPTIONS))
+        if (!string_equal(interface, BUS_JOB) && !string_equal(interface, BUS_FILE) &&
+            !string_equal(interface, BUS_TOKEN_OPTIONS))
                 return bus_fail(error, BITS_E_NO_INTERFACE, "a job has no interface '%.100s'",
                                 interface);
         r = handle_open(handle->handles, handle->job, &facts, &fd);
@@ -273,6 +262,10 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("AddFile", "ss", "", on_add_file, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("AddFiles", "a(ss)", "", on_add_files, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("AddFileWithRanges", "ssa(tt)", "", bus_add_file_with_ranges,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ReplaceRemotePrefix", "ss", "u", bus_replace_remote_prefix,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListFiles", "", "a(sssttb)", on_list_files, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Suspend", "", "", on_suspend, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -329,6 +322,16 @@ static const sd_bus_vtable job_vtable[] = {
                                  bus_set_notification_clsid, 0, WRITABLE),
         SD_BUS_PROPERTY("NotifyCmdLineState", "(utuss)", bus_get_notify_cmd_line_state, 0, 0),
         SD_BUS_WRITABLE_PROPERTY("FileACLFlags", "u", bus_get_number, bus_set_number, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("DynamicContent", "b", bus_get_number, bus_set_number, 0,
+                                 WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("HighPerformance", "b", bus_get_number, bus_set_number, 0,
+                                 WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("OnDemandMode", "b", bus_get_number, bus_set_on_demand, 0,
+                                 WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("MaxDownloadSize", "t", bus_get_number, bus_set_number, 0,
+                                 WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("PeerCachingFlags", "u", bus_get_number, bus_set_number, 0,
+                                 WRITABLE),
         SD_BUS_SIGNAL("JobTransferred", "", 0),
         SD_BUS_SIGNAL("JobError", "uu", 0),
         SD_BUS_SIGNAL("JobModification", "", 0),

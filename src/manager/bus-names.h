@@ -12,6 +12,7 @@
 #define BUS_JOB_PREFIX    "/org/openbits/BITS1/job"
 #define BUS_MANAGER       "org.openbits.BITS1.Manager"
 #define BUS_JOB           "org.openbits.BITS1.Job"
+#define BUS_FILE          "org.openbits.BITS1.File"
 #define BUS_TOKEN_OPTIONS "org.openbits.BITS1.TokenOptions"
 #define BUS_ERROR_PREFIX  "org.openbits.BITS1.Error."
 

@@ -1,5 +1,7 @@
 #include "manager/bus-properties.h"
 
+#include "core/remote-name.h"
+
 #include "manager/waiting.h"
 
 /* ---- numbers ---- */
@@ -48,6 +50,98 @@ static BitsCode file_acl_flags(const Job *job, uint64_t *number, const char **re
                        : 0;
 }
 
+static BitsCode only_download(const Job *job, const char **ret_why)
+{
+        *ret_why = "only downloads have this property";
+        return job->type != JOB_DOWNLOAD ? BG_E_PROPERTY_SUPPORTED_FOR_DOWNLOAD_JOBS_ONLY : 0;
+}
+
+static BitsCode before_resume(const Job *job, const char **ret_why)
+{
+        BitsCode code = only_download(job, ret_why);
+
+        if (code == 0 && job->resumed) {
+                *ret_why = "the job has been resumed: it is too late for this property";
+                code = BG_E_READ_ONLY_PROPERTY_AFTER_RESUME;
+        }
+        return code;
+}
+
+static bool has_ranges(const Job *job)
+{
+        for (size_t i = 0; i < job->n_files; i++)
+                if (job->files[i]->wanted.count > 0)
+                        return true;
+        return false;
+}
+
+static bool has_files_of_machine(const Job *job)
+{
+        for (size_t i = 0; i < job->n_files; i++)
+                if (remote_name_is_file(job->files[i]->remote_name))
+                        return true;
+        return false;
+}
+
+/* RNG-183, RNG-184 */
+static BitsCode dynamic_content(const Job *job, uint64_t *number, const char **ret_why)
+{
+        BitsCode code = before_resume(job, ret_why);
+
+        if (code == 0 && *number != 0 && (job->on_demand || has_ranges(job))) {
+                *ret_why = "dynamic content does not go with ranges or OnDemandMode";
+                code = BG_E_UNSUPPORTED_JOB_CONFIGURATION;
+        }
+        return code;
+}
+
+static BitsCode on_demand(const Job *job, uint64_t *number, const char **ret_why)
+{
+        BitsCode code = only_download(job, ret_why);
+
+        if (code == 0 && *number != 0 &&
+            (job->dynamic_content || has_ranges(job) || has_files_of_machine(job))) {
+                *ret_why = "OnDemandMode does not go with files with ranges, files of this "
+                           "machine, or "
+                           "DynamicContent";
+                code = BG_E_UNSUPPORTED_JOB_CONFIGURATION;
+        }
+        return code;
+}
+
+/* RNG-186 */
+static BitsCode high_performance(const Job *job, uint64_t *number, const char **ret_why)
+{
+        BitsCode code = only_download(job, ret_why);
+
+        (void)number;
+        if (code == 0 && job->n_files > 0) {
+                *ret_why = "the job has a file: it is too late for this property";
+                code = BG_E_READ_ONLY_PROPERTY_AFTER_ADDFILE;
+        }
+        return code;
+}
+
+/* RNG-185 */
+static BitsCode max_download_size(const Job *job, uint64_t *number, const char **ret_why)
+{
+        BitsCode code = before_resume(job, ret_why);
+
+        if (code == 0 && *number == 0) {
+                *ret_why = "the limit is at least one byte";
+                code = BG_E_MAX_DOWNLOAD_SIZE_INVALID_VALUE;
+        }
+        return code;
+}
+
+/* RNG-178 */
+static BitsCode peer_caching_flags(const Job *job, uint64_t *number, const char **ret_why)
+{
+        (void)job;
+        *ret_why = "there are unknown peer-caching flags";
+        return (*number & ~(uint64_t)PEER_CACHING_ALL) != 0 ? BITS_E_INVALID_ARGUMENT : 0;
+}
+
 /* JOB-56, HND-43 */
 static const Number numbers[] = {
         { "OwnerUid", 'u', offsetof(Job, owner), NULL },
@@ -60,6 +154,11 @@ static const Number numbers[] = {
         { "NotifyFlags", 'u', offsetof(Job, notify_flags), notify_flags },
         { "MinimumNotificationInterval", 'u', offsetof(Job, notify_interval), any_number },
         { "FileACLFlags", 'u', offsetof(Job, file_acl_flags), file_acl_flags },
+        { "DynamicContent", 'b', offsetof(Job, dynamic_content), dynamic_content },
+        { "HighPerformance", 'b', offsetof(Job, high_performance), high_performance },
+        { "OnDemandMode", 'b', offsetof(Job, on_demand), on_demand },
+        { "MaxDownloadSize", 't', offsetof(Job, max_download_size), max_download_size },
+        { "PeerCachingFlags", 'u', offsetof(Job, peer_caching_flags), peer_caching_flags },
 };
 
 static const Number *find_number(const char *name)

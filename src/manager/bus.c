@@ -54,6 +54,19 @@ int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error)
 }
 
 /* DUR-15 … DUR-19 */
+int bus_reply_code_committed(BusContext *context, sd_bus_message *call, uint32_t code)
+{
+        sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(call, &reply);
+
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "u", code);
+        if (r >= 0)
+                r = turn_reply(context->turn, call, reply);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
 int bus_reply_committed(BusContext *context, sd_bus_message *call)
 {
         sd_bus_message *reply = NULL;

@@ -41,9 +41,11 @@ typedef struct BusContext {
 /* Registers the interfaces on the message bus. 0 or -errno. */
 int bus_manager_register(BusContext *context);
 int bus_job_register(BusContext *context);
+int bus_file_register(BusContext *context);
 int bus_token_register(BusContext *context);
 /* Each interface of one job on a peer connection (a HandleServe). */
 int bus_job_serve(sd_bus *peer, const char *path, Handle *handle);
+int bus_file_serve(sd_bus *peer, const char *path, Handle *handle);
 int bus_token_serve(sd_bus *peer, const char *path, Handle *handle);
 
 /* sd-bus's "find": the handle of the sender on the job of that path. */
@@ -56,6 +58,8 @@ int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error);
 
 /* An empty reply, or a reply made by the caller, after the commit. */
 int bus_reply_committed(BusContext *context, sd_bus_message *call);
+/* The same with a code, a "u". */
+int bus_reply_code_committed(BusContext *context, sd_bus_message *call, uint32_t code);
 /* The job was changed by a call: mark it, tell those who hold it. */
 void bus_job_changed(BusContext *context, Job *job);
 /* The same for a property's setter: sd-bus answers as soon as that returns, so the commit is now.

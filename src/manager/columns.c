@@ -1,5 +1,7 @@
 #include "manager/columns.h"
 
+#include "core/range.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +94,17 @@ static void bind_blob(sqlite3_stmt *s, int parameter, const uint8_t *bytes, size
                 sqlite3_bind_null(s, parameter);
 }
 
+/* Out of memory it is NULL, which the column refuses: the commit fails and is tried again. */
+static void bind_ranges(sqlite3_stmt *s, int parameter, const Ranges *ranges)
+{
+        char *text = ranges_format(ranges);
+
+        if (text)
+                sqlite3_bind_text(s, parameter, text, -1, free);
+        else
+                sqlite3_bind_null(s, parameter);
+}
+
 int columns_bind(sqlite3_stmt *s, const Column *columns, size_t n, const void *object)
 {
         int parameter = 1;
@@ -110,6 +123,9 @@ int columns_bind(sqlite3_stmt *s, const Column *columns, size_t n, const void *o
                         break;
                 case COLUMN_CHARACTERS:
                         bind_text(s, parameter, member);
+                        break;
+                case COLUMN_RANGES:
+                        bind_ranges(s, parameter, (const Ranges *)(const void *)member);
                         break;
                 case COLUMN_BLOB:
                         bind_blob(s, parameter, *(uint8_t *const *)member,
@@ -159,6 +175,14 @@ static int read_blob(sqlite3_stmt *s, int column, uint8_t **ret, size_t *ret_siz
         return 0;
 }
 
+static int read_ranges(sqlite3_stmt *s, int column, Ranges *ret)
+{
+        const char *text = (const char *)sqlite3_column_text(s, column);
+        int r = text ? ranges_parse(text, ret) : -EINVAL;
+
+        return r == -EINVAL ? -EBADMSG : r;
+}
+
 static int read_column(sqlite3_stmt *s, int column, const Column *c, void *object)
 {
         char *member = (char *)object + c->offset;
@@ -174,6 +198,8 @@ static int read_column(sqlite3_stmt *s, int column, const Column *c, void *objec
                 return read_text(s, column, (char **)member);
         case COLUMN_CHARACTERS:
                 return read_characters(s, column, member, c->size);
+        case COLUMN_RANGES:
+                return read_ranges(s, column, (Ranges *)(void *)member);
         case COLUMN_BLOB:
                 return read_blob(s, column, (uint8_t **)member,
                                  (size_t *)((char *)object + c->count));

@@ -16,6 +16,7 @@ typedef enum ColumnKind {
         COLUMN_TEXT,         /* char *, owned by the structure, never NULL */
         COLUMN_TEXT_OR_NULL, /* likewise, may be NULL */
         COLUMN_CHARACTERS,   /* char[] */
+        COLUMN_RANGES,       /* Ranges, as ranges_format() writes them */
         COLUMN_BLOB,         /* uint8_t *, owned by the structure, with a size_t; NULL: none */
 } ColumnKind;
 

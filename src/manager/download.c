@@ -1,4 +1,7 @@
 /*
+ * A file comes in parts, one request after the other over one connection; which part is next,
+ * core/fill.h says. A whole file is one part.
+ *
  * What counts: `kept` moves only after a sync; a file begun anew although the store still
  * remembers kept bytes is not written to before the store has forgotten them (an inode number may
  * come back).
@@ -8,6 +11,7 @@
 #include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "core/fill.h"
 #include "core/remote-name.h"
 #include "manager/net-terms.h"
 
@@ -43,12 +47,17 @@ typedef struct Download {
         int fd;
         int credentials; /* for the NET_START that is being sent */
         NetClient client;
+        Part part;         /* that is fetched */
+        uint64_t position; /* in the file: the part is there up to here */
+        bool aside;        /* the part is left for another one */
         unsigned losses, versions;
 
-        bool syncing;   /* a sync is under way */
-        int sync_error; /* the kernel tells a lost write once: it must not be forgotten */
-        bool doubt;     /* a worker died with a sync: it may have been told */
-        uint64_t sync_target, last_sync; /* bytes it makes safe; µs, monotonic */
+        bool syncing;       /* a sync is under way */
+        bool sync_due;      /* another one is to follow at once */
+        int sync_error;     /* the kernel tells a lost write once: it must not be forgotten */
+        bool doubt;         /* a worker died with a sync: it may have been told */
+        FillMark sync_mark; /* what it makes safe */
+        uint64_t last_sync; /* µs, monotonic */
 
         FileAttributes attributes; /* of a file of this machine, when it is copied; acl: owned */
 
@@ -106,9 +115,21 @@ static void fail_local(Download *t, int error, const char *what)
 
 /* ---- syncing ---- */
 
+static void sync_now(Download *t);
 static void sync_last(Download *t);
 static void dress(Download *t);
 static void stop_fetching(Download *t);
+
+static void keep(Download *t)
+{
+        Ranges news = { 0 };
+
+        fill_keep(t->file, &t->sync_mark, &news);
+        mark(t);
+        if (news.count > 0 && t->listener->on_kept)
+                t->listener->on_kept(t->userdata, &t->base, &news);
+        ranges_done(&news);
+}
 
 /* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so.
    DUR-20, DUR-25, DUR-31, DUR-36 */
@@ -119,15 +140,16 @@ static void on_synced(void *userdata, FileAnswer *answer)
         t->syncing = false;
         t->last_sync = clock_usec(CLOCK_MONOTONIC);
         t->doubt = t->doubt || answer->doubtful;
-        if (answer->result == WORK_DONE && answer->error == 0 && !t->doubt) {
-                file_set_kept(t->file, MAX(t->file->kept, MIN(t->sync_target, t->file->written)));
-                mark(t);
-        }
+        if (answer->result == WORK_DONE && answer->error == 0 && !t->doubt)
+                keep(t);
+        fill_mark_done(&t->sync_mark);
         if (answer->error != 0)
                 t->sync_error = answer->error;
         if (t->phase != PHASE_SYNCING) {
                 if (t->sync_error != 0 || t->doubt)
                         stop_fetching(t);
+                else if (t->sync_due)
+                        sync_now(t);
                 return;
         }
         if (answer->result != WORK_DONE) {
@@ -136,15 +158,15 @@ static void on_synced(void *userdata, FileAnswer *answer)
         }
         if (t->sync_error != 0) {
                 /* Bytes may be lost that seemed to be written: only the kept ones are sure. */
-                file_set_written(t->file, t->file->kept);
+                fill_forget_unkept(t->file);
                 fail_local(t, t->sync_error, "cannot write");
                 return;
         }
         if (t->doubt) { /* DUR-50: fetched again from what is sure */
-                file_set_written(t->file, t->file->kept);
+                fill_forget_unkept(t->file);
                 t->report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end(t);
-        } else if (t->sync_target < t->file->written)
+        } else if (t->file->kept < t->file->written)
                 sync_last(t);
         else if (t->report.end == TRANSFER_DONE && t->attributes.flags != 0)
                 dress(t);
@@ -154,8 +176,9 @@ static void on_synced(void *userdata, FileAnswer *answer)
 
 static void sync_now(Download *t)
 {
-        t->sync_target = t->file->written;
-        t->syncing = worker_sync(t->local, t->fd, on_synced, t) >= 0;
+        t->sync_due = false;
+        t->syncing = fill_mark(t->file, &t->sync_mark) >= 0 &&
+                     worker_sync(t->local, t->fd, on_synced, t) >= 0;
 }
 
 static void sync_last(Download *t)
@@ -181,10 +204,21 @@ static void end_synced(Download *t)
                 sync_last(t);
 }
 
+/* RNG-194: somebody may wait for this very part. */
+static void sync_part(Download *t)
+{
+        if (t->syncing)
+                t->sync_due = true;
+        else
+                sync_now(t);
+}
+
 static void sync_in_passing(Download *t)
 {
         uint64_t unsynced = t->file->written - t->file->kept;
 
+        if (t->file->job->high_performance) /* RNG-186: at the end, once */
+                return;
         if (!t->syncing && unsynced > 0 &&
             (unsynced >= SYNC_BYTES || clock_usec(CLOCK_MONOTONIC) - t->last_sync >= SYNC_USEC))
                 sync_now(t);
@@ -236,6 +270,16 @@ static bool may_show_credentials(const File *file)
         return file != file->job->reply || upload_reply_is_trusted(file->job);
 }
 
+/* What the job's limit leaves for this file, as a position in it. RNG-185 */
+static uint64_t limit_of(const Download *t)
+{
+        const Job *job = t->file->job;
+        uint64_t left = job->max_download_size - MIN(job->max_download_size, job->bytes_written);
+
+        return left > JOB_SIZE_UNKNOWN - t->part.position ? JOB_SIZE_UNKNOWN
+                                                          : t->part.position + left;
+}
+
 /* FIL-107: the network identity's bits-file opens the source, and writes where the local identity's
    lets it. */
 static void write_copy_start(const Download *t, Message *m)
@@ -248,8 +292,14 @@ static void write_copy_start(const Download *t, Message *m)
                          &(CopyStart){ .transfer = t->client.id,
                                        .path = path,
                                        .offset = t->file->written,
+                                       .limit = limit_of(t),
                                        .version = t->file->etag,
                                        .file = t->fd });
+}
+
+static uint32_t part_flags(const Part *part)
+{
+        return (part->partial ? NET_PART : 0) | (part->keep_tail ? NET_PART_KEEP_TAIL : 0);
 }
 
 /* SEC-81: they are opened for each start, and lie nowhere meanwhile. */
@@ -266,42 +316,66 @@ static void write_start(void *userdata, Message *m)
         fd_close(t->credentials);
         t->credentials =
                 may_show_credentials(file) ? store_credentials_to_fd(t->store, job) : -EBADF;
+        /* What arrived of it before a worker died need not come again; DONE cannot be the answer,
+           on_lost() asked. */
+        (void)fill_next(file, &t->part);
+        t->position = t->part.position;
 
         net_start_write(m, 0,
                         &(NetStart){ NET_TERMS(job, file->remote_name), .transfer = t->client.id,
-                                     .offset = file->written, .total = file->total,
+                                     .part = part_flags(&t->part), .offset = t->part.offset,
+                                     .end = t->part.end, .position = t->part.position,
+                                     .limit = limit_of(t), .total = file_remote_size(file),
                                      .etag = file->etag, .last_modified = file->last_modified,
                                      .file = t->fd,
                                      .credentials = NET_CREDENTIALS(t->credentials) });
 }
 
+/* Leaves the part that is on its way when another one is more urgent; the answer is NET_STOPPED. */
+static void look_aside(Download *t)
+{
+        if (t->phase != PHASE_FETCHING || t->stopping || t->aside || !t->client.worker ||
+            !fill_turn_aside(t->file, &t->part, t->position))
+                return;
+        t->aside = worker_net_stop(&t->client);
+}
+
 static void on_started(void *userdata, const NetStarted *started)
 {
         Download *t = userdata;
+        File *file = t->file;
 
         t->credentials = fd_close(t->credentials); /* the worker has them */
-        if (file_set_version(t->file, started->etag, started->last_modified,
-                             started->resumable != 0) < 0)
-                t->file->resumable = false;
-        file_set_total(t->file, started->total);
+        if (file_set_version(file, started->etag, started->last_modified,
+                             started->resumable != 0 && !file->job->dynamic_content) < 0)
+                file->resumable = false;
+        if (started->total != SIZE_UNKNOWN || !t->part.partial)
+                fill_set_remote_size(file, started->total);
         mark(t);
         t->listener->on_connected(t->userdata, &t->base);
+        look_aside(t);
 }
 
 /* JOB-23: never backwards. */
+static bool note(Download *t, uint64_t written)
+{
+        t->position = MAX(t->position, written);
+        return fill_note(t->file, &t->part, written);
+}
+
 static void on_progress(void *userdata, uint64_t written)
 {
         Download *t = userdata;
 
-        if (written <= t->file->written)
+        if (!note(t, written))
                 return;
         /* What has to be begun again was no progress. */
         if (file_can_resume(t->file))
                 t->losses = 0;
-        file_set_written(t->file, written);
         mark(t);
         sync_in_passing(t);
         t->listener->on_progress(t->userdata, &t->base);
+        look_aside(t);
 }
 
 /* DUR-34 */
@@ -324,28 +398,59 @@ static void on_version_changed(Download *t)
         }
 }
 
+static void fetch(Download *t);
+
+/* JOB-23, JOB-35, JOB-42: of a whole file the length is known now. RNG-170: of ranges, the next. */
+static void on_part_complete(Download *t, const NetDone *done)
+{
+        File *file = t->file;
+
+        file->modification_time = done->modification_time;
+        if (!t->part.partial) {
+                file_set_total(file, done->written);
+                t->report = (TransferReport){ .end = TRANSFER_DONE };
+                end_synced(t);
+                return;
+        }
+        if (t->part.end == JOB_SIZE_UNKNOWN && file_remote_size(file) == JOB_SIZE_UNKNOWN)
+                fill_set_remote_size(file, t->part.offset + (t->position - t->part.position));
+        if (t->position > t->part.position) {
+                if (file->scattered)
+                        sync_part(t);
+                fetch(t);
+                return;
+        }
+        set_failure(t, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
+                    "the server answers with no bytes at all");
+        end_synced(t);
+}
+
 static void on_done(void *userdata, const NetDone *done)
 {
         Download *t = userdata;
-        File *file = t->file;
+        bool aside = t->aside;
 
+        t->aside = false;
         if (done->outcome == NET_VERSION_CHANGED) {
                 on_version_changed(t);
                 return;
         }
-        if (done->written > file->written)
-                file_set_written(file, done->written);
+        (void)note(t, done->written);
         switch ((NetOutcome)done->outcome) {
         case NET_COMPLETE:
-                file_set_total(file, done->written); /* JOB-23, JOB-35, JOB-42 */
-                file->modification_time = done->modification_time;
-                t->report = (TransferReport){ .end = TRANSFER_DONE };
-                break;
+                on_part_complete(t, done);
+                return;
         case NET_STOPPED:
+                if (aside && !t->stopping && t->sync_error == 0 && !t->doubt) {
+                        fetch(t);
+                        return;
+                }
                 t->report = (TransferReport){ .end = TRANSFER_STOPPED };
                 break;
         case NET_FAILED:
                 set_failure(t, (ErrorContext)done->context, done->code, done->detail);
+                if (done->code == BG_E_INVALID_RANGE && t->file->scattered)
+                        ranges_done(&t->file->requested); /* else no Resume could ever help */
                 break;
         case NET_VERSION_CHANGED:
         case NET_OUTCOME_MAX:
@@ -394,6 +499,7 @@ static void on_copied(void *userdata, const CopyDone *done)
 static void on_lost(void *userdata)
 {
         Download *t = userdata;
+        Part next;
 
         if (t->stopping) {
                 worker_net_detach(&t->client);
@@ -409,6 +515,10 @@ static void on_lost(void *userdata)
                         on_version_changed(t);
                 else
                         start_over(t);
+        } else if (t->aside || fill_next(t->file, &next) != FILL_FETCH) {
+                t->aside = false;
+                worker_net_detach(&t->client);
+                fetch(t);
         }
 }
 
@@ -424,20 +534,56 @@ static void on_failed(void *userdata, WorkResult result)
         end_soon(t);
 }
 
+static void end_with(Download *t, TransferEnd how)
+{
+        t->report = (TransferReport){ .end = how };
+        end_synced(t);
+}
+
+static void attach(Download *t, const Part *part)
+{
+        t->part = *part;
+        t->position = part->position;
+        if (worker_net_attach(t->net, &t->client) < 0)
+                end_unserved(t, WORK_NOT_STARTED, false);
+}
+
 static void fetch(Download *t)
 {
+        Part next;
+
         t->phase = PHASE_FETCHING;
-        t->last_sync = clock_usec(CLOCK_MONOTONIC);
-        if (t->stopping) {
-                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
-                end(t);
-        } else if (t->file->total != JOB_SIZE_UNKNOWN && t->file->total > 0 &&
-                   t->file->written == t->file->total &&
-                   !remote_name_is_file(t->file->remote_name)) { /* has more than its content */
-                t->report = (TransferReport){ .end = TRANSFER_DONE };
-                end_synced(t);
-        } else if (worker_net_attach(t->net, &t->client) < 0)
-                end_unserved(t, WORK_NOT_STARTED, false);
+        if (!t->syncing)
+                t->last_sync = clock_usec(CLOCK_MONOTONIC);
+        if (t->stopping || t->sync_error != 0 || t->doubt) {
+                end_with(t, TRANSFER_STOPPED);
+                return;
+        }
+        if (fill_begin(t->file) < 0) {
+                end_unserved(t, WORK_NOT_STARTED, true);
+                return;
+        }
+        if (remote_name_is_file(t->file->remote_name)) { /* has more than its content */
+                attach(t, &(Part){ .offset = t->file->written,
+                                   .end = JOB_SIZE_UNKNOWN,
+                                   .position = t->file->written });
+                return;
+        }
+        switch (fill_next(t->file, &next)) {
+        case FILL_FETCH:
+                attach(t, &next);
+                return;
+        case FILL_DONE:
+                end_with(t, TRANSFER_DONE);
+                return;
+        case FILL_IDLE:
+                end_with(t, TRANSFER_IDLE);
+                return;
+        case FILL_NEXT_MAX:
+        case FILL_NEXT_INVALID:
+                break;
+        }
+        assert(!"out of range");
 }
 
 /* ---- the temporary file ---- */
@@ -474,14 +620,14 @@ static void on_opened(void *userdata, FileAnswer *answer)
                 return;
         }
         t->fd = TAKE_FD(answer->opened.file.items[0]);
-        if (!answer->opened.fresh && answer->opened.size < file->kept) {
+        if (!answer->opened.fresh && answer->opened.size < fill_kept_end(file)) {
                 start_over(t); /* somebody shortened it */
                 return;
         }
         if (answer->opened.fresh && (file->inode != 0 || file->written > 0))
                 file_reset(file);
-        if (answer->opened.size < file->written)
-                file_set_written(file, file->kept);
+        if (answer->opened.size < fill_written_end(file))
+                fill_forget_unkept(file);
         news = is_news(file, &answer->opened);
         file->device = answer->opened.device;
         file->inode = answer->opened.inode;
@@ -501,7 +647,8 @@ static void open_temporary(Download *t)
         File *file = t->file;
 
         t->phase = PHASE_OPENING;
-        if (file->written > 0 && !file_can_resume(file)) /* JOB-34 */
+        /* JOB-34, RNG-184 */
+        if (file->written > 0 && (!file_can_resume(file) || file->job->dynamic_content))
                 file_reset(file);
         /* With nothing written it is a new one: that costs nothing and is surely empty. */
         if (worker_open(t->local,
@@ -510,8 +657,8 @@ static void open_temporary(Download *t)
                                      .device = file->device,
                                      .inode = file->inode,
                                      .birth = file->birth,
-                                     .kept = file->kept,
-                                     .written = file->written },
+                                     .kept = fill_kept_end(file),
+                                     .written = fill_written_end(file) },
                         on_opened, t) < 0)
                 end_unserved(t, WORK_NOT_STARTED, true);
 }
@@ -538,6 +685,11 @@ static void download_stop(Transfer *transfer)
         stop_fetching(t);
 }
 
+static void download_reconsider(Transfer *transfer)
+{
+        look_aside((Download *)transfer);
+}
+
 static void download_free(Transfer *transfer)
 {
         Download *t = (Download *)transfer;
@@ -548,13 +700,14 @@ static void download_free(Transfer *transfer)
         fd_close(t->fd);
         fd_close(t->credentials);
         free((char *)t->attributes.acl);
+        fill_mark_done(&t->sync_mark);
         free(t->detail);
         free(t);
 }
 
 int download_new(const TransferParts *parts, Transfer **ret)
 {
-        static const TransferKind kind = { download_stop, download_free };
+        static const TransferKind kind = { download_stop, download_free, download_reconsider };
         static const NetListener net_listener = {
                 .write_start = write_start,
                 .on_started = on_started,

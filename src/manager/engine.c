@@ -2,6 +2,7 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
+#include "core/fill.h"
 #include "manager/late.h"
 #include "manager/service-clock.h"
 #include "manager/transfer.h"
@@ -149,11 +150,24 @@ static void fail_token_required(Engine *engine, Job *job)
 
 static void fill(EngineJob *ej);
 
+/* RNG-191: whatever is requested of the files is there. */
+static bool is_idle(const Job *job)
+{
+        if (!job->on_demand || job->engine->n_transfers > 0)
+                return false;
+        for (size_t i = 0; i < job->n_files; i++)
+                if (!job->files[i]->transferred && !job->files[i]->idle)
+                        return false;
+        return true;
+}
+
 /* JOB-24, ENG-43: each file is told before the job. DUR-22: and the job after its commit. */
 static void finish_if_done(Engine *engine, Job *job)
 {
         if (job_is_transferred(job))
                 (void)queue_event(&engine->queue, job, EVENT_FINISHED, now_of(engine));
+        else if (is_idle(job))
+                (void)queue_event(&engine->queue, job, EVENT_RANGES_FILLED, now_of(engine));
 }
 
 static void on_connected(void *userdata, Transfer *transfer)
@@ -172,6 +186,16 @@ static void on_progress(void *userdata, Transfer *transfer)
 
         queue_progress(&engine->queue, job, now_of(engine));
         engine->listener->on_modified(engine->userdata, job);
+}
+
+/* RNG-194: where ranges are not to be had, nobody waits for some. */
+static void on_kept(void *userdata, Transfer *transfer, const Ranges *news)
+{
+        Engine *engine = userdata;
+        File *file = transfer_file(transfer);
+
+        if (fill_can_scatter(file) && file->resumable && engine->listener->on_ranges)
+                engine->listener->on_ranges(engine->userdata, file->job, file, news);
 }
 
 static void file_done(Engine *engine, File *file)
@@ -193,6 +217,7 @@ static void on_end(void *userdata, Transfer *transfer, const TransferReport *rep
 
         ej->n_transfers--;
         engine->n_transfers--;
+        file->idle = report->end == TRANSFER_IDLE;
         if (report->end == TRANSFER_DONE)
                 file_done(engine, file);
         else
@@ -220,6 +245,7 @@ static bool start_file(EngineJob *ej, File *file)
         static const TransferListener listener = {
                 .on_connected = on_connected,
                 .on_progress = on_progress,
+                .on_kept = on_kept,
                 .on_end = on_end,
         };
         Engine *engine = ej->engine;
@@ -238,10 +264,12 @@ static bool start_file(EngineJob *ej, File *file)
         return false;
 }
 
+/* RNG-185: with a limit for the whole job, what one file leaves of it is the next one's. */
 static bool may_start_another(const EngineJob *ej)
 {
         return ej->n_transfers == 0 ||
-               (ej->n_transfers < FILES_AT_ONCE && ej->engine->n_transfers < TRANSFERS_MAX);
+               (ej->job->max_download_size == UINT64_MAX && ej->n_transfers < FILES_AT_ONCE &&
+                ej->engine->n_transfers < TRANSFERS_MAX);
 }
 
 /* The one file, then its reply, then the end of the session. UPL-120 */
@@ -279,7 +307,7 @@ static void fill(EngineJob *ej)
         while (ej->cursor < job->n_files && may_start_another(ej)) {
                 File *file = job->files[ej->cursor++];
 
-                if (file->transferred || file->transfer)
+                if (file->transferred || file->transfer || file->idle)
                         continue;
                 if (!start_file(ej, file) || !ej->running)
                         return;
@@ -316,6 +344,8 @@ static void on_turn(void *userdata, Job *job)
                 return;
         }
         ej->cursor = 0;
+        for (size_t i = 0; i < job->n_files; i++)
+                job->files[i]->idle = false;
         fill(ej);
         finish_if_done(engine, job);
 }
@@ -502,7 +532,10 @@ void engine_release(Engine *engine, Job *job)
 
 BitsCode engine_resume(Engine *engine, Job *job)
 {
-        return queue_resume(&engine->queue, job, now_of(engine));
+        BitsCode code = queue_resume(&engine->queue, job, now_of(engine));
+
+        job->resumed = job->resumed || code == 0;
+        return code;
 }
 
 BitsCode engine_suspend(Engine *engine, Job *job)
@@ -521,6 +554,56 @@ void engine_files_added(Engine *engine, Job *job)
         if (job->engine->running)
                 fill(job->engine);
         changed(engine, job, STORE_PROMISED);
+}
+
+/* ---- single files ---- */
+
+void engine_ranges_requested(Engine *engine, Job *job, File *file)
+{
+        EngineJob *ej = job->engine;
+
+        file->idle = false;
+        if (file->transfer)
+                transfer_reconsider(file->transfer);
+        else if (ej->running && !file->transferred) {
+                ej->cursor = MIN(ej->cursor, (size_t)file->index);
+                fill(ej);
+        }
+        changed(engine, job, STORE_PROMISED);
+}
+
+void engine_mode_changed(Engine *engine, Job *job)
+{
+        (void)engine;
+        for (size_t i = 0; i < job->n_files; i++) {
+                job->files[i]->idle = false;
+                if (job->files[i]->transfer)
+                        transfer_stop(job->files[i]->transfer);
+        }
+}
+
+/* RNG-181: the transfer goes on from what is kept, if that fits. */
+void engine_remote_name_changed(Engine *engine, Job *job, File *file)
+{
+        if (file->transfer)
+                transfer_stop(file->transfer);
+        changed(engine, job, STORE_PROMISED);
+}
+
+/* RNG-197 */
+BitsCode engine_invalidate(Engine *engine, Job *job, File *file)
+{
+        BitsCode code = queue_condemn(&engine->queue, job, file, EVENT_INVALIDATED,
+                                      CONTEXT_REMOTE_FILE, BG_E_VALIDATION_FAILED,
+                                      "the job's owner found the content of the file wrong; resume "
+                                      "to fetch it anew, or cancel the job",
+                                      now_of(engine));
+
+        if (code != 0)
+                return code;
+        file_reset(file);
+        store_mark_file(engine->store, file, STORE_PROMISED);
+        return 0;
 }
 
 void engine_priority_changed(Engine *engine, Job *job)

@@ -23,6 +23,8 @@ typedef struct EngineListener {
         void (*on_token)(void *userdata, Job *job);
         /* Nothing has happened to the job for too long: it is to be cancelled. May be NULL. */
         void (*on_inactive)(void *userdata, Job *job);
+        /* These bytes of the remote file are safe now. May be NULL. */
+        void (*on_ranges)(void *userdata, Job *job, const File *file, const Ranges *news);
 } EngineListener;
 
 typedef void (*EngineStopped)(void *userdata, Job *job);
@@ -63,6 +65,14 @@ BitsCode engine_suspend(Engine *engine, Job *job);
 /* Files were added, the priority, or anything else: a delay, a name. */
 void engine_files_added(Engine *engine, Job *job);
 void engine_touched(Engine *engine, Job *job);
+/* What is to come first of a file was changed. */
+void engine_ranges_requested(Engine *engine, Job *job, File *file);
+/* On-demand mode was switched. */
+void engine_mode_changed(Engine *engine, Job *job);
+void engine_remote_name_changed(Engine *engine, Job *job, File *file);
+/* A file that is transferred is wrong, says the owner: the job is in ERROR, Resume fetches it anew.
+   0 or the code to answer with. */
+BitsCode engine_invalidate(Engine *engine, Job *job, File *file);
 void engine_priority_changed(Engine *engine, Job *job);
 /* Flags or token were changed: what runs goes on under the new identities, from the kept bytes. */
 void engine_identity_changed(Engine *engine, Job *job);

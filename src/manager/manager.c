@@ -50,6 +50,15 @@ static void on_file_transferred(void *userdata, Job *job, const File *file)
         news_file_transferred(manager->parts.news, job, file);
 }
 
+static void on_ranges(void *userdata, Job *job, const File *file, const Ranges *news)
+{
+        Manager *manager = userdata;
+
+        for (size_t i = 0; i < news->count; i++)
+                news_file_range(manager->parts.news, job, file, news->items[i].offset,
+                                news->items[i].length);
+}
+
 static void on_token(void *userdata, Job *job)
 {
         Manager *manager = userdata;
@@ -155,6 +164,8 @@ static int serve_job(sd_bus *peer, const char *path, Handle *handle)
 {
         int r = bus_job_serve(peer, path, handle);
 
+        if (r >= 0)
+                r = bus_file_serve(peer, path, handle);
         return r < 0 ? r : bus_token_serve(peer, path, handle);
 }
 
@@ -183,6 +194,7 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_file_transferred = on_file_transferred,
                 .on_token = on_token,
                 .on_inactive = on_inactive,
+                .on_ranges = on_ranges,
         };
         static const SessionsListener sessions_listener = {
                 .on_signed_off = on_signed_off,
@@ -246,6 +258,8 @@ static int register_on_bus(Manager *manager)
 
         if (r >= 0)
                 r = bus_job_register(p);
+        if (r >= 0)
+                r = bus_file_register(p);
         if (r >= 0)
                 r = bus_token_register(p);
         if (r >= 0)

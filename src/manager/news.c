@@ -30,17 +30,17 @@ typedef struct Pacer {
         void (*send)(JobNews *jn);
 } Pacer;
 
-typedef struct Range {
+typedef struct NewRange {
         uint32_t file;
         uint64_t offset, length;
-} Range;
+} NewRange;
 
 /* Of one job. */
 struct JobNews {
         News *news;
         Job *job;
         Pacer changed, modification, ranges;
-        Range pending[RANGES_MAX];
+        NewRange pending[RANGES_MAX];
         size_t n_pending;
 };
 
@@ -169,7 +169,7 @@ static void send_ranges(JobNews *jn)
                 while (n < jn->n_pending && jn->pending[n].file == jn->pending[0].file)
                         n++;
                 jn->n_pending -= n;
-                memmove(jn->pending, jn->pending + n, jn->n_pending * sizeof(Range));
+                memmove(jn->pending, jn->pending + n, jn->n_pending * sizeof(NewRange));
         }
 }
 
@@ -301,7 +301,7 @@ void news_file_transferred(News *news, Job *job, const File *file)
 void news_file_range(News *news, Job *job, const File *file, uint64_t offset, uint64_t length)
 {
         JobNews *jn;
-        Range *last;
+        NewRange *last;
 
         if (!notification_wanted(job->notify_flags, NOTIFY_FILE_RANGES_TRANSFERRED) ||
             TAILQ_EMPTY(&job->handles) || !(jn = news_of(news, job)))
@@ -310,7 +310,7 @@ void news_file_range(News *news, Job *job, const File *file, uint64_t offset, ui
         if (last && last->file == file->index && last->offset + last->length == offset)
                 last->length += length;
         else
-                jn->pending[jn->n_pending++] = (Range){ file->index, offset, length };
+                jn->pending[jn->n_pending++] = (NewRange){ file->index, offset, length };
         if (jn->n_pending == RANGES_MAX)
                 send_ranges(jn);
         else

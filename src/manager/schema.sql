@@ -59,7 +59,13 @@ CREATE TABLE jobs (
         failures INTEGER NOT NULL DEFAULT 0,
         busy_since INTEGER NOT NULL DEFAULT 0,
         busy INTEGER NOT NULL DEFAULT 0,
-        active_at INTEGER NOT NULL DEFAULT 0
+        active_at INTEGER NOT NULL DEFAULT 0,
+        resumed INTEGER NOT NULL DEFAULT 0,
+        dynamic_content INTEGER NOT NULL DEFAULT 0,
+        high_performance INTEGER NOT NULL DEFAULT 0,
+        on_demand INTEGER NOT NULL DEFAULT 0,
+        max_download_size INTEGER NOT NULL DEFAULT -1,
+        peer_caching_flags INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE files (
         row INTEGER PRIMARY KEY,
@@ -80,6 +86,12 @@ CREATE TABLE files (
         resumable INTEGER NOT NULL,
         transferred INTEGER NOT NULL,
         completed INTEGER NOT NULL,
+        wanted TEXT NOT NULL DEFAULT '', -- ranges "offset+length,…", a length "*" is to the end
+        remote_size INTEGER NOT NULL DEFAULT -1,
+        scattered INTEGER NOT NULL DEFAULT 0,
+        filled TEXT NOT NULL DEFAULT '', -- what is kept of a scattered file
+        requested TEXT NOT NULL DEFAULT '',
+        validated INTEGER NOT NULL DEFAULT 0,
         UNIQUE (job, number)
 );
 -- key "boot": the boot of the machine in which files.written was noted. "clock": where the clock of the

@@ -5,6 +5,7 @@
 
 #include "basic/log.h"
 #include "basic/secret.h"
+#include "core/fill.h"
 #include "manager/service-clock.h"
 #include "manager/vault.h"
 
@@ -69,6 +70,12 @@ static const Column job_columns[] = {
         COLUMN_OF(upload_reply_automatic, COLUMN_INTEGER, Job, upload.reply_name_automatic),
         COLUMN_OF(upload_cancel_until, COLUMN_INTEGER, Job, upload.cancel_until),
         COLUMN_BLOB_OF(credentials, Job, credentials, credentials_size),
+        COLUMN_OF(resumed, COLUMN_INTEGER, Job, resumed),
+        COLUMN_OF(dynamic_content, COLUMN_INTEGER, Job, dynamic_content),
+        COLUMN_OF(high_performance, COLUMN_INTEGER, Job, high_performance),
+        COLUMN_OF(on_demand, COLUMN_INTEGER, Job, on_demand),
+        COLUMN_OF(max_download_size, COLUMN_INTEGER, Job, max_download_size),
+        COLUMN_OF(peer_caching_flags, COLUMN_INTEGER, Job, peer_caching_flags),
 };
 
 static const Column file_columns[] = {
@@ -87,6 +94,12 @@ static const Column file_columns[] = {
         COLUMN_OF(resumable, COLUMN_INTEGER, File, resumable),
         COLUMN_OF(transferred, COLUMN_INTEGER, File, transferred),
         COLUMN_OF(completed, COLUMN_INTEGER, File, completed),
+        COLUMN_OF(wanted, COLUMN_RANGES, File, wanted),
+        COLUMN_OF(remote_size, COLUMN_INTEGER, File, remote_size),
+        COLUMN_OF(scattered, COLUMN_INTEGER, File, scattered),
+        COLUMN_OF(filled, COLUMN_RANGES, File, filled),
+        COLUMN_OF(requested, COLUMN_RANGES, File, requested),
+        COLUMN_OF(validated, COLUMN_INTEGER, File, validated),
 };
 
 enum {
@@ -340,7 +353,8 @@ static int read_file(sqlite3_stmt *s, File **ret)
         if (r < 0)
                 return r;
         file->row = column_u64(s, 1);
-        file->written = file->stored_written = MAX(file->written, file->kept);
+        fill_restore(file);
+        file->stored_written = file->written;
         *ret = TAKE_PTR(file);
         return 0;
 }

@@ -9,6 +9,7 @@
 typedef struct TransferKind {
         void (*stop)(Transfer *transfer);
         void (*free)(Transfer *transfer);
+        void (*reconsider)(Transfer *transfer); /* NULL: there is nothing to choose */
 } TransferKind;
 
 struct Transfer {

@@ -21,6 +21,12 @@ void transfer_stop(Transfer *transfer)
         transfer->kind->stop(transfer);
 }
 
+void transfer_reconsider(Transfer *transfer)
+{
+        if (transfer->kind->reconsider)
+                transfer->kind->reconsider(transfer);
+}
+
 File *transfer_file(Transfer *transfer)
 {
         return transfer->file;

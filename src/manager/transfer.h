@@ -14,6 +14,7 @@ typedef struct Transfer Transfer;
 
 typedef enum TransferEnd {
         TRANSFER_DONE,     /* every byte is kept */
+        TRANSFER_IDLE,     /* what was asked for is kept, the rest was not */
         TRANSFER_STOPPED,  /* on transfer_stop(); what arrived is kept */
         TRANSFER_FAILED,   /* a fault of file, network or server */
         TRANSFER_UNSERVED, /* a worker could not do its part: see the result */
@@ -36,6 +37,8 @@ typedef struct TransferListener {
         void (*on_progress)(void *userdata, Transfer *transfer);
         /* The last news. The listener frees the transfer. */
         void (*on_end)(void *userdata, Transfer *transfer, const TransferReport *report);
+        /* These bytes of the remote file are safe now; not told of ranges. May be NULL. */
+        void (*on_kept)(void *userdata, Transfer *transfer, const Ranges *news);
 } TransferListener;
 
 /* Starts on a file that is not transferred and has no transfer yet. The workers are acquired for
@@ -47,5 +50,8 @@ void transfer_free(Transfer *transfer);
 
 /* Winds down and keeps what arrived; on_end follows, later. Again is fine. */
 void transfer_stop(Transfer *transfer);
+
+/* What is to come first was changed (core/fill.h). */
+void transfer_reconsider(Transfer *transfer);
 
 File *transfer_file(Transfer *transfer);

@@ -13,7 +13,7 @@
 void answer_reset(Answer *a)
 {
         free(a->location);
-        *a = (Answer){ .content_length = SIZE_UNKNOWN };
+        *a = (Answer){ .content_length = SIZE_UNKNOWN, .whole = SIZE_UNKNOWN };
 }
 
 void answer_done(Answer *a)
@@ -81,6 +81,16 @@ bool content_range_parse(const char *value, ContentRange *ret)
         return true;
 }
 
+/* "bytes * /N" without the space: how long the file is of which there is no such range. */
+static uint64_t parse_unsatisfied(const char *value)
+{
+        uint64_t length;
+
+        return strncasecmp(value, "bytes */", 8) == 0 && number_parse(value + 8, &length)
+                       ? length
+                       : SIZE_UNKNOWN;
+}
+
 /* Copies a value that is short enough and plain ASCII: it travels over D-Bus, into a database and
    back into a request. NET-09 */
 static void keep_value(char kept[HEADER_VALUE_MAX + 1], const char *value)
@@ -108,6 +118,13 @@ static void read_content_length(Answer *a, const char *value)
                 a->content_length = length;
 }
 
+static void read_content_range(Answer *a, const char *value)
+{
+        a->has_range = content_range_parse(value, &a->range);
+        if (!a->has_range)
+                a->whole = parse_unsatisfied(value);
+}
+
 static void read_field(Answer *a, const char *name, const char *value)
 {
         if (strcasecmp(name, "Content-Length") == 0)
@@ -115,7 +132,7 @@ static void read_field(Answer *a, const char *name, const char *value)
         else if (strcasecmp(name, "Transfer-Encoding") == 0)
                 a->chunked = true;
         else if (strcasecmp(name, "Content-Range") == 0)
-                a->has_range = content_range_parse(value, &a->range);
+                read_content_range(a, value);
         else if (strcasecmp(name, "Accept-Ranges") == 0)
                 a->refuses_ranges = strcasecmp(value, "none") == 0;
         else if (strcasecmp(name, "ETag") == 0)
@@ -214,6 +231,61 @@ static Verdict judge_partial(const Answer *a, const Wanted *w)
         return VERDICT_STATUS;
 }
 
+/* Of a part of which maybe nothing is here yet: another version shows by what both name. */
+static bool other_version(const Answer *a, const Wanted *w)
+{
+        uint64_t total = answer_total(a);
+
+        if (w->total != SIZE_UNKNOWN && total != SIZE_UNKNOWN && total != w->total)
+                return true;
+        if (etag_is_strong(w->etag) && etag_is_strong(a->etag))
+                return strcmp(w->etag, a->etag) != 0;
+        return w->last_modified[0] && a->last_modified[0] &&
+               strcmp(w->last_modified, a->last_modified) != 0;
+}
+
+/* NET-171, NET-172: a server that merges, moves or lengthens ranges would put bytes where others
+   belong. */
+static Verdict judge_part_content(const Answer *a, const Wanted *w)
+{
+        uint64_t end = a->range.last + 1;
+
+        if (!a->has_range)
+                return VERDICT_NONSENSE;
+        if (other_version(a, w))
+                return VERDICT_VERSION_CHANGED;
+        if (a->range.first != w->offset || end > w->end)
+                return VERDICT_NONSENSE;
+        if (!a->chunked && a->content_length != SIZE_UNKNOWN &&
+            a->content_length != end - a->range.first)
+                return VERDICT_NONSENSE;
+        if (w->end != SIZE_UNKNOWN && end < w->end && end == a->range.total)
+                return VERDICT_BEYOND;
+        return VERDICT_TAKE;
+}
+
+/* NET-173 */
+static Verdict judge_unsatisfied(const Answer *a, const Wanted *w)
+{
+        if (w->total == SIZE_UNKNOWN || w->offset >= w->total)
+                return VERDICT_BEYOND;
+        return a->whole == w->total ? VERDICT_NONSENSE : VERDICT_VERSION_CHANGED;
+}
+
+/* NET-170 */
+static Verdict judge_part(const Answer *a, const Wanted *w)
+{
+        switch (a->status) {
+        case 200:
+                return VERDICT_WHOLE;
+        case 206:
+                return judge_part_content(a, w);
+        case 416:
+                return judge_unsatisfied(a, w);
+        }
+        return VERDICT_STATUS;
+}
+
 /* NET-01 */
 Verdict answer_judge(const Answer *a, const Wanted *wanted)
 {
@@ -225,6 +297,8 @@ Verdict answer_judge(const Answer *a, const Wanted *wanted)
         case 308:
                 return a->location ? VERDICT_REDIRECT : VERDICT_STATUS;
         }
+        if (wanted->part)
+                return judge_part(a, wanted);
         if (wanted->offset > 0)
                 return judge_partial(a, wanted);
         if (a->status == 206)

@@ -26,6 +26,7 @@ typedef struct Answer {
         bool refuses_ranges; /* Accept-Ranges: none */
         bool has_range;      /* a well-formed Content-Range of one part */
         ContentRange range;
+        uint64_t whole; /* of a range that cannot be satisfied: the file's length, or unknown */
         uint64_t content_length;                  /* SIZE_UNKNOWN without one */
         char etag[HEADER_VALUE_MAX + 1];          /* "" if there is none that can be kept */
         char last_modified[HEADER_VALUE_MAX + 1]; /* likewise */
@@ -38,6 +39,8 @@ typedef struct Wanted {
         uint64_t total;
         const char *etag;
         const char *last_modified;
+        bool part;    /* exactly [offset, end) is wanted */
+        uint64_t end; /* SIZE_UNKNOWN: to the end of the file */
 } Wanted;
 
 typedef enum AnswerStep {
@@ -55,6 +58,8 @@ typedef enum Verdict {
         VERDICT_VERSION_CHANGED,
         VERDICT_STATUS,   /* the status is the error */
         VERDICT_NONSENSE, /* nonsense for the question asked */
+        VERDICT_WHOLE,    /* a part was wanted, the server has only whole files */
+        VERDICT_BEYOND,   /* the part lies behind the file's end, or reaches beyond it */
         VERDICT_MAX,
         VERDICT_INVALID = -1,
 } Verdict;

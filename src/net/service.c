@@ -190,7 +190,9 @@ static bool plain_ascii(const char *text)
 static bool start_is_sound(const NetStart *start)
 {
         return (start->flags & ~(uint32_t)NET_FLAG_MAX) == 0 && plain_ascii(start->etag) &&
-               plain_ascii(start->last_modified) && start->offset <= INT64_MAX &&
+               plain_ascii(start->last_modified) && start->part <= NET_PART_MAX &&
+               start->offset <= INT64_MAX && start->position <= INT64_MAX &&
+               start->end > start->offset && start->limit >= start->position &&
                start->proxy_usage < PROXY_USAGE_MAX && start->credentials.count <= 1;
 }
 

@@ -3,8 +3,9 @@
  *
  *   - No byte is written before the answer was judged (http-header.h); a body that does not belong
  *     to the file (redirect, error page) is thrown away, and if it is long, so is the connection.
- *   - The bytes [0, position) of the file are those of the remote file. What an earlier life left
- *     behind `position` is cut off before the first write.
+ *   - The bytes before `position` are those of the remote file, or of the parts of it that are
+ *     wanted. What an earlier life left behind them is cut off before the first write, unless it
+ *     was asked to stay.
  *   - Whoever ends a request from within a callback notes why first (`failure` or `verdict`):
  *     libcurl's own result is looked at only if nothing was noted.
  */
@@ -31,7 +32,7 @@ struct Transfer {
 
         char *etag, *last_modified;
         Wanted wanted;
-        uint32_t flags;
+        uint32_t flags, part; /* NET_FLAG_…, NET_PART… */
         int file;
 
         struct curl_slist *headers; /* owned; NULL when the settings' ones do */
@@ -40,6 +41,8 @@ struct Transfer {
         Answer answer;
         Verdict verdict; /* VERDICT_INVALID before there is an answer */
 
+        uint64_t place;         /* in the file, of what is asked for */
+        uint64_t limit;         /* no byte at or behind it; SIZE_UNKNOWN: none */
         uint64_t position, end; /* of the body in the file; end may be SIZE_UNKNOWN */
         uint64_t kicked;        /* write-back was asked for up to here */
         bool cut;               /* the file has been cut to `position` */
@@ -78,14 +81,21 @@ int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *st
         t->userdata = userdata;
         t->file = start->file;
         t->flags = start->flags;
+        t->part = start->part;
         t->verdict = VERDICT_INVALID;
-        t->position = start->offset;
+        t->position = t->place = start->position;
+        t->limit = start->limit;
         r = request_init(&t->request, pool, settings, &terms, on_done, t);
         t->etag = strdup(start->etag);
         t->last_modified = strdup(start->last_modified);
         if (r < 0 || !t->etag || !t->last_modified)
                 return -ENOMEM;
-        t->wanted = (Wanted){ start->offset, start->total, t->etag, t->last_modified };
+        t->wanted = (Wanted){ .offset = start->offset,
+                              .end = start->end,
+                              .part = start->part & NET_PART,
+                              .total = start->total,
+                              .etag = t->etag,
+                              .last_modified = t->last_modified };
         *ret = TAKE_PTR(t);
         return 0;
 }
@@ -162,7 +172,7 @@ static int cut_file(Transfer *t)
 {
         struct stat st;
 
-        if (t->cut)
+        if (t->cut || t->part & NET_PART_KEEP_TAIL)
                 return 0;
         if (fstat(t->file, &st) < 0)
                 return -errno;
@@ -183,6 +193,17 @@ static void kick_write_back(Transfer *t)
         t->kicked = t->position;
 }
 
+/* RNG-185 */
+static void too_large(Transfer *t)
+{
+        char shown[300];
+
+        url_for_people(t->request.url, shown, sizeof(shown));
+        net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE,
+                        BG_E_MAX_DOWNLOAD_SIZE_LIMIT_REACHED,
+                        "%s has more bytes than the job may download", shown);
+}
+
 static size_t take_body(Transfer *t, const char *data, size_t size)
 {
         if (t->end != SIZE_UNKNOWN && size > t->end - t->position) {
@@ -191,6 +212,10 @@ static size_t take_body(Transfer *t, const char *data, size_t size)
                 url_host(t->request.url, host, sizeof(host));
                 net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
                                 "%s sent more than it had announced", host);
+                return 0;
+        }
+        if (size > t->limit - t->position) {
+                too_large(t);
                 return 0;
         }
         if (!write_all(t->file, data, size, &t->position)) {
@@ -215,6 +240,12 @@ static size_t on_body(char *data, size_t one, size_t size, void *userdata)
 
 /* ---- the header ---- */
 
+/* Where in the file a position of the remote file lies. */
+static uint64_t place_of(const Transfer *t, uint64_t remote)
+{
+        return remote == SIZE_UNKNOWN ? remote : t->place + (remote - t->wanted.offset);
+}
+
 static bool begin_body(Transfer *t)
 {
         NetStarted started = {
@@ -228,8 +259,12 @@ static bool begin_body(Transfer *t)
         };
         int r;
 
-        t->position = t->kicked = started.offset;
-        t->end = answer_end(&t->answer);
+        t->position = t->kicked = place_of(t, started.offset);
+        t->end = place_of(t, answer_end(&t->answer));
+        if (t->end != SIZE_UNKNOWN && t->end > t->limit) {
+                too_large(t);
+                return false;
+        }
         r = cut_file(t);
         if (r < 0) {
                 net_failure_file(&t->request.failure, -r);
@@ -255,6 +290,33 @@ static bool is_challenge(const Answer *answer)
         return answer->status == 401 || answer->status == 407;
 }
 
+/* NET-170 */
+static bool whole_only(Transfer *t)
+{
+        char host[256];
+
+        url_host(t->request.url, host, sizeof(host));
+        net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BG_E_INSUFFICIENT_RANGE_SUPPORT,
+                        "%s, or a proxy before it, does not serve parts of files: it answered with "
+                        "the whole file",
+                        host);
+        return false;
+}
+
+/* NET-173 */
+static bool beyond(Transfer *t)
+{
+        uint64_t whole = t->answer.status == 416 ? t->answer.whole : answer_total(&t->answer);
+        char shown[300], bytes[48] = "";
+
+        url_for_people(t->request.url, shown, sizeof(shown));
+        if (whole != SIZE_UNKNOWN)
+                snprintf(bytes, sizeof(bytes), ", which has %llu bytes", (unsigned long long)whole);
+        net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BG_E_INVALID_RANGE,
+                        "A range reaches beyond the end of %s%s", shown, bytes);
+        return false;
+}
+
 /* Whether to go on with the request. */
 static bool judge(Transfer *t)
 {
@@ -266,6 +328,10 @@ static bool judge(Transfer *t)
                 return false;
         case VERDICT_NONSENSE:
                 return invalid(t, "it is for another range than the one asked for");
+        case VERDICT_WHOLE:
+                return whole_only(t);
+        case VERDICT_BEYOND:
+                return beyond(t);
         case VERDICT_STATUS:
                 if (is_challenge(&t->answer)) /* libcurl may be going to answer it */
                         return true;
@@ -319,13 +385,17 @@ static size_t on_header(char *line, size_t one, size_t size, void *userdata)
 static int ask_for_range(Transfer *t)
 {
         _cleanup_free_ char *line = NULL;
-        char range[32];
+        char range[48];
         int r = 0;
 
         snprintf(range, sizeof(range), "%llu-", (unsigned long long)t->wanted.offset);
+        if (t->wanted.part && t->wanted.end != SIZE_UNKNOWN)
+                snprintf(range + strlen(range), sizeof(range) - strlen(range), "%llu",
+                         (unsigned long long)t->wanted.end - 1);
         if (curl_easy_setopt(t->request.easy, CURLOPT_RANGE, range) != CURLE_OK)
                 return -ENOMEM;
-        if (t->headers || !etag_is_strong(t->etag))
+        /* To a part the whole file is no answer: the version shows in the header. */
+        if (t->headers || t->wanted.part || !etag_is_strong(t->etag))
                 return 0;
         if (asprintf(&line, "If-Range: %s", t->etag) < 0)
                 return -ENOMEM;
@@ -347,7 +417,7 @@ static int prepare(Transfer *t)
         curl_easy_setopt(t->request.easy, CURLOPT_HEADERDATA, t);
         curl_easy_setopt(t->request.easy, CURLOPT_WRITEFUNCTION, on_body);
         curl_easy_setopt(t->request.easy, CURLOPT_WRITEDATA, t);
-        if (t->wanted.offset > 0 && ask_for_range(t) < 0)
+        if ((t->wanted.part || t->wanted.offset > 0) && ask_for_range(t) < 0)
                 return -ENOMEM;
         if (t->headers)
                 curl_easy_setopt(t->request.easy, CURLOPT_HTTPHEADER, t->headers);
@@ -447,10 +517,10 @@ static void end_of_body(Transfer *t)
 
         url_host(t->request.url, host, sizeof(host));
         if ((t->end != SIZE_UNKNOWN && t->position != t->end) ||
-            (total != SIZE_UNKNOWN && t->position != total)) {
+            (!t->wanted.part && total != SIZE_UNKNOWN && t->position != total)) {
                 net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_CONNECTION_ERROR,
                                 "%s sent %llu of %llu bytes", host, (unsigned long long)t->position,
-                                (unsigned long long)(total != SIZE_UNKNOWN ? total : t->end));
+                                (unsigned long long)(t->end != SIZE_UNKNOWN ? t->end : total));
                 end(t, NET_FAILED);
                 return;
         }
@@ -487,6 +557,8 @@ static void on_done(void *userdata, CURLcode result)
                 }
                 break;
         case VERDICT_NONSENSE:
+        case VERDICT_WHOLE:
+        case VERDICT_BEYOND:
         case VERDICT_MAX:
         case VERDICT_INVALID:
                 break;

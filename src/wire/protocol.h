@@ -129,6 +129,13 @@ enum {
         ATTRIBUTE_TIME = 1u << 3,   /* of modification */
 };
 
+/* NET_START: what its part of the remote file is. */
+enum {
+        NET_PART = 1u << 0,           /* a part is wanted: the whole file is no answer */
+        NET_PART_KEEP_TAIL = 1u << 1, /* the local file is not cut behind what is written */
+        NET_PART_MAX = (1u << 2) - 1,
+};
+
 /* Unknown length of a remote file (BG_SIZE_UNKNOWN). */
 #define SIZE_UNKNOWN UINT64_MAX
 
@@ -262,6 +269,7 @@ enum {
         U64(transfer) /* chosen by bitsd, not in use */                                   \
         STR(path)                                                                         \
         U64(offset)  /* bytes already in the file: go on from here */                     \
+        U64(limit)   /* the file may not get longer; SIZE_UNKNOWN: any length */          \
         STR(version) /* of which they are, as the etag of NET_STARTED said; "" unknown */ \
         FD(file)
 
@@ -277,30 +285,34 @@ enum {
 
 /* ---- bits-net ---- */
 
-#define FIELDS_NET_START(U32, U64, STR, U32S, FD, FDS)                      \
-        U64(transfer) /* chosen by bitsd, not in use */                     \
-        STR(url)                                                            \
-        U32(flags)                                                          \
-        U64(offset)        /* bytes already in the file: go on from here */ \
-        U64(total)         /* of the version known, or SIZE_UNKNOWN */      \
-        STR(etag)          /* of the version known, "" if none */           \
-        STR(last_modified) /* likewise, as the server wrote it */           \
-        U32(proxy_usage)   /* ProxyUsage of core/proxy.h */                 \
-        STR(proxy_list)    /* "" unless PROXY_OVERRIDE */                   \
-        STR(proxy_bypass)                                                   \
-        FD(file)                                                            \
+#define FIELDS_NET_START(U32, U64, STR, U32S, FD, FDS)                        \
+        U64(transfer) /* chosen by bitsd, not in use */                       \
+        STR(url)                                                              \
+        U32(flags)                                                            \
+        U32(part)          /* NET_PART… */                                  \
+        U64(offset)        /* of the remote file: go on from here */          \
+        U64(end)           /* and up to here; SIZE_UNKNOWN: to its end */     \
+        U64(position)      /* where in the file that begins */                \
+        U64(limit)         /* the file may not get longer; or SIZE_UNKNOWN */ \
+        U64(total)         /* of the version known, or SIZE_UNKNOWN */        \
+        STR(etag)          /* of the version known, "" if none */             \
+        STR(last_modified) /* likewise, as the server wrote it */             \
+        U32(proxy_usage)   /* ProxyUsage of core/proxy.h */                   \
+        STR(proxy_list)    /* "" unless PROXY_OVERRIDE */                     \
+        STR(proxy_bypass)                                                     \
+        FD(file)                                                              \
         FDS(credentials) /* none, or one: credentials_encode() in basic/secret.h's file */
 
 #define FIELDS_NET_STOP(U32, U64, STR, U32S, FD, FDS) U64(transfer)
 
-#define FIELDS_NET_STARTED(U32, U64, STR, U32S, FD, FDS)                      \
-        U64(transfer)                                                         \
-        U32(status)                                                           \
-        U64(offset) /* where writing begins: the one asked for, or 0 */       \
-        U64(total)                                                            \
-        STR(etag)                                                             \
-        STR(last_modified)                                                    \
-        U32(resumable)   /* 1: the server takes ranges and names a version */ \
+#define FIELDS_NET_STARTED(U32, U64, STR, U32S, FD, FDS)                          \
+        U64(transfer)                                                             \
+        U32(status)                                                               \
+        U64(offset) /* of the body in the remote file: the one asked for, or 0 */ \
+        U64(total)                                                                \
+        STR(etag)                                                                 \
+        STR(last_modified)                                                        \
+        U32(resumable)   /* 1: the server takes ranges and names a version */     \
         STR(remote_name) /* after redirects; "" if it is the one asked for */
 
 #define FIELDS_NET_PROGRESS(U32, U64, STR, U32S, FD, FDS) \

@@ -7,14 +7,19 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 import errno
 import os
+import pathlib
+import shutil
 import socket
 import stat
 import struct
 import subprocess
+import tempfile
 
 import pytest
 
 import bus
+import test_file_worker
+import wire
 from share import Share
 
 NOT_FOUND, PATH_NOT_FOUND, DENIED, INVALID = 0x80070002, 0x80070003, 0x80070005, 0x80070057
@@ -503,3 +508,187 @@ def test_rights_are_those_at_the_end(root_world, share):
     file.release()
     finish(job)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+# ---- the command ----
+
+def run_bits(world, *arguments, cwd, status=0):
+    mode, options = ([], {'uid': world.alice}) if world.root else (['--user'], {})
+    result = world.playground.run(['bits', *mode, *map(str, arguments)], cwd=cwd, **options)
+    assert result.returncode == status, (result.stdout, result.stderr)
+    return result
+
+
+@pytest.mark.parametrize('form', ['file://{0}', '{0}', '{0.name}', './{0.name}'])
+def test_the_command_takes_paths(world, form):
+    """CLI-100"""
+    source, vault = publish(world, name='a b%20c'), world.vault()
+    address = form.format(source)
+    if '://' in address:
+        address = address.replace('%', '%25').replace(' ', '%20')
+    run_bits(world, 'get', address, vault, cwd=source.parent)
+    assert (vault / 'a b%20c').read_bytes() == source.read_bytes()
+    job = world.manager().create('job')
+    run_bits(world, 'add', job.id, address, vault / 'second', cwd=source.parent)
+    assert len(job.files()) == 1
+
+
+def test_the_command_says_what_is_wrong(world):
+    """CLI-100"""
+    vault = world.vault()
+    result = run_bits(world, 'get', f'file://{vault}/missing', 'a', cwd=vault, status=1)
+    for part in ('ERROR_FILE_NOT_FOUND', 'remote file', 'No such file', f'file://{vault}/missing'):
+        assert part in result.stderr
+    result = run_bits(world, 'get', 'file://server/a', 'a', cwd=vault, status=1)
+    assert 'mount the share' in result.stderr
+
+
+# ---- bits-file itself ----
+
+@pytest.fixture
+def copier():
+    """A bits-file, and the channel to it."""
+    with test_file_worker.Worker() as worker:
+        worker.hello()
+        yield wire.Channel(worker.channel, timeout=30)
+
+
+def start(channel, path, target, number=1, offset=0, version=''):
+    channel.send('COPY_START', serial=number, transfer=number, path=str(path), offset=offset,
+                 version=version, file=target.fileno())
+
+
+def until(channel, *names):
+    while True:
+        message = channel.receive()
+        if message.name in names:
+            return message
+        assert message.name == 'NET_PROGRESS'
+
+
+@pytest.mark.parametrize('there', ['/tmp', '/dev/shm'])
+def test_content_goes_from_file_to_file(copier, tmp_path, there):
+    """FIL-107: within a file system and between two; what an earlier life left behind is cut off."""
+    source = tmp_path / 'source'
+    source.write_bytes(os.urandom(5 * MIB + 1))
+    with tempfile.NamedTemporaryFile(dir=there) as target:
+        target.write(source.read_bytes()[:MIB] + bytes(9 * MIB))
+        target.flush()
+        start(copier, source, target)
+        started = until(copier, 'NET_STARTED')
+        assert (started.offset, started.total, started.resumable) == (0, 5 * MIB + 1, 1)
+        done = until(copier, 'COPY_DONE')
+        assert done.written == 5 * MIB + 1
+        assert (done.owner, done.group) == (source.stat().st_uid, source.stat().st_gid)
+        assert open(target.name, 'rb').read() == source.read_bytes()
+        start(copier, source, target, number=2, offset=MIB, version=started.etag)
+        assert until(copier, 'NET_STARTED').offset == MIB
+        assert until(copier, 'COPY_DONE').written == 5 * MIB + 1
+        assert open(target.name, 'rb').read() == source.read_bytes()
+
+
+@pytest.mark.parametrize('change', ['size', 'time', 'inode'])
+def test_another_version_is_told_before_a_byte_is_written(copier, tmp_path, change):
+    """FIL-106"""
+    source = tmp_path / 'source'
+    source.write_bytes(bytes(MIB))
+    with tempfile.NamedTemporaryFile() as target:
+        start(copier, source, target)
+        version = until(copier, 'NET_STARTED').etag
+        until(copier, 'COPY_DONE')
+        time = source.stat().st_mtime_ns
+        if change == 'size':
+            source.write_bytes(bytes(MIB + 1))
+        elif change == 'inode':
+            other = tmp_path / 'other'
+            other.write_bytes(bytes(MIB))
+            other.rename(source)
+        os.utime(source, ns=(time, time + (change == 'time')))
+        target.truncate(MIB // 2)
+        start(copier, source, target, number=2, offset=MIB // 2, version=version)
+        done = until(copier, 'NET_DONE')
+        assert (done.outcome, done.written) == (2, MIB // 2)
+        assert os.stat(target.name).st_size == MIB // 2
+
+
+def test_requests_are_answered_while_it_copies(copier, tmp_path):
+    """FIL-110: and copies share the process."""
+    source = tmp_path / 'source'
+    source.write_bytes(bytes(1) + os.urandom(MIB) * 100)
+    with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as other:
+        start(copier, source, one, 1)
+        start(copier, source, other, 2)
+        copier.send('FILE_CHECK', serial=3, local_name=str(tmp_path / 'x'))
+        names = []
+        while names.count('COPY_DONE') < 2:
+            names.append(copier.receive().name)
+        assert names.index('FILE_RESULT') < names.index('COPY_DONE')
+        assert names.count('NET_STARTED') == 2
+        copier.send('NET_STOP', serial=4, transfer=1)     # crosses the end: no breach
+        copier.send('FILE_CHECK', serial=5, local_name=str(tmp_path / 'x'))
+        assert copier.receive().serial == 5
+
+
+@pytest.mark.parametrize('what', ['twice', 'offset', 'no file'])
+def test_nonsense_ends_it(copier, tmp_path, what):
+    """FIL-31"""
+    source = tmp_path / 'source'
+    source.write_bytes(os.urandom(MIB) * 64)
+    with tempfile.TemporaryFile() as target:
+        if what == 'twice':
+            start(copier, source, target)
+            start(copier, source, target)
+        elif what == 'offset':
+            start(copier, source, target, offset=2 ** 63)
+        else:
+            data, _ = wire.pack('COPY_START', 1, transfer=1, path='/a', offset=0, version='', file=0)
+            copier.send_raw(data[:2] + bytes(2) + data[4:])
+        with pytest.raises(EOFError):
+            while True:
+                assert copier.receive().name in ('NET_STARTED', 'NET_PROGRESS')
+
+
+def test_a_target_that_cannot_take_it_is_the_local_files_fault(copier, tmp_path):
+    """FIL-104: a descriptor for reading, one that is no file; a list that is none."""
+    source = tmp_path / 'source'
+    source.write_bytes(bytes(10))
+    with open(source, 'rb') as readable:
+        start(copier, source, readable)
+        done = until(copier, 'NET_DONE')
+        assert (done.outcome, done.context) == (3, bus.CONTEXT_LOCAL_FILE)
+    read, write = os.pipe()
+    with open(write, 'wb') as pipe:
+        start(copier, source, pipe, 2)
+        done = until(copier, 'NET_DONE')
+        assert (done.outcome, done.context, done.code) == (3, bus.CONTEXT_LOCAL_FILE, INVALID)
+    os.close(read)
+    start_list = wire.pack('FILE_ATTRIBUTES', 9, flags=4, modification_time=0, modification_nsec=0,
+                           owner=0, group=0, mode=0o600, acl='xyz', file=0)[0]
+    with tempfile.TemporaryFile() as target:
+        copier.send_raw(start_list, [target.fileno()])
+        assert copier.receive().error == errno.EBADMSG
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
+def test_the_copier_acts_as_its_user(tmp_path):
+    """FIL-107: it reads what he may read, and writes the descriptor that it was handed."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir='/tmp'))
+    folder.chmod(0o711)
+    try:
+        for name, uid in (('his', test_file_worker.USER), ('root', 0)):
+            (folder / name).write_bytes(name.encode())
+            os.chown(folder / name, uid, uid)
+            (folder / name).chmod(0o600)
+        with test_file_worker.Worker(user=test_file_worker.USER, group=test_file_worker.USER,
+                                     extra_groups=[]) as worker, \
+                open(folder / 'target', 'w+b') as target:
+            worker.hello()
+            channel = wire.Channel(worker.channel, timeout=30)
+            start(channel, folder / 'his', target)
+            until(channel, 'NET_STARTED')
+            until(channel, 'COPY_DONE')
+            assert target.read() == b'his'
+            start(channel, folder / 'root', target, 2)
+            assert until(channel, 'NET_DONE').code == DENIED
+    finally:
+        shutil.rmtree(folder)

@@ -19,7 +19,7 @@
 #include <stdio.h>
 
 typedef struct Get {
-        const char *url;
+        char *url;  /* owned */
         char *path; /* owned */
         const char *name;
         bits_job_priority priority;
@@ -129,8 +129,10 @@ static int parse_options(int argc, char **argv, Get *get)
         if (argc - optind < 1 || argc - optind > 2)
                 return usage_error(argc == optind ? "what shall be fetched?"
                                                   : "more than one address and one file");
-        get->url = argv[optind];
         r = parse_helper(get, local_as, network_as);
+        if (r != EXIT_OK)
+                return r;
+        r = remote_name(argv[optind], &get->url);
         if (r != EXIT_OK)
                 return r;
         r = local_path(get->url, argv[optind + 1], &get->path);
@@ -412,6 +414,7 @@ int verb_get(int argc, char **argv)
         if (r == EXIT_OK)
                 r = run(&get);
         user_done(&get.helper);
+        free(get.url);
         free(get.path);
         return r;
 }

@@ -127,15 +127,17 @@ static void pairs_done(Pairs *pairs)
 
 static int pairs_add(Pairs *pairs, const char *url, const char *file)
 {
-        _cleanup_free_ char *remote = strdup(url), *local = NULL;
+        _cleanup_free_ char *remote = NULL, *local = NULL;
         bits_file_pair *larger;
         int r;
 
-        r = local_path(url, file, &local);
+        r = remote_name(url, &remote);
+        if (r == EXIT_OK)
+                r = local_path(remote, file, &local);
         if (r != EXIT_OK)
                 return r;
         larger = reallocarray(pairs->pairs, pairs->n + 1, sizeof(*larger));
-        if (!larger || !remote)
+        if (!larger)
                 return report_error("out of memory");
         pairs->pairs = larger;
         larger[pairs->n++] =

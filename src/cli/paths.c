@@ -21,11 +21,19 @@ static int hex(char c)
                                             : -1;
 }
 
+static bool is_file_name(const char *name)
+{
+        return *name && !string_equal(name, ".") && !string_equal(name, "..");
+}
+
 /* CLI-05 */
 char *url_file_name(const char *url)
 {
         const char *path = strstr(url, "://"), *end, *begin;
         char *name, *to;
+
+        if (url[0] == '/') /* a path, which has no escapes */
+                return is_file_name(strrchr(url, '/') + 1) ? strdup(strrchr(url, '/') + 1) : NULL;
 
         path = path ? path + 3 : url;
         end = path + strcspn(path, "?#");
@@ -52,7 +60,7 @@ char *url_file_name(const char *url)
                 *to++ = (char)c;
         }
         *to = '\0';
-        if (!*name || string_equal(name, ".") || string_equal(name, "..")) {
+        if (!is_file_name(name)) {
                 free(name);
                 return NULL;
         }
@@ -65,7 +73,7 @@ static int make_absolute(const char *file, char **ret_path)
         _cleanup_free_ char *directory = NULL, *real = NULL;
         int r;
 
-        if (!*last || string_equal(last, ".") || string_equal(last, ".."))
+        if (!is_file_name(last))
                 return report_error("'%s' names no file: give the name that the file shall have",
                                     file);
         directory = !slash          ? strdup(".")
@@ -105,4 +113,15 @@ int local_path(const char *url, const char *file, char **ret_path)
                 return report_error("out of memory");
         }
         return make_absolute(inside, ret_path);
+}
+
+/* CLI-100: what is no URL, and there, is meant as a file of this machine. */
+int remote_name(const char *text, char **ret_name)
+{
+        struct stat st;
+
+        if (text[0] != '/' && !strstr(text, "://") && lstat(text, &st) == 0)
+                return make_absolute(text, ret_name);
+        *ret_name = strdup(text);
+        return *ret_name ? EXIT_OK : report_error("out of memory");
 }

@@ -5,9 +5,14 @@
 
 #include "cli/base.h"
 
-/* The file name at the end of a URL's path, percent-escapes decoded; NULL when there is none or it
-   cannot be a file name ("", ".", "..", with "/" or control characters in it). Free it. Pure. */
+/* The file name at the end of a URL's path, percent-escapes decoded, or of a path; NULL when there
+   is none or it cannot be a file name ("", ".", "..", with "/" or control characters in it). Free
+   it. Pure. */
 char *url_file_name(const char *url);
+
+/* What is to be fetched: a URL or an absolute path as it was typed, the path of a file of this
+   machine made absolute. 0, or an exit status after saying why not. The caller frees the result. */
+int remote_name(const char *text, char **ret_name);
 
 /* The absolute path for `file` (NULL: the URL's file name in the current directory; a directory:
    the URL's file name in it). Links in directories are resolved, the last component stays as it

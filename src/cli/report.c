@@ -24,7 +24,8 @@ static const struct {
         { 0x80200056,
           "give the job its helper again: bits token set %s --as USER; or go on without: "
           "bits token flags %s none; then: bits resume %s" },
-        { 0x80070003, "make the directory first" },
+        { 0x80070003, "make the directory first, or check the path" },
+        { 0x80070002, "check the path" },
         { 0x80070005, NULL },
         { 0x80070070, "make room on the disk, then: bits resume %s" },
         { 0x8007050F, "make room in the quota, then: bits resume %s" },

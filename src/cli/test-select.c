@@ -83,6 +83,10 @@ static void test_url_file_name(void **state _unused_)
                 { "http://h/a%0Ab", NULL },
                 { "http://h/%7F", NULL },
                 { "", NULL },
+                { "file:///srv/a%20b", "a b" },
+                { "/srv/a%20b?c#d", "a%20b?c#d" },
+                { "/srv/", NULL },
+                { "/srv/..", NULL },
         };
 
         for (size_t i = 0; i < ELEMENTS(cases); i++) {

@@ -25,6 +25,7 @@ extern "C" {
 typedef struct bits_manager bits_manager;
 typedef struct bits_job bits_job;
 typedef struct bits_token_options bits_token_options;
+typedef struct bits_http_options bits_http_options;
 typedef struct bits_job_list bits_job_list;
 typedef struct bits_file_list bits_file_list;
 
@@ -428,6 +429,60 @@ BITS_EXPORT int bits_token_options_set_helper_credential_cache(bits_token_option
                                                                const char *name);
 BITS_EXPORT int bits_token_options_get_helper_credential_cache(bits_token_options *options,
                                                                char **ret_name);
+
+/* ---- HTTP (IBackgroundCopyJobHttpOptions) ---- */
+
+/* Freed by its own function; stays valid when the job object is freed. */
+BITS_EXPORT int bits_job_query_http_options(bits_job *job, bits_http_options **ret_options);
+BITS_EXPORT void bits_http_options_free(bits_http_options *options);
+
+/* certificate: absolute path of a PEM, DER or PKCS#12 file of at most 256 KiB; or "none": a server
+   that asks for a certificate is told that there is none, instead of failing the job with
+   ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED. key: the key's file, NULL when it is in the same.
+   passphrase: of an encrypted key or PKCS#12 file, or NULL. The files are read now and for each
+   transfer by the owner, or by the helper with BITS_TOKEN_CLIENT_CERTIFICATE; the names are stored,
+   and the passphrase, encrypted. The owner alone, else E_ACCESSDENIED. ERROR_FILE_NOT_FOUND,
+   E_ACCESSDENIED, E_INVALIDARG, BG_E_STRING_TOO_LONG, BG_E_TOKEN_REQUIRED; E_NOTIMPL for a pkcs11:
+   URI. (SetClientCertificateByID, SetClientCertificateByName) */
+BITS_EXPORT int bits_http_options_set_client_certificate(bits_http_options *options,
+                                                         const char *certificate, const char *key,
+                                                         const char *passphrase);
+/* 1 (S_FALSE) when there was none. */
+BITS_EXPORT int bits_http_options_remove_client_certificate(bits_http_options *options);
+/* The caller frees both; key is NULL when it is in the same file. RPC_X_BAD_STUB_DATA when there is
+   none. */
+BITS_EXPORT int bits_http_options_get_client_certificate(bits_http_options *options,
+                                                         char **ret_certificate, char **ret_key);
+
+/* Lines "Name: value" divided by CR and LF, at most 16,383 characters; NULL or "" removes. Sent
+   with every request to the site of the remote name, not to others where redirects lead. Kept
+   encrypted. The owner alone, else E_ACCESSDENIED. BG_E_STRING_TOO_LONG; E_INVALIDARG for what is
+   no header, and for Host, Range, lengths, encodings, connection, Proxy-… and BITS-…. */
+BITS_EXPORT int bits_http_options_set_custom_headers(bits_http_options *options,
+                                                     const char *headers);
+/* The caller frees them. 1 (S_FALSE) and NULL when there are none; E_ACCESSDENIED when write-only
+   or not the owner. */
+BITS_EXPORT int bits_http_options_get_custom_headers(bits_http_options *options,
+                                                     char **ret_headers);
+/* For good. */
+BITS_EXPORT int bits_http_options_make_custom_headers_write_only(bits_http_options *options);
+
+/* BG_SSL_…, BG_HTTP_REDIRECT_POLICY_…. */
+enum {
+        BITS_SSL_ENABLE_CRL_CHECK = 0x1,
+        BITS_SSL_IGNORE_CERT_CN_INVALID = 0x2,
+        BITS_SSL_IGNORE_CERT_DATE_INVALID = 0x4,
+        BITS_SSL_IGNORE_UNKNOWN_CA = 0x8,
+        BITS_SSL_IGNORE_CERT_WRONG_USAGE = 0x10,
+        BITS_HTTP_REDIRECT_ALLOW_REPORT = 0x100, /* the file is called by its final URL */
+        BITS_HTTP_REDIRECT_DISALLOW = 0x200,     /* an error; the file is called by the target */
+        BITS_HTTP_REDIRECT_ALLOW_HTTPS_TO_HTTP = 0x800
+};
+
+/* E_NOTIMPL for other bits. */
+BITS_EXPORT int bits_http_options_set_security_flags(bits_http_options *options, uint32_t flags);
+BITS_EXPORT int bits_http_options_get_security_flags(bits_http_options *options,
+                                                     uint32_t *ret_flags);
 
 #ifdef __cplusplus
 }

@@ -33,6 +33,7 @@ MANAGER = NAME + '.Manager'
 JOB = NAME + '.Job'
 FILE = NAME + '.File'
 TOKEN_OPTIONS = NAME + '.TokenOptions'
+HTTP_OPTIONS = NAME + '.HttpOptions'
 PROPERTIES = 'org.freedesktop.DBus.Properties'
 INTROSPECTABLE = 'org.freedesktop.DBus.Introspectable'
 

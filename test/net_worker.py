@@ -28,7 +28,8 @@ def start_fields(transfer, url="http://127.0.0.1/", offset=0, total=UNKNOWN, eta
     return {"transfer": transfer, "url": url, "flags": flags, "part": part, "offset": offset, "end": end,
             "position": offset if position is None else position, "limit": limit, "total": total,
             "etag": etag, "last_modified": date,
-            "proxy_usage": 0, "proxy_list": "", "proxy_bypass": "", "credentials": [],
+            "proxy_usage": 0, "proxy_list": "", "proxy_bypass": "", "security": 0, "method": "",
+            "validation": "", "secrets": 0, "secret_files": [],
             **more}
 
 

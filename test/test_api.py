@@ -12,7 +12,7 @@ import pytest
 import bus
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-OURS = ('Manager', 'Job', 'File', 'TokenOptions')
+OURS = ('Manager', 'Job', 'File', 'TokenOptions', 'HttpOptions')
 MAN_PAGES = sorted((ROOT / 'man').glob(f'{bus.NAME}.5*'))
 
 

@@ -36,6 +36,7 @@ usr/share/dbus-1/services/{NAME}.service
 usr/share/dbus-1/system.d/{NAME}.conf
 usr/share/dbus-1/interfaces/{NAME}.Manager.xml
 usr/share/dbus-1/interfaces/{NAME}.Job.xml
+usr/share/dbus-1/interfaces/{NAME}.HttpOptions.xml
 usr/share/dbus-1/interfaces/{NAME}.TokenOptions.xml
 usr/share/polkit-1/actions/org.openbits.policy
 usr/share/bash-completion/completions/bits

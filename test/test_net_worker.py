@@ -70,8 +70,10 @@ def test_a_whole_file(worker, server, file):
     # NET-01, NET-05, NET-10
     url = server.put("/f", answer(body=CONTENT, ETag='"v1"', Last_Modified=DATE))
     started, done = worker.fetch(url, file)
-    assert started == (1, 200, 0, len(CONTENT), '"v1"', DATE, 1, "")
-    assert done == (1, COMPLETE, 0, 0, len(CONTENT), DATE_SECONDS, "")
+    assert started == (1, 200, 0, len(CONTENT), '"v1"', DATE, 1, "",
+                       f"HTTP/1.1 200 OK\r\nContent-Length: {len(CONTENT)}\r\nETag: \"v1\"\r\n"
+                       f"Last-Modified: {DATE}\r\n")    # NET-158
+    assert done == (1, COMPLETE, 0, 0, len(CONTENT), DATE_SECONDS, "", "", "")
     assert file.read_bytes() == CONTENT
     headers = server.last.headers
     assert "range" not in headers and "if-range" not in headers
@@ -439,6 +441,7 @@ def test_redirects_that_the_job_forbids(worker, server, file):
     assert started is None
     assert (done.outcome, done.context, done.code) == (FAILED, REMOTE_FILE, 0x80190000 + 302)
     assert "does not permit" in done.detail
+    assert done.remote_name == server.url + "/b" and "Location: /b" in done.headers  # NET-155
 
 
 def test_redirects_to_nowhere(worker, server, file):
@@ -618,7 +621,7 @@ def test_a_stop_in_flight(worker, server, file):
     assert progress.written == len(CONTENT)
     worker.stop(transfer)
     *_, done = worker.wait("NET_DONE")
-    assert done == (transfer, STOPPED, 0, 0, len(CONTENT), 0, "")
+    assert done == (transfer, STOPPED, 0, 0, len(CONTENT), 0, "", "", "")
     assert file.read_bytes() == CONTENT
 
 
@@ -715,7 +718,12 @@ def start_bytes(**fields):
     (start_bytes()[:-3], 1),
     (start_bytes(), 0),
     (start_bytes(), 2),
-    (start_bytes(flags=8), 1),
+    (start_bytes(flags=32), 1),
+    (start_bytes(security=0x100), 1),
+    (start_bytes(method="GET /"), 1),
+    (start_bytes(secrets=1), 1),
+    (start_bytes(secrets=1), 3),
+    (start_bytes(secrets=32), 2),
     (start_bytes(etag='"\r\nX: y"'), 1),
     (start_bytes(date="\n"), 1),
     (start_bytes(offset=1 << 63), 1),

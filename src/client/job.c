@@ -14,6 +14,7 @@
 #include "client/list.h"
 #include "client/words.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -54,6 +55,29 @@ int job_new(bits_manager *manager, const char *id, int fd, bits_job **ret_job)
         }
         *ret_job = job;
         return 0;
+}
+
+int job_query_interface(bits_job *job, const char *interface, handle_news on_signal, void *userdata,
+                        Handle **ret_handle)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int fd, r;
+
+        if (!job->handle->manager)
+                return error_state_set(-ENOTCONN, CLIENT_E_UNREACHABLE,
+                                       "the manager of this job is closed; open a new one");
+        r = handle_call(job->handle, &reply, JOB_INTERFACE, "QueryInterface", "s", interface);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read_basic(reply, 'h', &fd);
+        if (r <= 0)
+                return error_state_bad_reply(r);
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return error_state_set(-errno, BITS_E_TOO_MANY_OPEN_FILES,
+                                       "no descriptor for another interface: %s", strerror(errno));
+        return handle_new(job->handle->manager, fd, job->handle->path, on_signal, userdata,
+                          ret_handle);
 }
 
 void bits_job_free(bits_job *job)

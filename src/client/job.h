@@ -20,3 +20,7 @@ struct bits_job {
 
 /* A handle_news: tells whoever asked. */
 void job_on_news(const char *member, sd_bus_message *signal, void *userdata);
+/* A handle of its own on another interface of the job, with the rights of the job's. 0 or negative
+   with the thread's error set. */
+int job_query_interface(bits_job *job, const char *interface, handle_news on_news, void *userdata,
+                        Handle **ret_handle);

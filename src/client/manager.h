@@ -12,6 +12,7 @@
 #define MANAGER_INTERFACE "org.openbits.BITS1.Manager"
 #define JOB_INTERFACE     "org.openbits.BITS1.Job"
 #define TOKEN_INTERFACE   "org.openbits.BITS1.TokenOptions"
+#define HTTP_INTERFACE    "org.openbits.BITS1.HttpOptions"
 
 /* Complete may rename and sync many files before it answers. */
 #define CALL_TIMEOUT_USEC (300ull * 1000 * 1000)

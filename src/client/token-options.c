@@ -10,8 +10,6 @@
 #include "client/job.h"
 #include "client/token-socket.h"
 
-#include <fcntl.h>
-
 #define CAPTURE_TIMEOUT_MS   10000
 #define PROPERTIES_INTERFACE "org.freedesktop.DBus.Properties"
 
@@ -20,29 +18,10 @@ struct bits_token_options {
         char *token_socket;
 };
 
-static int query_interface(bits_job *job, int *ret_fd)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int fd, r;
-
-        r = handle_call(job->handle, &reply, JOB_INTERFACE, "QueryInterface", "s", TOKEN_INTERFACE);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read_basic(reply, 'h', &fd);
-        if (r <= 0)
-                return error_state_bad_reply(r);
-        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (fd < 0)
-                return error_state_set(-errno, BITS_E_TOO_MANY_OPEN_FILES,
-                                       "no descriptor for another interface: %s", strerror(errno));
-        *ret_fd = fd;
-        return 0;
-}
-
 int bits_job_query_token_options(bits_job *job, bits_token_options **ret_options)
 {
         bits_token_options *options;
-        int fd = -EBADF, r;
+        int r;
 
         if (!job || !ret_options)
                 return error_state_null("job and ret_options");
@@ -54,10 +33,9 @@ int bits_job_query_token_options(bits_job *job, bits_token_options **ret_options
         if (!options)
                 return error_state_oom();
         options->token_socket = strdup(job->handle->manager->token_socket);
-        r = options->token_socket ? query_interface(job, &fd) : error_state_oom();
-        if (r >= 0)
-                r = handle_new(job->handle->manager, fd, job->handle->path, NULL, NULL,
-                               &options->handle);
+        r = options->token_socket
+                    ? job_query_interface(job, TOKEN_INTERFACE, NULL, NULL, &options->handle)
+                    : error_state_oom();
         if (r < 0) {
                 bits_token_options_free(options);
                 return r;

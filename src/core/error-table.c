@@ -77,6 +77,8 @@ const ErrorEntry error_table[] = {
           "The user is not signed on. Sign on, then resume the job." },
         { 0x8007050Fu, F, "ERROR_DISK_QUOTA_EXCEEDED", "QuotaExceeded",
           "The disk quota is used up. Make room, then resume the job." },
+        { 0x800706F7u, A, "RPC_X_BAD_STUB_DATA", "BadStubData",
+          "There is nothing of that kind." },
         { 0x80070717u, A, "ERROR_RESOURCE_LANG_NOT_FOUND", "LanguageNotFound",
           "There is no text in that language." },
         { 0x80072EE2u, T, "ERROR_WINHTTP_TIMEOUT", "Timeout",
@@ -89,8 +91,12 @@ const ErrorEntry error_table[] = {
           "The connection to the server broke off." },
         { 0x80072F0Cu, F, "ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED", "ClientCertificateNeeded",
           "The server asks for a client certificate. Set one, then resume the job." },
+        { 0x80072F19u, F, "ERROR_WINHTTP_SECURE_CERT_REV_FAILED", "RevocationCheckFailed",
+          "Whether the certificate of the server was revoked could not be found out." },
         { 0x80072F78u, T, "ERROR_WINHTTP_INVALID_SERVER_RESPONSE", "InvalidHttpResponse",
           "The answer of the server could not be understood." },
+        { 0x80072F8Au, F, "ERROR_WINHTTP_SECURE_CERT_REVOKED", "CertificateRevoked",
+          "The certificate of the server was revoked." },
         { 0x80072F8Fu, F, "ERROR_WINHTTP_SECURE_FAILURE", "SecureFailure",
           "The certificate of the server is not acceptable, or no secure connection could be "
           "agreed on." },
@@ -98,6 +104,8 @@ const ErrorEntry error_table[] = {
           "ClientCertificateNoPrivateKey",
           "The private key of the client certificate cannot be read by the responsible "
           "identity." },
+        { 0x80092004u, F, "CRYPT_E_NOT_FOUND", "CertificateNotFound",
+          "There is no usable client certificate under that name." },
 
         /* ---- HTTP statuses; error_is_transient() has their rule ---- */
         HTTP(100, T, "The server asked to continue (100) and then said nothing."),

@@ -113,6 +113,7 @@ static bool status_is_transient(unsigned status)
         case 200:
         case 300 ... 305:
         case 307:
+        case 308:
         case 501:
         case 505:
                 return false;

@@ -107,7 +107,7 @@ int job_new(const uint8_t random[JOB_ID_BYTES], uid_t owner, JobType type, const
         job->proxy_bypass = strdup("");
         job->credential_cache = strdup("");
         job->helper_credential_cache = strdup("");
-        if (upload_state_init(&job->upload) < 0)
+        if (upload_state_init(&job->upload) < 0 || http_options_init(&job->http) < 0)
                 return -ENOMEM;
         if (!job->display_name || !job->description || !job->proxy_list || !job->proxy_bypass ||
             !job->credential_cache || !job->helper_credential_cache)
@@ -147,6 +147,7 @@ void job_take(Job *job, uid_t new_owner)
         job->last_helper = JOB_NO_HELPER;
         job_set_credentials(job, NULL, 0);
         (void)job_set_command(job, NULL, NULL, 0, false); /* NTF-252 */
+        http_options_forget_secrets(&job->http);
         job->credential_cache[0] = job->helper_credential_cache[0] = 0;
 }
 
@@ -182,6 +183,7 @@ void job_free(Job *job)
         upload_state_done(&job->upload);
         free(job->command.program);
         free(job->command.parameters);
+        http_options_done(&job->http);
         job_set_credentials(job, NULL, 0);
         fault_done(&job->fault);
         token_free(job->token);
@@ -249,6 +251,7 @@ void file_free(File *file)
         ranges_done(&file->filled);
         ranges_done(&file->fresh);
         ranges_done(&file->requested);
+        free(file->response_headers);
         free(file);
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "core/helper.h"
+#include "core/http-options.h"
 #include "core/identity.h"
 #include "core/proxy.h"
 #include "core/range.h"
@@ -72,6 +73,7 @@ struct File {
         bool idle;            /* nothing that is requested is missing */
         char *etag;           /* of the version these bytes are from; NULL unknown */
         char *last_modified;
+        char *response_headers; /* of the last answer, as it came but for its bytes past ASCII */
         uint64_t modification_time; /* s since 1970, 0 unknown */
         bool resumable;
         bool transferred;
@@ -168,6 +170,7 @@ struct Job {
         char *credential_cache, *helper_credential_cache; /* KRB5CCNAME; "": the default */
         uint8_t *credentials; /* sealed by the manager's vault; NULL: none */
         size_t credentials_size;
+        HttpOptions http;
 
         uint64_t created, modified, transfer_completed; /* µs since 1970 */
         uint32_t error_count;

@@ -192,7 +192,7 @@ static void transient_and_fatal_statuses(void **state)
                 bool want;
 
                 if (status >= 300 && status < 400)
-                        want = status == 306 || status > 307;
+                        want = status == 306 || status > 308; /* 308 is a redirect like 301 */
                 else if (status >= 400 && status < 500)
                         want = status == 408 || status == 409 || status == 429;
                 else if (status >= 500)

@@ -1,9 +1,10 @@
 /*
  * bits-file: touches the files of one identity, exactly with its rights, because the process has
  * that identity and no other. For a local identity it opens what a transfer writes into and hands
- * the descriptor over; content passes through it only when a file changes hands (place.h). For a
- * network identity it fetches remote files that are files of this machine (fetch.h); bitsd asks a
- * process of its own for that, so that a share that hangs leaves local files alone.
+ * the descriptor over; content passes through it only when a file changes hands (place.h), and when
+ * a certificate is read (content.h). For a network identity it fetches remote files that are files
+ * of this machine (fetch.h); bitsd asks a process of its own for that, so that a share that hangs
+ * leaves local files alone.
  *
  * One request, one answer, one after the other; copying goes on between them. A hung file system
  * may block it, which stalls this process and nobody else. Between requests it remembers only the
@@ -15,6 +16,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "file/attributes.h"
+#include "file/content.h"
 #include "file/fetch.h"
 #include "file/place.h"
 #include "file/source.h"
@@ -88,6 +90,24 @@ static int on_open(Worker *w)
                 reply.size = opened.size;
                 reply.file = (FdList){ .items = { fd }, .count = 1 };
         }
+        file_opened_write(&w->talk.out, w->talk.in.serial, &reply);
+        return talk_send(&w->talk);
+}
+
+static int on_read(Worker *w)
+{
+        _cleanup_close_ int fd = -EBADF;
+        FileOpened reply = { 0 };
+        FileRead q;
+        int r;
+
+        r = file_read_read(&w->talk.in, &q);
+        if (r < 0)
+                return r;
+        r = content_copy(q.local_name, q.size_max, &fd, &reply.size);
+        reply.error = positive(r);
+        if (r == 0)
+                reply.file = (FdList){ .items = { fd }, .count = 1 };
         file_opened_write(&w->talk.out, w->talk.in.serial, &reply);
         return talk_send(&w->talk);
 }
@@ -242,6 +262,7 @@ static const struct {
 } requests[] = {
         { MESSAGE_FILE_CHECK, on_check },
         { MESSAGE_FILE_OPEN, on_open },
+        { MESSAGE_FILE_READ, on_read },
         { MESSAGE_FILE_SYNC, on_sync },
         { MESSAGE_FILE_COMMIT, on_commit },
         { MESSAGE_FILE_ACCESS, on_access },

@@ -224,6 +224,7 @@ static int on_query_interface(sd_bus_message *m, void *userdata, sd_bus_error *e
                 return r;
         /* HND-03 */
         if (!string_equal(interface, BUS_JOB) && !string_equal(interface, BUS_FILE) &&
+            !string_equal(interface, BUS_HTTP_OPTIONS) &&
             !string_equal(interface, BUS_TOKEN_OPTIONS))
                 return bus_fail(error, BITS_E_NO_INTERFACE, "a job has no interface '%.100s'",
                                 interface);

@@ -14,6 +14,7 @@
 #define BUS_JOB           "org.openbits.BITS1.Job"
 #define BUS_FILE          "org.openbits.BITS1.File"
 #define BUS_TOKEN_OPTIONS "org.openbits.BITS1.TokenOptions"
+#define BUS_HTTP_OPTIONS  "org.openbits.BITS1.HttpOptions"
 #define BUS_ERROR_PREFIX  "org.openbits.BITS1.Error."
 
 enum {

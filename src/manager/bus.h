@@ -43,10 +43,12 @@ int bus_manager_register(BusContext *context);
 int bus_job_register(BusContext *context);
 int bus_file_register(BusContext *context);
 int bus_token_register(BusContext *context);
+int bus_http_register(BusContext *context);
 /* Each interface of one job on a peer connection (a HandleServe). */
 int bus_job_serve(sd_bus *peer, const char *path, Handle *handle);
 int bus_file_serve(sd_bus *peer, const char *path, Handle *handle);
 int bus_token_serve(sd_bus *peer, const char *path, Handle *handle);
+int bus_http_serve(sd_bus *peer, const char *path, Handle *handle);
 
 /* sd-bus's "find": the handle of the sender on the job of that path. */
 int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *userdata,

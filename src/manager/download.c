@@ -6,14 +6,15 @@
  * remembers kept bytes is not written to before the store has forgotten them (an inode number may
  * come back).
  */
+#include "manager/net-terms.h"
 #include "manager/transfer-kind.h"
 
 #include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "core/fill.h"
+#include "core/policy.h"
 #include "core/remote-name.h"
-#include "manager/net-terms.h"
 
 #include <time.h>
 
@@ -28,6 +29,7 @@ enum {
 typedef enum Phase {
         PHASE_OPENING,
         PHASE_FORGETTING, /* the store learns which file it is, and forgets bytes of another */
+        PHASE_READING,    /* the client certificate */
         PHASE_FETCHING,
         PHASE_SYNCING,  /* for the last time; `report` says what follows */
         PHASE_DRESSING, /* the file gets what it has besides its content */
@@ -45,7 +47,8 @@ typedef struct Download {
         Phase phase;
         bool stopping;
         int fd;
-        int credentials; /* for the NET_START that is being sent */
+        NetTerms terms;
+        char *final_name; /* where redirects led, or NULL */
         NetClient client;
         Part part;         /* that is fetched */
         uint64_t position; /* in the file: the part is there up to here */
@@ -264,10 +267,11 @@ static void start_over(Download *t)
         open_temporary(t);
 }
 
-/* SEC-120: a server says where its reply is; nobody else's is meant by the job's credentials. */
-static bool may_show_credentials(const File *file)
+/* SEC-120: a server says where its reply is; nobody else's is meant by the job's secrets. */
+static bool may_show_secrets(const File *file)
 {
-        return file != file->job->reply || upload_reply_is_trusted(file->job);
+        return !remote_name_is_file(file->remote_name) &&
+               (file != file->job->reply || upload_reply_is_trusted(file->job));
 }
 
 /* What the job's limit leaves for this file, as a position in it. RNG-185 */
@@ -308,14 +312,14 @@ static void write_start(void *userdata, Message *m)
         Download *t = userdata;
         File *file = t->file;
         const Job *job = file->job;
+        FdList secrets;
+        uint32_t which;
 
         if (remote_name_is_file(file->remote_name)) {
                 write_copy_start(t, m);
                 return;
         }
-        fd_close(t->credentials);
-        t->credentials =
-                may_show_credentials(file) ? store_credentials_to_fd(t->store, job) : -EBADF;
+        which = net_terms_open(&t->terms, &secrets);
         /* What arrived of it before a worker died need not come again; DONE cannot be the answer,
            on_lost() asked. */
         (void)fill_next(file, &t->part);
@@ -327,8 +331,27 @@ static void write_start(void *userdata, Message *m)
                                      .end = t->part.end, .position = t->part.position,
                                      .limit = limit_of(t), .total = file_remote_size(file),
                                      .etag = file->etag, .last_modified = file->last_modified,
-                                     .file = t->fd,
-                                     .credentials = NET_CREDENTIALS(t->credentials) });
+                                     .method = job->http.method, .secrets = which, .file = t->fd,
+                                     .secret_files = secrets });
+}
+
+static void keep_text(char **kept, const char *text)
+{
+        free(*kept);
+        *kept = string_empty(text) ? NULL : strdup(text);
+}
+
+/* NET-155: what the server says is a URL like one of a client. */
+static void rename_remote(Download *t, const char *url)
+{
+        bool right = policy_check_remote_name(url, NULL) == 0 && !remote_name_is_file(url);
+        char *copy = right ? strdup(url) : NULL;
+
+        if (!copy)
+                return;
+        free(t->file->remote_name);
+        t->file->remote_name = copy;
+        mark(t);
 }
 
 /* Leaves the part that is on its way when another one is more urgent; the answer is NET_STOPPED. */
@@ -345,7 +368,9 @@ static void on_started(void *userdata, const NetStarted *started)
         Download *t = userdata;
         File *file = t->file;
 
-        t->credentials = fd_close(t->credentials); /* the worker has them */
+        keep_text(&t->final_name, started->remote_name);
+        keep_text(&file->response_headers, started->headers);
+        net_terms_sent(&t->terms); /* the worker has them */
         if (file_set_version(file, started->etag, started->last_modified,
                              started->resumable != 0 && !file->job->dynamic_content) < 0)
                 file->resumable = false;
@@ -400,6 +425,15 @@ static void on_version_changed(Download *t)
 
 static void fetch(Download *t);
 
+/* NET-155: when all is there, and not before: what the job shows is for the host that it names. */
+static void report_redirect(Download *t)
+{
+        const HttpOptions *http = &t->file->job->http;
+
+        if (t->final_name && (http->security_flags & HTTP_REDIRECT_MASK) == HTTP_REDIRECT_REPORT)
+                rename_remote(t, t->final_name);
+}
+
 /* JOB-23, JOB-35, JOB-42: of a whole file the length is known now. RNG-170: of ranges, the next. */
 static void on_part_complete(Download *t, const NetDone *done)
 {
@@ -408,6 +442,7 @@ static void on_part_complete(Download *t, const NetDone *done)
         file->modification_time = done->modification_time;
         if (!t->part.partial) {
                 file_set_total(file, done->written);
+                report_redirect(t);
                 t->report = (TransferReport){ .end = TRANSFER_DONE };
                 end_synced(t);
                 return;
@@ -451,6 +486,10 @@ static void on_done(void *userdata, const NetDone *done)
                 set_failure(t, (ErrorContext)done->context, done->code, done->detail);
                 if (done->code == BG_E_INVALID_RANGE && t->file->scattered)
                         ranges_done(&t->file->requested); /* else no Resume could ever help */
+                if (*done->headers)
+                        keep_text(&t->file->response_headers, done->headers);
+                if (*done->remote_name)
+                        rename_remote(t, done->remote_name);
                 break;
         case NET_VERSION_CHANGED:
         case NET_OUTCOME_MAX:
@@ -534,17 +573,38 @@ static void on_failed(void *userdata, WorkResult result)
         end_soon(t);
 }
 
+static void on_terms(void *userdata, const NetTermsAnswer *answer)
+{
+        Download *t = userdata;
+
+        if (answer->result != WORK_DONE)
+                end_unserved(t, answer->result, true);
+        else if (answer->code != 0) {
+                set_failure(t, CONTEXT_LOCAL_FILE, answer->code, answer->detail);
+                end(t);
+        } else
+                fetch(t);
+}
+
 static void end_with(Download *t, TransferEnd how)
 {
         t->report = (TransferReport){ .end = how };
         end_synced(t);
 }
 
+/* TOK-150 */
 static void attach(Download *t, const Part *part)
 {
+        int r;
+
         t->part = *part;
         t->position = part->position;
-        if (worker_net_attach(t->net, &t->client) < 0)
+        r = net_terms_read(&t->terms, t->local, on_terms, t);
+        if (r == 0)
+                t->phase = PHASE_READING;
+        else if (r < 0)
+                end_unserved(t, r == -ENOKEY ? WORK_DEAD_TOKEN : WORK_NOT_STARTED, true);
+        else if (worker_net_attach(t->net, &t->client) < 0)
                 end_unserved(t, WORK_NOT_STARTED, false);
 }
 
@@ -574,6 +634,7 @@ static void fetch(Download *t)
                 attach(t, &next);
                 return;
         case FILL_DONE:
+                report_redirect(t);
                 end_with(t, TRANSFER_DONE);
                 return;
         case FILL_IDLE:
@@ -698,7 +759,8 @@ static void download_free(Transfer *transfer)
         worker_release(t->local);
         worker_release(t->net);
         fd_close(t->fd);
-        fd_close(t->credentials);
+        net_terms_done(&t->terms);
+        free(t->final_name);
         free((char *)t->attributes.acl);
         fill_mark_done(&t->sync_mark);
         free(t->detail);
@@ -729,7 +791,8 @@ int download_new(const TransferParts *parts, Transfer **ret)
         t->turn = parts->turn;
         t->listener = parts->listener;
         t->userdata = parts->userdata;
-        t->fd = t->credentials = -EBADF;
+        t->fd = -EBADF;
+        net_terms_init(&t->terms, t->store, t->file->job, may_show_secrets(t->file));
         t->client = (NetClient){ .listener = &net_listener, .userdata = t };
         *ret = t->file->transfer = &t->base;
         open_temporary(t);

@@ -325,7 +325,11 @@ static Purpose local_purpose(const Job *job)
 static bool acquire_workers(EngineJob *ej)
 {
         WorkerPool *pool = ej->engine->pool;
+        WorkerIdentity certificate;
 
+        if (http_has_certificate(&ej->job->http) &&
+            !engine_identity(ej->job, PURPOSE_CLIENT_CERTIFICATE, &certificate))
+                return false;
         ej->local = engine_acquire(pool, ej->job, WORKER_FILE, local_purpose(ej->job));
         ej->net = engine_acquire(pool, ej->job, WORKER_NET, PURPOSE_HTTP);
         return ej->local && ej->net;

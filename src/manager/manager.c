@@ -166,6 +166,8 @@ static int serve_job(sd_bus *peer, const char *path, Handle *handle)
 
         if (r >= 0)
                 r = bus_file_serve(peer, path, handle);
+        if (r >= 0)
+                r = bus_http_serve(peer, path, handle);
         return r < 0 ? r : bus_token_serve(peer, path, handle);
 }
 
@@ -262,6 +264,8 @@ static int register_on_bus(Manager *manager)
                 r = bus_file_register(p);
         if (r >= 0)
                 r = bus_token_register(p);
+        if (r >= 0)
+                r = bus_http_register(p);
         if (r >= 0)
                 r = sd_bus_request_name(p->bus, BUS_NAME, 0);
         return r < 0 ? log_errno(LOG_ERR, r, "cannot own the name %s on the bus", BUS_NAME) : 0;

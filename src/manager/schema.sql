@@ -51,6 +51,13 @@ CREATE TABLE jobs (
         upload_reply_name TEXT NOT NULL DEFAULT '',
         upload_reply_automatic INTEGER NOT NULL DEFAULT 0,
         upload_cancel_until INTEGER NOT NULL DEFAULT 0, -- of a cancelled upload; 0: not cancelled
+        certificate TEXT NOT NULL DEFAULT '',
+        certificate_key TEXT NOT NULL DEFAULT '',
+        certificate_passphrase BLOB, -- sealed
+        security_flags INTEGER NOT NULL DEFAULT 0,
+        http_method TEXT NOT NULL DEFAULT '',
+        custom_headers BLOB, -- sealed
+        headers_write_only INTEGER NOT NULL DEFAULT 0,
         credentials BLOB, -- sealed, NULL: none
         maximum_download_time INTEGER NOT NULL DEFAULT 0, -- s, 0: the machine's
         -- points on the clock of the service: see "clock" below
@@ -82,6 +89,7 @@ CREATE TABLE files (
         total INTEGER NOT NULL,
         etag TEXT,
         last_modified TEXT,
+        response_headers TEXT, -- of the last answer
         modification_time INTEGER NOT NULL,
         resumable INTEGER NOT NULL,
         transferred INTEGER NOT NULL,

@@ -76,6 +76,13 @@ static const Column job_columns[] = {
         COLUMN_OF(on_demand, COLUMN_INTEGER, Job, on_demand),
         COLUMN_OF(max_download_size, COLUMN_INTEGER, Job, max_download_size),
         COLUMN_OF(peer_caching_flags, COLUMN_INTEGER, Job, peer_caching_flags),
+        COLUMN_OF(certificate, COLUMN_TEXT, Job, http.certificate),
+        COLUMN_OF(certificate_key, COLUMN_TEXT, Job, http.certificate_key),
+        COLUMN_BLOB_OF(certificate_passphrase, Job, http.passphrase, http.passphrase_size),
+        COLUMN_OF(security_flags, COLUMN_INTEGER, Job, http.security_flags),
+        COLUMN_OF(http_method, COLUMN_TEXT, Job, http.method),
+        COLUMN_BLOB_OF(custom_headers, Job, http.headers, http.headers_size),
+        COLUMN_OF(headers_write_only, COLUMN_INTEGER, Job, http.headers_write_only),
 };
 
 static const Column file_columns[] = {
@@ -90,6 +97,7 @@ static const Column file_columns[] = {
         COLUMN_OF(total, COLUMN_INTEGER, File, total),
         COLUMN_OF(etag, COLUMN_TEXT_OR_NULL, File, etag),
         COLUMN_OF(last_modified, COLUMN_TEXT_OR_NULL, File, last_modified),
+        COLUMN_OF(response_headers, COLUMN_TEXT_OR_NULL, File, response_headers),
         COLUMN_OF(modification_time, COLUMN_INTEGER, File, modification_time),
         COLUMN_OF(resumable, COLUMN_INTEGER, File, resumable),
         COLUMN_OF(transferred, COLUMN_INTEGER, File, transferred),
@@ -254,6 +262,11 @@ const char *store_set_aside(const Store *store)
         return store->aside;
 }
 
+Vault *store_vault(Store *store)
+{
+        return store->vault;
+}
+
 /* ---- credentials ---- */
 
 int store_read_credentials(Store *store, const Job *job, Credentials *ret)
@@ -317,12 +330,15 @@ static uint64_t column_u64(sqlite3_stmt *s, int column)
 static bool job_makes_sense(const Job *job)
 {
         char id[JOB_ID_CHARACTERS + 1];
+        const char *why;
 
         return job_id_parse(job->id, id) && string_equal(id, job->id) && job_type_name(job->type) &&
                job_priority_name(job->priority) && job_state_name(job->state) &&
                job->pending >= 0 && job->pending < PENDING_MAX &&
                (job->token_flags & ~(uint32_t)TOKEN_FLAGS_ALL) == 0 &&
-               error_context_name(job->fault.context) && proxy_usage_name(job->proxy_usage);
+               error_context_name(job->fault.context) && proxy_usage_name(job->proxy_usage) &&
+               http_check_security_flags(job->http.security_flags, &why) == 0 &&
+               http_check_method(job->http.method, &why) == 0;
 }
 
 /* DUR-43 */

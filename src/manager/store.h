@@ -36,6 +36,9 @@ int store_read_credentials(Store *store, const Job *job, Credentials *ret);
 int store_write_credentials(Store *store, Job *job, const Credentials *credentials);
 int store_credentials_to_fd(Store *store, const Job *job);
 
+/* What seals the jobs' other secrets. */
+struct Vault *store_vault(Store *store);
+
 /* Calls on_job for every stored job, files attached; the callee owns the job. 0 or -errno. */
 int store_load(Store *store, int (*on_job)(void *userdata, Job *job), void *userdata);
 

@@ -32,7 +32,7 @@ typedef struct Upload {
 
         bool stopping, connected;
         int fd;
-        int credentials; /* for the message that is being sent */
+        NetTerms terms;
         NetClient client;
         unsigned losses;
 
@@ -87,6 +87,8 @@ static void stop_here(Upload *u)
 
 static void write_farewell(Upload *u, Message *m)
 {
+        FdList secrets;
+        uint32_t which = net_terms_open(&u->terms, &secrets);
         const Job *job = u->file->job;
         const UploadState *state = &job->upload;
 
@@ -94,8 +96,8 @@ static void write_farewell(Upload *u, Message *m)
                            &(NetFarewell){ NET_TERMS(job, u->file->remote_name),
                                            .transfer = u->client.id, .session = state->session,
                                            .host = state->host,
-                                           .host_fallback = state->host_fallback,
-                                           .credentials = NET_CREDENTIALS(u->credentials) });
+                                           .host_fallback = state->host_fallback, .secrets = which,
+                                           .secret_files = secrets });
 }
 
 /* SEC-81: they are opened for each start, and lie nowhere meanwhile. */
@@ -105,13 +107,14 @@ static void write_start(void *userdata, Message *m)
         const File *file = u->file;
         const Job *job = file->job;
         const UploadState *state = &job->upload;
+        FdList secrets;
+        uint32_t which;
 
-        fd_close(u->credentials);
-        u->credentials = store_credentials_to_fd(u->store, job);
         if (upload_step(job) == UPLOAD_CLOSE) {
                 write_farewell(u, m);
                 return;
         }
+        which = net_terms_open(&u->terms, &secrets);
         net_upload_write(m, 0,
                          &(NetUpload){ NET_TERMS(job, file->remote_name), .transfer = u->client.id,
                                        .offset = file->written, .total = file->total,
@@ -121,7 +124,7 @@ static void write_start(void *userdata, Message *m)
                                        .host_fallback = state->host_fallback,
                                        .closing = state->closing,
                                        .wants_reply = job->type == JOB_UPLOAD_REPLY, .file = u->fd,
-                                       .credentials = NET_CREDENTIALS(u->credentials) });
+                                       .secrets = which, .secret_files = secrets });
 }
 
 /* UPL-124: stored at once, so that it can be gone on with, or given up, after a crash. */
@@ -130,7 +133,7 @@ static void on_session(void *userdata, const NetSession *session)
         Upload *u = userdata;
         Job *job = u->file->job;
 
-        u->credentials = fd_close(u->credentials); /* the worker has them */
+        net_terms_sent(&u->terms); /* the worker has them */
         if (upload_set_session(job, session->session, session->host, session->host_fallback,
                                session->reply_url, session->closing != 0) < 0)
                 log_error("out of memory: job %s loses its session", job->id);
@@ -247,11 +250,33 @@ static void on_failed(void *userdata, WorkResult result)
         end_unserved(userdata, result, false);
 }
 
+static void attach(Upload *u);
+
+static void on_terms(void *userdata, const NetTermsAnswer *answer)
+{
+        Upload *u = userdata;
+
+        if (answer->result != WORK_DONE)
+                end_unserved(u, answer->result, true);
+        else if (answer->code != 0)
+                end_failed(u, CONTEXT_LOCAL_FILE, answer->code, answer->detail);
+        else
+                attach(u);
+}
+
+/* TOK-150 */
 static void attach(Upload *u)
 {
-        if (u->stopping)
+        int r;
+
+        if (u->stopping) {
                 stop_here(u);
-        else if (worker_net_attach(u->net, &u->client) < 0)
+                return;
+        }
+        r = net_terms_read(&u->terms, u->local, on_terms, u);
+        if (r < 0)
+                end_unserved(u, r == -ENOKEY ? WORK_DEAD_TOKEN : WORK_NOT_STARTED, true);
+        else if (r > 0 && worker_net_attach(u->net, &u->client) < 0)
                 end_unserved(u, WORK_NOT_STARTED, false);
 }
 
@@ -329,7 +354,7 @@ static void upload_free(Transfer *transfer)
         worker_release(u->local);
         worker_release(u->net);
         fd_close(u->fd);
-        fd_close(u->credentials);
+        net_terms_done(&u->terms);
         free(u->detail);
         free(u);
 }
@@ -357,7 +382,8 @@ int upload_new(const TransferParts *parts, Transfer **ret)
         u->turn = parts->turn;
         u->listener = parts->listener;
         u->userdata = parts->userdata;
-        u->fd = u->credentials = -EBADF;
+        u->fd = -EBADF;
+        net_terms_init(&u->terms, u->store, u->file->job, true);
         u->client = (NetClient){ .listener = &net_listener, .userdata = u };
         *ret = u->file->transfer = &u->base;
         begin(u);

@@ -23,6 +23,7 @@ static uint16_t answer_type(uint16_t request_type)
 {
         switch (request_type) {
         case MESSAGE_FILE_OPEN:
+        case MESSAGE_FILE_READ:
                 return MESSAGE_FILE_OPENED;
         case MESSAGE_FILE_SYNC:
                 return MESSAGE_FILE_SYNCED;

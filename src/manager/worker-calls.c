@@ -72,6 +72,7 @@ static int submit(Worker *worker, Message *m, const FdList *fds, FileCallback ca
         }
 DEFINE_REQUEST(worker_check, FileCheck, file_check)
 DEFINE_REQUEST(worker_access, FileAccess, file_access)
+DEFINE_REQUEST(worker_read, FileRead, file_read)
 DEFINE_REQUEST(worker_open, FileOpen, file_open)
 DEFINE_REQUEST(worker_commit, FileCommit, file_commit)
 DEFINE_REQUEST(worker_discard, FileDiscard, file_discard)

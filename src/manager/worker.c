@@ -234,6 +234,11 @@ Worker *worker_acquire(WorkerPool *pool, WorkerKind kind, const WorkerIdentity *
         return worker_acquire_again(worker);
 }
 
+WorkerPool *worker_pool(const Worker *worker)
+{
+        return worker->pool;
+}
+
 uint64_t worker_process(const Worker *worker)
 {
         return worker->process;

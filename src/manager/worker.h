@@ -74,6 +74,8 @@ void worker_pool_set_presence(WorkerPool *pool, const Presence *presence);
    */
 void worker_pool_dismiss(WorkerPool *pool, const WorkerIdentity *identity);
 
+/* Whose seat it is. */
+WorkerPool *worker_pool(const Worker *worker);
 /* Number of the process that answered last; another number is another process. */
 uint64_t worker_process(const Worker *worker);
 
@@ -89,6 +91,8 @@ DEFINE_CLEANUP(Worker, worker_release);
  */
 int worker_check(Worker *worker, const FileCheck *x, FileCallback callback, void *userdata);
 int worker_access(Worker *worker, const FileAccess *x, FileCallback callback, void *userdata);
+/* Answers as an open does: a descriptor of the content. */
+int worker_read(Worker *worker, const FileRead *x, FileCallback callback, void *userdata);
 int worker_open(Worker *worker, const FileOpen *x, FileCallback callback, void *userdata);
 int worker_commit(Worker *worker, const FileCommit *x, FileCallback callback, void *userdata);
 int worker_discard(Worker *worker, const FileDiscard *x, FileCallback callback, void *userdata);

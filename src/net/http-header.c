@@ -13,6 +13,7 @@
 void answer_reset(Answer *a)
 {
         free(a->location);
+        free(a->text);
         *a = (Answer){ .content_length = SIZE_UNKNOWN, .whole = SIZE_UNKNOWN };
 }
 
@@ -143,6 +144,32 @@ static void read_field(Answer *a, const char *name, const char *value)
                 a->location = strdup(value);
 }
 
+/* NET-158 */
+static void keep_line(Answer *a, const char *line)
+{
+        size_t n = strlen(line);
+        char *longer;
+
+        if (a->text_size + n + 2 > HEADER_TEXT_MAX)
+                return;
+        longer = realloc(a->text, a->text_size + n + 3);
+        if (!longer)
+                return;
+        a->text = longer;
+        memcpy(longer + a->text_size, line, n);
+        for (char *p = longer + a->text_size; p < longer + a->text_size + n; p++)
+                if ((*p < 0x20 && *p != '\t') || *p > 0x7e)
+                        *p = '?';
+        a->text_size += n;
+        memcpy(longer + a->text_size, "\r\n", 3);
+        a->text_size += 2;
+}
+
+const char *answer_text(const Answer *a)
+{
+        return a->text ? a->text : "";
+}
+
 /* "HTTP/1.1 206 Partial Content": starts the header anew, but not its bound. */
 static void read_status(Answer *a, const char *text)
 {
@@ -191,8 +218,10 @@ AnswerStep answer_line(Answer *a, const char *line, size_t size)
                 return ANSWER_MALFORMED;
         if (strncmp(text, "HTTP/", 5) == 0) {
                 read_status(a, text);
+                keep_line(a, text);
                 return ANSWER_MORE;
         }
+        keep_line(a, text);
         value = split(text, ':');
         if (value)
                 read_field(a, text, value + strspn(value, " \t"));

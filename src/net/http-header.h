@@ -9,6 +9,7 @@
 
 enum {
         HEADER_BYTES_MAX = 64 * 1024, /* of all header lines that one request is answered with */
+        HEADER_TEXT_MAX = 16 * 1024,  /* of them that is kept for people */
         HEADER_VALUE_MAX = 1000,      /* of an ETag or Last-Modified that is worth keeping */
 };
 
@@ -31,6 +32,8 @@ typedef struct Answer {
         char etag[HEADER_VALUE_MAX + 1];          /* "" if there is none that can be kept */
         char last_modified[HEADER_VALUE_MAX + 1]; /* likewise */
         char *location;                           /* owned, NULL if there is none */
+        char *text;                               /* owned: the lines, plain ASCII; may be NULL */
+        size_t text_size;
 } Answer;
 
 /* What is known of the file that is asked for. Strings may be "" but not NULL. */
@@ -72,6 +75,8 @@ void answer_done(Answer *a);
    lines after ANSWER_COMPLETE are trailers: counted, not read. */
 AnswerStep answer_line(Answer *a, const char *line, size_t size);
 
+/* The lines of the final header so far, each with CR and LF, cut at a line; "" before. */
+const char *answer_text(const Answer *a);
 /* Only for a complete answer. */
 Verdict answer_judge(const Answer *a, const Wanted *wanted);
 /* Where the body begins in the file, where it has to end, and how long the file is; the last two

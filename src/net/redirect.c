@@ -63,8 +63,12 @@ Redirect redirect_decide(const char *base, const char *location, uint32_t flags,
         _cleanup_text_ char *target = NULL;
         char *copy;
 
-        if (flags & NET_FLAG_REDIRECT_DISALLOW)
+        if (flags & NET_FLAG_REDIRECT_DISALLOW) {
+                /* Where it leads is told, unless it leads down from https without leave. NET-155 */
+                (void)redirect_decide(base, location, flags & ~(uint32_t)NET_FLAG_REDIRECT_DISALLOW,
+                                      1, ret_url);
                 return REDIRECT_DISALLOWED;
+        }
         if (hops > REDIRECT_HOPS_MAX)
                 return REDIRECT_TOO_MANY;
         /* Setting a URL over another one resolves it against that one; spaces and bytes past ASCII
@@ -104,6 +108,24 @@ bool url_same_origin(const char *a, const char *b)
                same_part(u, v, CURLUPART_HOST) && same_part(u, v, CURLUPART_PORT);
 }
 
+static bool has_port(CURLU *url, const char *port)
+{
+        _cleanup_text_ char *actual = NULL;
+
+        return curl_url_get(url, CURLUPART_PORT, &actual, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+               strcmp(actual, port) == 0;
+}
+
+/* NET-152, SEC-153 */
+bool url_same_site(const char *a, const char *b)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url(), *v = curl_url();
+
+        return url_same_origin(a, b) ||
+               (parse(u, a) && parse(v, b) && has_scheme(u, "http") && has_port(u, "80") &&
+                has_scheme(v, "https") && has_port(v, "443") && same_part(u, v, CURLUPART_HOST));
+}
+
 static void copy_plain(char *ret, size_t size, const char *text)
 {
         snprintf(ret, size, "%s", text);
@@ -121,6 +143,20 @@ void url_host(const char *url, char *ret, size_t size)
                 copy_plain(ret, size, "?");
         else
                 copy_plain(ret, size, host);
+}
+
+void url_peer(const char *url, char *ret, size_t size)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+        _cleanup_text_ char *port = NULL;
+        char host[256];
+
+        url_host(url, host, sizeof(host));
+        if (!parse(u, url) ||
+            curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+                copy_plain(ret, size, host);
+        else
+                snprintf(ret, size, "%s:%s", host, port);
 }
 
 /* NET-36: without user, password, query and fragment. */

@@ -20,7 +20,8 @@ typedef enum Redirect {
 } Redirect;
 
 /* Decides about the hop number `hops` (the first is 1) from `base` to `location`, which may be
-   relative. `flags` are NET_FLAG_…. *ret_url (free it) is set for REDIRECT_FOLLOW only. */
+   relative. `flags` are NET_FLAG_…. *ret_url (free it) is set for REDIRECT_FOLLOW, and for
+   REDIRECT_DISALLOWED when the job wants no redirect at all and the place is one to ask at. */
 Redirect redirect_decide(const char *base, const char *location, uint32_t flags, unsigned hops,
                          char **ret_url);
 
@@ -30,6 +31,11 @@ bool url_is_https(const char *url);
 
 /* The same scheme, host and port: what was said to one may be said to the other. */
 bool url_same_origin(const char *a, const char *b);
+
+/* The same origin, or a step up from it: the host's ordinary https instead of its ordinary http. */
+bool url_same_site(const char *a, const char *b);
+/* "example.org:443" */
+void url_peer(const char *url, char *ret, size_t size);
 
 /* The host ("example.org"), and the URL without user, password, query and fragment, as plain ASCII,
    cut to fit. "?" if there is none. */

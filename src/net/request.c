@@ -14,6 +14,8 @@ int request_init(Request *r, Pool *pool, const RequestSettings *settings, const 
                         .settings = settings,
                         .on_done = on_done,
                         .userdata = userdata,
+                        .listener = terms->listener,
+                        .listener_userdata = terms->userdata,
                         .proxy_usage = terms->proxy_usage };
         r->url = strdup(terms->url);
         r->first = strdup(terms->url);
@@ -24,8 +26,12 @@ int request_init(Request *r, Pool *pool, const RequestSettings *settings, const 
 
 void request_drop(Request *r)
 {
+        request_drop_errand(r);
+        r->asking = false;
         if (r->easy)
                 curl_glue_return(pool_glue(r->pool), TAKE_PTR(r->easy));
+        curl_slist_free_all(TAKE_PTR(r->headers));
+        tls_unref(TAKE_PTR(r->tls));
 }
 
 void request_done(Request *r)
@@ -68,42 +74,60 @@ static void set_connection(Request *r)
         curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, url_is_https(r->url) ? 1L : 0L);
 }
 
-/* The proxy number r->proxy_index of the job's list for this URL: 1 and its URL, 0: none,
+/* The proxy number r->proxy_index of the job's list for a URL: 1 and its URL, 0: none,
    -EINVAL. */
-static int select_proxy(const Request *r, char ret[PROXY_URL_MAX])
+static int select_proxy(const Request *r, const char *url, char ret[PROXY_URL_MAX])
 {
         char host[256];
 
-        url_host(r->url, host, sizeof(host));
+        url_host(url, host, sizeof(host));
         if (proxy_bypassed(r->proxy_bypass, host))
                 return 0;
-        return proxy_select(r->proxy_list, url_is_https(r->url) ? "https" : "http", r->proxy_index,
+        return proxy_select(r->proxy_list, url_is_https(url) ? "https" : "http", r->proxy_index,
                             ret);
 }
 
 /* NET-61, NET-63, NET-64: an own list keeps the environment's settings out of it. */
-static int set_proxy(Request *r)
+int request_set_proxy(Request *r, CURL *easy, const char *url)
 {
-        char url[PROXY_URL_MAX] = "";
+        char proxy[PROXY_URL_MAX] = "";
         int found = 0;
 
         if (r->proxy_usage == PROXY_PRECONFIG)
                 return 0;
         if (r->proxy_usage == PROXY_OVERRIDE)
-                found = select_proxy(r, url);
+                found = select_proxy(r, url, proxy);
         if (found < 0) {
                 net_failure_set(&r->failure, CONTEXT_GENERAL_TRANSPORT, BG_E_INVALID_PROXY_INFO,
                                 "The proxy list has an entry that is no proxy: an entry is "
                                 "[http=|https=][http://|https://]server[:port]");
                 return found;
         }
-        curl_easy_setopt(r->easy, CURLOPT_NOPROXY, "");
-        return curl_easy_setopt(r->easy, CURLOPT_PROXY, url) == CURLE_OK ? 0 : -ENOMEM;
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+        return curl_easy_setopt(easy, CURLOPT_PROXY, proxy) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+/* NET-152: the job's headers are for the host that the job names. */
+static int collect_headers(Request *r)
+{
+        bool permitted = url_same_site(r->first, r->url);
+        int n = 0;
+
+        for (const struct curl_slist *h = r->settings->headers; h && n >= 0; h = h->next)
+                n = request_append_header(&r->headers, h->data);
+        for (const struct curl_slist *h = pool_headers(r->pool); h && permitted && n >= 0;
+             h = h->next)
+                n = request_append_header(&r->headers, h->data);
+        return n;
 }
 
 /* NET-05 */
 int request_prepare(Request *r)
 {
+        if (pool_failure(r->pool)->code != 0) {
+                r->failure = *pool_failure(r->pool);
+                return -EKEYREJECTED;
+        }
         r->easy = curl_glue_borrow(pool_glue(r->pool));
         if (!r->easy)
                 return -ENOMEM;
@@ -116,15 +140,17 @@ int request_prepare(Request *r)
         curl_easy_setopt(r->easy, CURLOPT_USERAGENT, "OpenBITS/" PROJECT_VERSION);
         if (curl_easy_setopt(r->easy, CURLOPT_URL, r->url) != CURLE_OK)
                 return -ENOMEM;
-        if (set_proxy(r) < 0)
+        if (request_set_proxy(r, r->easy, r->url) < 0)
                 return -ENOMEM;
         auth_apply(r->auth, r->easy);
-        curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->settings->headers);
-        return 0;
+        if (collect_headers(r) < 0)
+                return -ENOMEM;
+        return url_is_https(r->url) ? request_judge(r) : 0;
 }
 
 int request_run(Request *r)
 {
+        curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
         return curl_glue_add(pool_glue(r->pool), r->easy);
 }
 
@@ -132,7 +158,13 @@ void request_on_done(void *userdata, CURLcode result)
 {
         Request *r = userdata;
 
-        r->on_done(r->userdata, result);
+        if (r->errand) {
+                request_errand_done(r, result);
+                return;
+        }
+        r->result = result;
+        if (!request_find_out(r))
+                r->on_done(r->userdata, result);
 }
 
 int request_append_header(struct curl_slist **list, const char *line)
@@ -188,7 +220,7 @@ static bool try_next_proxy(Request *r, CURLcode result, long connect_status, boo
             (result != CURLE_COULDNT_RESOLVE_PROXY && result != CURLE_COULDNT_CONNECT))
                 return false;
         r->proxy_index++;
-        if (select_proxy(r, url) == 0) {
+        if (select_proxy(r, r->url, url) == 0) {
                 r->proxy_index--;
                 return false;
         }
@@ -200,6 +232,10 @@ RequestNext request_broken(Request *r, CURLcode result, bool answered)
 {
         long connect_status = 0;
 
+        if (r->found_out) {
+                r->found_out = false;
+                return REQUEST_AGAIN;
+        }
         curl_easy_getinfo(r->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
         if (connect_status == 407)
                 return request_challenged(r, 407);

@@ -1,7 +1,7 @@
 /*
  * One HTTP request at a time, whatever is asked: which connection, how secure, over which proxy,
- * and who is shown to whoever demands to know. What the request is about, and what its answer
- * means, is the affair of the protocol that uses this (transfer.h).
+ * with which headers of the job, and who is shown to whoever demands to know. What the request is
+ * about, and what its answer means, is the affair of the protocol that uses this (transfer.h).
  */
 #pragma once
 
@@ -9,6 +9,8 @@
 #include "net/auth.h"
 #include "net/net-error.h"
 #include "net/pool.h"
+#include "net/tls.h"
+#include "net/work.h"
 #include "wire/protocol.h"
 
 /* What is the same for all requests of the process; outlives them. */
@@ -23,6 +25,8 @@ typedef struct RequestTerms {
         const char *url;
         ProxyUsage proxy_usage;
         const char *proxy_list, *proxy_bypass;
+        const WorkListener *listener; /* its on_certificate alone is used */
+        void *userdata;
 } RequestTerms;
 
 typedef struct Request {
@@ -38,9 +42,23 @@ typedef struct Request {
         unsigned proxy_index; /* of the proxy that is tried */
         Auth auth[AUTH_TARGET_MAX];
 
-        CURL *easy; /* borrowed while a request runs */
+        CURL *easy;                 /* borrowed while a request runs */
+        struct curl_slist *headers; /* of that request; the protocol adds its own */
         char explanation[CURL_ERROR_SIZE];
         NetFailure failure; /* the first one is the one that is told */
+
+        /* What stands between a certificate and its judgement (request-tls.c). */
+        Tls *tls; /* of that request; NULL: not https */
+        char accepted[FINGERPRINT_MAX];
+        bool asking;  /* request_accept() is due */
+        CURL *errand; /* fetches a list of revoked certificates */
+        uint8_t *fetched;
+        size_t n_fetched;
+        unsigned errands, questions;
+        CURLcode result; /* of the request, while that is found out */
+        bool found_out;
+        const WorkListener *listener;
+        void *listener_userdata;
 } Request;
 
 /* How to go on after an answer or a failure that is not the protocol's. */
@@ -57,9 +75,10 @@ int request_init(Request *r, Pool *pool, const RequestSettings *settings, const 
                  void (*on_done)(void *userdata, CURLcode result), void *userdata);
 void request_done(Request *r);
 
-/* Borrows r->easy and sets all that does not depend on what is asked. 0 or -errno. */
+/* Borrows r->easy and sets all that does not depend on what is asked. 0; or -errno, maybe with
+   `failure` set. */
 int request_prepare(Request *r);
-/* Starts what was prepared; on_done follows from the loop. 0 or -errno. */
+/* Starts what was prepared, with r->headers; on_done follows from the loop. 0 or -errno. */
 int request_run(Request *r);
 /* Gives the handle back; a request that runs is cut off. */
 void request_drop(Request *r);
@@ -67,9 +86,13 @@ void request_drop(Request *r);
 /* Another URL, which this takes: whoever answers there has to ask for himself. */
 void request_move(Request *r, char *url);
 
+/* NET_ACCEPT: the answer to on_certificate; one that nobody waits for is passed over. */
+void request_accept(Request *r, BitsCode code, const char *detail);
+
 /* A 401 or 407 was the answer. */
 RequestNext request_challenged(Request *r, unsigned status);
-/* libcurl failed; `answered`: a server's header had been seen. */
+/* libcurl failed; `answered`: a server's header had been seen. Not to be called when `failure` is
+   set. */
 RequestNext request_broken(Request *r, CURLcode result, bool answered);
 
 /* Adds one line to a list of headers. 0 or -ENOMEM. */
@@ -77,3 +100,13 @@ int request_append_header(struct curl_slist **list, const char *line);
 
 /* The CurlGlue's callback for all requests. */
 void request_on_done(void *request, CURLcode result);
+
+/* Between the two files of this module: the proxy for a URL, on a handle. 0 or -errno. */
+int request_set_proxy(Request *r, CURL *easy, const char *url);
+/* A judge for the request's connections. 0 or -errno. */
+int request_judge(Request *r);
+/* libcurl is done. True: something is found out first, and on_done called later. */
+bool request_find_out(Request *r);
+/* An errand is done; calls on_done. */
+void request_errand_done(Request *r, CURLcode result);
+void request_drop_errand(Request *r);

@@ -9,7 +9,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/secret.h"
-#include "core/credentials.h"
+#include "core/http-options.h"
 #include "core/proxy.h"
 #include "wire/channel.h"
 
@@ -173,7 +173,18 @@ static void on_stale(void *userdata)
         sd_event_exit(task->service->event, 0);
 }
 
-static const WorkListener work_listener = { on_started, on_written, on_ended, on_stale };
+static void on_certificate(void *userdata, const NetCertificate *certificate)
+{
+        NetCertificate message = *certificate;
+        Task *task = userdata;
+
+        message.transfer = task->id;
+        net_certificate_write(channel_draft(task->service->channel), task->serial, &message);
+        send_draft(task->service);
+}
+
+static const WorkListener work_listener = { on_started, on_written, on_certificate, on_ended,
+                                            on_stale };
 
 /* ---- what bitsd asks ---- */
 
@@ -189,25 +200,28 @@ static bool plain_ascii(const char *text)
    strings become header lines. NET-43 */
 static bool start_is_sound(const NetStart *start)
 {
+        const char *why;
+
         return (start->flags & ~(uint32_t)NET_FLAG_MAX) == 0 && plain_ascii(start->etag) &&
                plain_ascii(start->last_modified) && start->part <= NET_PART_MAX &&
                start->offset <= INT64_MAX && start->position <= INT64_MAX &&
                start->end > start->offset && start->limit >= start->position &&
-               start->proxy_usage < PROXY_USAGE_MAX && start->credentials.count <= 1;
+               start->proxy_usage < PROXY_USAGE_MAX &&
+               (start->security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0 &&
+               http_check_method(start->method, &why) == 0;
 }
 
-/* SEC-81: the secrets come in an anonymous file, and stay with the pool. Closes the descriptors. */
-static int get_pool(Service *s, FdList *credentials, Pool **ret)
+/* SEC-81: the secrets come in anonymous files, and stay with the pool. Closes the descriptors. */
+static int get_pool(Service *s, NetStart *start, Pool **ret)
 {
-        uint8_t *bytes = NULL;
-        size_t size = 0;
-        int r = 0;
+        PoolTerms terms = { .security = start->security,
+                            .without_certificate = start->flags & NET_FLAG_NO_CERTIFICATE,
+                            .proxy_tickets = start->flags & NET_FLAG_PROXY_TICKETS,
+                            .validation = start->validation };
+        Secrets secrets;
+        int r = secrets_read(start->secrets, &start->secret_files, &secrets);
 
-        if (credentials->count > 0)
-                r = secret_from_fd(credentials->items[0], CREDENTIALS_BYTES_MAX, &bytes, &size);
-        while (credentials->count > 0)
-                fd_close(credentials->items[--credentials->count]);
-        return r < 0 ? r : pools_get(s->pools, bytes, size, ret);
+        return r < 0 ? r : pools_get(s->pools, &terms, &secrets, ret);
 }
 
 static Task *task_new(Service *s, uint32_t serial, uint64_t id, const Protocol *protocol)
@@ -240,7 +254,7 @@ static int start_transfer(Service *s, uint32_t serial, NetStart *start)
 {
         Transfer *transfer = NULL;
         Pool *pool = NULL;
-        int r = get_pool(s, &start->credentials, &pool);
+        int r = get_pool(s, start, &pool);
         Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &transfer_protocol);
 
         if (!task) {
@@ -267,27 +281,49 @@ static int on_net_start(Service *s, Message *m)
                 return r;
         if (!start_is_sound(&start)) {
                 fd_close(start.file);
-                for (unsigned i = 0; i < start.credentials.count; i++)
-                        fd_close(start.credentials.items[i]);
+                for (unsigned i = 0; i < start.secret_files.count; i++)
+                        fd_close(start.secret_files.items[i]);
                 return -EBADMSG;
         }
         return start_transfer(s, m->serial, &start);
 }
 
+static Task *find_task(Service *s, uint64_t id)
+{
+        Task key = { .id = id }, **found = tfind(&key, &s->tasks, compare_tasks);
+
+        return found ? *found : NULL;
+}
+
 /* A stop may cross the end of its transfer: an unknown number is no breach. NET-42 */
 static int on_net_stop(Service *s, Message *m)
 {
-        Task key = { 0 }, **found;
         NetStop stop;
+        Task *task;
         int r;
 
         r = net_stop_read(m, &stop);
         if (r < 0)
                 return r;
-        key.id = stop.transfer;
-        found = tfind(&key, &s->tasks, compare_tasks);
-        if (found)
-                (*found)->protocol->stop((*found)->work);
+        task = find_task(s, stop.transfer);
+        if (task)
+                task->protocol->stop(task->work);
+        return 0;
+}
+
+/* So may this. */
+static int on_net_accept(Service *s, Message *m)
+{
+        NetAccept accept;
+        Task *task;
+        int r;
+
+        r = net_accept_read(m, &accept);
+        if (r < 0)
+                return r;
+        task = find_task(s, accept.transfer);
+        if (task)
+                task->protocol->accept(task->work, accept.code, accept.detail);
         return 0;
 }
 
@@ -300,6 +336,8 @@ static int on_message(void *userdata, Message *m)
                 return on_net_start(s, m);
         case MESSAGE_NET_STOP:
                 return on_net_stop(s, m);
+        case MESSAGE_NET_ACCEPT:
+                return on_net_accept(s, m);
         }
         return -EBADMSG;
 }

@@ -50,7 +50,12 @@ static void policy(void **state)
         _cleanup_free_ char *url = NULL;
 
         (void)state;
-        refuses("http://a/", "http://b/", NET_FLAG_REDIRECT_DISALLOW, 1, REDIRECT_DISALLOWED);
+        refuses("http://a/", "ftp://b/", NET_FLAG_REDIRECT_DISALLOW, 1, REDIRECT_DISALLOWED);
+        refuses("https://a/", "http://b/", NET_FLAG_REDIRECT_DISALLOW, 1, REDIRECT_DISALLOWED);
+        assert_int_equal(redirect_decide("http://a/x", "/b", NET_FLAG_REDIRECT_DISALLOW, 1, &url),
+                         REDIRECT_DISALLOWED);
+        assert_string_equal(url, "http://a/b"); /* NET-155 */
+        free(TAKE_PTR(url));
         refuses("https://a/", "http://b/", 0, 1, REDIRECT_DISALLOWED);
         refuses("HTTPS://a/", "http://b/", 0, 1, REDIRECT_DISALLOWED);
         refuses("http://a/", "/b", 0, REDIRECT_HOPS_MAX + 1, REDIRECT_TOO_MANY);
@@ -66,6 +71,26 @@ static void credentials_stay_with_their_host(void **state)
         follows("http://user:secret@a/x", "http://b/y", "http://b/y");
         follows("http://user:secret@a/x", "//b/y", "http://b/y");
         follows("http://user:secret@a/x", "/y", "http://user:secret@a/y");
+}
+
+/* NET-152, SEC-153 */
+static void a_step_up_is_the_same_site(void **state)
+{
+        char peer[64];
+
+        (void)state;
+        assert_true(url_same_site("https://a/x", "https://A:443/y"));
+        assert_true(url_same_site("http://a/x", "https://a/x"));
+        assert_true(url_same_site("http://a:80/x", "https://a:443/x"));
+        assert_false(url_same_site("https://a/x", "http://a/x"));
+        assert_false(url_same_site("http://a:8080/x", "https://a/x"));
+        assert_false(url_same_site("http://a/x", "https://a:8443/x"));
+        assert_false(url_same_site("http://a/x", "https://b/x"));
+        assert_false(url_same_site("https://a/x", "https://a.b/x"));
+        url_peer("https://a.b/x", peer, sizeof(peer));
+        assert_string_equal(peer, "a.b:443");
+        url_peer("https://[::1]:8443/x", peer, sizeof(peer));
+        assert_string_equal(peer, "[::1]:8443");
 }
 
 /* NET-36 */
@@ -100,6 +125,7 @@ int main(void)
                 cmocka_unit_test(targets),
                 cmocka_unit_test(policy),
                 cmocka_unit_test(credentials_stay_with_their_host),
+                cmocka_unit_test(a_step_up_is_the_same_site),
                 cmocka_unit_test(shown_urls),
                 cmocka_unit_test(acceptable_urls),
         };

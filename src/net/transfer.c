@@ -35,8 +35,8 @@ struct Transfer {
         uint32_t flags, part; /* NET_FLAG_…, NET_PART… */
         int file;
 
-        struct curl_slist *headers; /* owned; NULL when the settings' ones do */
-
+        char *method;  /* "": GET */
+        char *refused; /* where a redirect led that was not followed, or NULL */
         unsigned hops;
         Answer answer;
         Verdict verdict; /* VERDICT_INVALID before there is an answer */
@@ -56,9 +56,10 @@ void transfer_free(Transfer *t)
         if (!t)
                 return;
         request_done(&t->request);
-        curl_slist_free_all(t->headers);
         fd_close(t->file);
         answer_done(&t->answer);
+        free(t->method);
+        free(t->refused);
         free(t->etag);
         free(t->last_modified);
         free(t);
@@ -68,8 +69,9 @@ int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *st
                  const WorkListener *listener, void *userdata, Transfer **ret)
 {
         _cleanup_(transfer_freep) Transfer *t = calloc(1, sizeof(*t));
-        RequestTerms terms = { start->url, (ProxyUsage)start->proxy_usage, start->proxy_list,
-                               start->proxy_bypass };
+        RequestTerms terms = { start->url,        (ProxyUsage)start->proxy_usage,
+                               start->proxy_list, start->proxy_bypass,
+                               listener,          userdata };
         int r;
 
         if (!t) {
@@ -88,7 +90,8 @@ int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *st
         r = request_init(&t->request, pool, settings, &terms, on_done, t);
         t->etag = strdup(start->etag);
         t->last_modified = strdup(start->last_modified);
-        if (r < 0 || !t->etag || !t->last_modified)
+        t->method = strdup(start->method);
+        if (r < 0 || !t->etag || !t->last_modified || !t->method)
                 return -ENOMEM;
         t->wanted = (Wanted){ .offset = start->offset,
                               .end = start->end,
@@ -137,6 +140,8 @@ static void end(Transfer *t, NetOutcome outcome)
 
         request_drop(&t->request);
         if (outcome == NET_FAILED) {
+                done.remote_name = t->refused;
+                done.headers = answer_text(&t->answer);
                 done.context = t->request.failure.context;
                 done.code = t->request.failure.code;
                 done.detail = t->request.failure.detail;
@@ -256,6 +261,7 @@ static bool begin_body(Transfer *t)
                 .last_modified = last_modified(t),
                 .resumable = answer_resumable(&t->answer),
                 .remote_name = t->hops > 0 ? t->request.url : "",
+                .headers = answer_text(&t->answer),
         };
         int r;
 
@@ -386,7 +392,6 @@ static int ask_for_range(Transfer *t)
 {
         _cleanup_free_ char *line = NULL;
         char range[48];
-        int r = 0;
 
         snprintf(range, sizeof(range), "%llu-", (unsigned long long)t->wanted.offset);
         if (t->wanted.part && t->wanted.end != SIZE_UNKNOWN)
@@ -395,13 +400,26 @@ static int ask_for_range(Transfer *t)
         if (curl_easy_setopt(t->request.easy, CURLOPT_RANGE, range) != CURLE_OK)
                 return -ENOMEM;
         /* To a part the whole file is no answer: the version shows in the header. */
-        if (t->headers || t->wanted.part || !etag_is_strong(t->etag))
+        if (t->wanted.part || !etag_is_strong(t->etag))
                 return 0;
         if (asprintf(&line, "If-Range: %s", t->etag) < 0)
                 return -ENOMEM;
-        for (struct curl_slist *h = t->request.settings->headers; h && r >= 0; h = h->next)
-                r = request_append_header(&t->headers, h->data);
-        return r < 0 ? r : request_append_header(&t->headers, line);
+        return request_append_header(&t->request.headers, line);
+}
+
+/* NET-156: without a body, which some methods are expected to have. */
+static int set_method(Transfer *t)
+{
+        static const char *const with_body[] = { "POST", "PUT", "PATCH" };
+
+        if (!*t->method)
+                return 0;
+        if (curl_easy_setopt(t->request.easy, CURLOPT_CUSTOMREQUEST, t->method) != CURLE_OK)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTS(with_body); i++)
+                if (string_equal(t->method, with_body[i]))
+                        return request_append_header(&t->request.headers, "Content-Length: 0");
+        return 0;
 }
 
 static int prepare(Transfer *t)
@@ -419,9 +437,7 @@ static int prepare(Transfer *t)
         curl_easy_setopt(t->request.easy, CURLOPT_WRITEDATA, t);
         if ((t->wanted.part || t->wanted.offset > 0) && ask_for_range(t) < 0)
                 return -ENOMEM;
-        if (t->headers)
-                curl_easy_setopt(t->request.easy, CURLOPT_HTTPHEADER, t->headers);
-        return 0;
+        return set_method(t);
 }
 
 static void request(Transfer *t)
@@ -491,6 +507,7 @@ static void follow_redirect(Transfer *t)
                 request_again(t);
                 return;
         case REDIRECT_DISALLOWED:
+                t->refused = url;
                 url_host(t->request.url, host, sizeof(host));
                 net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_HTTP(status),
                                 "%s answered %u, a redirect that the job does not permit", host,
@@ -588,4 +605,11 @@ static void free_work(void *work)
         transfer_free(work);
 }
 
-const Protocol transfer_protocol = { start_work, stop_work, work_written, free_work };
+static void accept_work(void *work, uint32_t code, const char *detail)
+{
+        Transfer *t = work;
+
+        request_accept(&t->request, code, detail);
+}
+
+const Protocol transfer_protocol = { start_work, stop_work, accept_work, work_written, free_work };

@@ -12,6 +12,8 @@
 typedef struct WorkListener {
         void (*on_started)(void *userdata, const NetStarted *started);
         void (*on_written)(void *userdata);
+        /* A server's certificate is to be judged, too; its number is the listener's affair. */
+        void (*on_certificate)(void *userdata, const NetCertificate *certificate);
         /* The listener may free the work. `done` is complete but for the transfer's id. */
         void (*on_ended)(void *userdata, const NetDone *done);
         /* Instead of it: this process cannot see the identity's tickets as they are now, a fresh
@@ -23,6 +25,8 @@ typedef struct Protocol {
         /* Both may call on_ended before they return; then the work may be gone. */
         void (*start)(void *work);
         void (*stop)(void *work);
+        /* The answer to on_certificate. May call on_ended, too. */
+        void (*accept)(void *work, uint32_t code, const char *detail);
         /* The first so many bytes are where they are to go. */
         uint64_t (*written)(const void *work);
         /* Says nothing to the listener. */

@@ -24,6 +24,8 @@
  *        │ ◄───────────── FILE_RESULT ─┤
  *        ├─ FILE_OPEN ────────────────►│   the temporary file: the recorded one, or a new one
  *        │ ◄─────── FILE_OPENED (+ fd)─┤
+ *        ├─ FILE_READ ────────────────►│   a certificate or a key: its content
+ *        │ ◄───────── FILE_OPENED + fd ┤   in a sealed file, FILE_OPENED without one after an error
  *        ├─ FILE_SYNC + fds ──────────►│
  *        │ ◄───────────── FILE_SYNCED ─┤
  *        ├─ FILE_COMMIT, FILE_DISCARD ►│   rename to the final name; remove
@@ -46,7 +48,9 @@
  *
  *      bitsd                          bits-net
  *        │ ◄──────────── WORKER_HELLO ─┤
- *        ├─ NET_START + fd ───────────►│
+ *        ├─ NET_START + fds ──────────►│
+ *        │ ◄───────── NET_CERTIFICATE ─┤   only if NET_START asks for it: maybe several times
+ *        ├─ NET_ACCEPT ───────────────►│   exactly once for each of them, unless it ends before
  *        │ ◄───────────── NET_STARTED ─┤   headers of the answer; at most once
  *        │ ◄──────────── NET_PROGRESS ─┤   now and then while bytes arrive
  *        ├─ NET_STOP ─────────────────►│   at any time
@@ -71,7 +75,7 @@
 #include "wire/message.h"
 
 enum {
-        PROTOCOL_VERSION = 1,
+        PROTOCOL_VERSION = 2,
         WORKER_CHANNEL_FD = 3, /* where a worker finds its end of the channel */
         WORKER_COMMAND_FD = 4, /* and bits-command the command line */
 };
@@ -118,7 +122,19 @@ enum {
         NET_FLAG_BACKGROUND = 1u << 0, /* not FOREGROUND: may be paced */
         NET_FLAG_REDIRECT_DISALLOW = 1u << 1,
         NET_FLAG_REDIRECT_HTTPS_TO_HTTP = 1u << 2, /* permit the downgrade */
-        NET_FLAG_MAX = (1u << 3) - 1,
+        NET_FLAG_NO_CERTIFICATE = 1u << 3,         /* a server that asks for one is told: none */
+        NET_FLAG_PROXY_TICKETS = 1u << 4,          /* a proxy may be shown the identity's tickets */
+        NET_FLAG_MAX = (1u << 5) - 1,
+};
+
+/* NET_START secrets: which descriptors come, in this order. Each is a file of basic/secret.h. */
+enum {
+        NET_SECRET_CREDENTIALS = 1u << 0, /* credentials_encode() */
+        NET_SECRET_HEADERS = 1u << 1,     /* lines divided by CRLF */
+        NET_SECRET_CERTIFICATE = 1u << 2, /* PEM or PKCS#12 */
+        NET_SECRET_KEY = 1u << 3,         /* if it has a file of its own */
+        NET_SECRET_PASSPHRASE = 1u << 4,
+        NET_SECRET_MAX = (1u << 5) - 1,
 };
 
 /* FILE_ATTRIBUTES flags: what is to be carried over. */
@@ -229,6 +245,12 @@ enum {
         U64(size)                                                                         \
         FDS(file) /* one descriptor for writing, none after an error */
 
+/* A whole regular file of at most `size_max` bytes; answered by FILE_OPENED: only error, size and
+   file are set. */
+#define FIELDS_FILE_READ(U32, U64, STR, U32S, FD, FDS) \
+        STR(local_name)                                \
+        U64(size_max)
+
 #define FIELDS_FILE_SYNC(U32, U64, STR, U32S, FD, FDS)   FDS(files)
 
 #define FIELDS_FILE_SYNCED(U32, U64, STR, U32S, FD, FDS) U32S(errors) /* as many as files */
@@ -285,23 +307,27 @@ enum {
 
 /* ---- bits-net ---- */
 
-#define FIELDS_NET_START(U32, U64, STR, U32S, FD, FDS)                        \
-        U64(transfer) /* chosen by bitsd, not in use */                       \
-        STR(url)                                                              \
-        U32(flags)                                                            \
-        U32(part)          /* NET_PART… */                                  \
-        U64(offset)        /* of the remote file: go on from here */          \
-        U64(end)           /* and up to here; SIZE_UNKNOWN: to its end */     \
-        U64(position)      /* where in the file that begins */                \
-        U64(limit)         /* the file may not get longer; or SIZE_UNKNOWN */ \
-        U64(total)         /* of the version known, or SIZE_UNKNOWN */        \
-        STR(etag)          /* of the version known, "" if none */             \
-        STR(last_modified) /* likewise, as the server wrote it */             \
-        U32(proxy_usage)   /* ProxyUsage of core/proxy.h */                   \
-        STR(proxy_list)    /* "" unless PROXY_OVERRIDE */                     \
-        STR(proxy_bypass)                                                     \
-        FD(file)                                                              \
-        FDS(credentials) /* none, or one: credentials_encode() in basic/secret.h's file */
+#define FIELDS_NET_START(U32, U64, STR, U32S, FD, FDS)                                      \
+        U64(transfer) /* chosen by bitsd, not in use */                                     \
+        STR(url)                                                                            \
+        U32(flags)                                                                          \
+        U32(part)          /* NET_PART… */                                                \
+        U64(offset)        /* of the remote file: go on from here */                        \
+        U64(end)           /* and up to here; SIZE_UNKNOWN: to its end */                   \
+        U64(position)      /* where in the file that begins */                              \
+        U64(limit)         /* the file may not get longer; or SIZE_UNKNOWN */               \
+        U64(total)         /* of the version known, or SIZE_UNKNOWN */                      \
+        STR(etag)          /* of the version known, "" if none */                           \
+        STR(last_modified) /* likewise, as the server wrote it */                           \
+        U32(proxy_usage)   /* ProxyUsage of core/proxy.h */                                 \
+        STR(proxy_list)    /* "" unless PROXY_OVERRIDE */                                   \
+        STR(proxy_bypass)                                                                   \
+        U32(security)   /* HTTP_CERTIFICATE_FLAGS */                                        \
+        STR(method)     /* "": GET */                                                       \
+        STR(validation) /* "", or NET_CERTIFICATE is wanted: whose answers may be shared */ \
+        U32(secrets)    /* NET_SECRET_… */                                                \
+        FD(file)                                                                            \
+        FDS(secret_files)
 
 #define FIELDS_NET_STOP(U32, U64, STR, U32S, FD, FDS) U64(transfer)
 
@@ -313,20 +339,35 @@ enum {
         STR(etag)                                                                 \
         STR(last_modified)                                                        \
         U32(resumable)   /* 1: the server takes ranges and names a version */     \
-        STR(remote_name) /* after redirects; "" if it is the one asked for */
+        STR(remote_name) /* after redirects; "" if it is the one asked for */     \
+        STR(headers)     /* the answer's lines, plain ASCII, maybe cut */
 
 #define FIELDS_NET_PROGRESS(U32, U64, STR, U32S, FD, FDS) \
         U64(transfer)                                     \
         U64(written) /* the first `written` bytes of the file are there, unsynced */
 
-#define FIELDS_NET_DONE(U32, U64, STR, U32S, FD, FDS)                                   \
-        U64(transfer)                                                                   \
-        U32(outcome) /* NetOutcome */                                                   \
-        U32(context) /* ErrorContext of core/error.h, 0 unless NET_FAILED */            \
-        U32(code)    /* BITS number, 0 unless NET_FAILED */                             \
-        U64(written)                                                                    \
-        U64(modification_time) /* of the remote file, seconds since 1970, 0: unknown */ \
-        STR(detail)            /* one English sentence for people, "" unless NET_FAILED */
+#define FIELDS_NET_DONE(U32, U64, STR, U32S, FD, FDS)                                      \
+        U64(transfer)                                                                      \
+        U32(outcome) /* NetOutcome */                                                      \
+        U32(context) /* ErrorContext of core/error.h, 0 unless NET_FAILED */               \
+        U32(code)    /* BITS number, 0 unless NET_FAILED */                                \
+        U64(written)                                                                       \
+        U64(modification_time) /* of the remote file, seconds since 1970, 0: unknown */    \
+        STR(detail)            /* one English sentence for people, "" unless NET_FAILED */ \
+        STR(remote_name)       /* where a redirect led that was not permitted, else "" */  \
+        STR(headers)           /* of the answer that was the failure, as above, else "" */
+
+/* The certificate of a server that the system accepts: may the request be sent? */
+#define FIELDS_NET_CERTIFICATE(U32, U64, STR, U32S, FD, FDS)  \
+        U64(transfer)                                         \
+        STR(peer)        /* host:port */                      \
+        STR(fingerprint) /* SHA-256, 64 hexadecimal digits */ \
+        STR(chain)       /* PEM, the server's own first */
+
+#define FIELDS_NET_ACCEPT(U32, U64, STR, U32S, FD, FDS) \
+        U64(transfer)                                   \
+        U32(code) /* 0: yes */                          \
+        STR(detail)
 
 /* ---- bits-command. Numbers only: no text of bitsd gets near the command ---- */
 
@@ -374,8 +415,11 @@ enum {
         U32(proxy_usage)                                                                   \
         STR(proxy_list)                                                                    \
         STR(proxy_bypass)                                                                  \
+        U32(security)                                                                      \
+        STR(validation)                                                                    \
+        U32(secrets)                                                                       \
         FD(file)                                                                           \
-        FDS(credentials)
+        FDS(secret_files)
 
 #define FIELDS_NET_FAREWELL(U32, U64, STR, U32S, FD, FDS)     \
         U64(transfer)                                         \
@@ -388,7 +432,10 @@ enum {
         U32(proxy_usage)                                      \
         STR(proxy_list)                                       \
         STR(proxy_bypass)                                     \
-        FDS(credentials)
+        U32(security)                                         \
+        STR(validation)                                       \
+        U32(secrets)                                          \
+        FDS(secret_files)
 
 #define FIELDS_NET_SESSION(U32, U64, STR, U32S, FD, FDS)                  \
         U64(transfer)                                                     \
@@ -433,6 +480,9 @@ enum {
         M(0x53, NetUpload, net_upload, NET_UPLOAD)                                 \
         M(0x54, NetFarewell, net_farewell, NET_FAREWELL)                           \
         M(0x55, NetSession, net_session, NET_SESSION)                              \
+        M(0x60, FileRead, file_read, FILE_READ)                                    \
+        M(0x61, NetCertificate, net_certificate, NET_CERTIFICATE)                  \
+        M(0x62, NetAccept, net_accept, NET_ACCEPT)                                 \
         M(0x90, BrokerKeepCommand, broker_keep_command, BROKER_KEEP_COMMAND)       \
         M(0x91, BrokerCommand, broker_command, BROKER_COMMAND)                     \
         M(0x92, BrokerDropCommand, broker_drop_command, BROKER_DROP_COMMAND)       \

@@ -78,8 +78,8 @@ def test_command_finds_the_service_and_the_program():
     assert result.returncode == 0, result.stderr
     lines = result.stdout.split()
     assert lines[0].endswith('/bin/bits')
-    assert lines[-4] == lines[-3] and lines[-4].startswith('unix:path=')
-    assert lines[-2:] == ['log', 'state']
+    assert lines[-5] == lines[-4] and lines[-5].startswith('unix:path=')
+    assert lines[-3:] == ['config', 'log', 'state']
 
 
 # OPS-06

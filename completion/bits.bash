@@ -24,7 +24,7 @@ _bits() {
         --type) words='download upload upload-reply' ;;
         --as | --local-as | --network-as) COMPREPLY=($(compgen -u -- "$cur")); return ;;
         --from | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --name | --description | --notify-command | --timeout | --proxy | --interval) return ;;
+        --name | --description | --notify-command | --range | --max-size | --timeout | --proxy | --interval) return ;;
         esac
         if [[ -n $words ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur")); return; fi
 
@@ -32,9 +32,9 @@ _bits() {
                 words='--json --user --help --version'
                 case $verb in
                 get) words+=' --name --priority --detach --local-as --network-as --proxy --negotiate'
-                     words+=' --proxy-negotiate --notify-command' ;;
-                create) words+=' --type --description --priority --notify-command' ;;
-                add) words+=' --from' ;;
+                     words+=' --proxy-negotiate --notify-command --range --dynamic --max-size' ;;
+                create) words+=' --type --description --priority --notify-command --dynamic --max-size' ;;
+                add) words+=' --from --range' ;;
                 wait) words+=' --timeout' ;;
                 list) words+=' --all-users' ;;
                 watch) words+=' --all-users --interval' ;;

@@ -24,6 +24,7 @@ extern "C" {
 
 typedef struct bits_manager bits_manager;
 typedef struct bits_job bits_job;
+typedef struct bits_file bits_file;
 typedef struct bits_token_options bits_token_options;
 typedef struct bits_http_options bits_http_options;
 typedef struct bits_job_list bits_job_list;
@@ -191,6 +192,28 @@ BITS_EXPORT int bits_job_add_file(bits_job *job, const char *remote_name, const 
 
 /* All or none, in one call. (IBackgroundCopyJob::AddFileSet) */
 BITS_EXPORT int bits_job_add_files(bits_job *job, const bits_file_pair *files, size_t count);
+
+/* Bytes of a remote file (BG_FILE_RANGE). */
+typedef struct bits_range {
+        uint64_t offset;
+        uint64_t length; /* BITS_LENGTH_TO_EOF: to the end of the file */
+} bits_range;
+
+#define BITS_LENGTH_TO_EOF UINT64_MAX
+
+/* Only these ranges, which the local file gets one behind the other in the order given.
+   E_INVALIDARG (count 0), BG_E_INVALID_RANGE (empty, or where no file has bytes),
+   BG_E_OVERLAPPING_RANGES, BG_E_TOO_MANY_RANGES_IN_FILE (500 for people),
+   BG_E_UNSUPPORTED_JOB_CONFIGURATION with dynamic content or on-demand mode, E_NOTIMPL for
+   uploads; and as bits_job_add_file(). (IBackgroundCopyJob3::AddFileWithRanges) */
+BITS_EXPORT int bits_job_add_file_with_ranges(bits_job *job, const char *remote_name,
+                                              const char *local_name, const bits_range *ranges,
+                                              size_t count);
+/* Replaces the beginning of every remote name that has it, minding case; all or none. 1 (S_FALSE)
+   when no name has it. E_INVALIDARG when a name would not be valid; E_NOTIMPL for uploads.
+   (IBackgroundCopyJob3::ReplaceRemotePrefix) */
+BITS_EXPORT int bits_job_replace_remote_prefix(bits_job *job, const char *old_prefix,
+                                               const char *new_prefix);
 BITS_EXPORT int bits_job_list_files(bits_job *job, bits_file_list **ret_list);
 
 BITS_EXPORT int bits_job_suspend(bits_job *job);
@@ -251,6 +274,32 @@ enum {
 
 BITS_EXPORT int bits_job_get_file_acl_flags(bits_job *job, uint32_t *ret_flags);
 BITS_EXPORT int bits_job_set_file_acl_flags(bits_job *job, uint32_t flags);
+/* The content is made anew for each request: neither length nor ranges are expected, and an
+   interruption begins anew. Default 0. BG_E_READ_ONLY_PROPERTY_AFTER_RESUME,
+   BG_E_UNSUPPORTED_JOB_CONFIGURATION with ranges or on-demand mode.
+   (BITS_JOB_PROPERTY_DYNAMIC_CONTENT) */
+BITS_EXPORT int bits_job_get_dynamic_content(bits_job *job, int *ret_on);
+BITS_EXPORT int bits_job_set_dynamic_content(bits_job *job, int on);
+/* The content is synced once, when it is complete. Default 0.
+   BG_E_READ_ONLY_PROPERTY_AFTER_ADDFILE. (BITS_JOB_PROPERTY_HIGH_PERFORMANCE) */
+BITS_EXPORT int bits_job_get_high_performance(bits_job *job, int *ret_on);
+BITS_EXPORT int bits_job_set_high_performance(bits_job *job, int on);
+/* Nothing is fetched but what bits_file_request_ranges() asks for; then the job is transferred if
+   its files are whole, else suspended. Default 0. BG_E_UNSUPPORTED_JOB_CONFIGURATION with ranges or
+   dynamic content. (BITS_JOB_PROPERTY_ON_DEMAND_MODE) */
+BITS_EXPORT int bits_job_get_on_demand_mode(bits_job *job, int *ret_on);
+BITS_EXPORT int bits_job_set_on_demand_mode(bits_job *job, int on);
+/* Bytes that the job may download, all files together; UINT64_MAX, the default: any number. More
+   are the error BG_E_MAX_DOWNLOAD_SIZE_LIMIT_REACHED of the job.
+   BG_E_MAX_DOWNLOAD_SIZE_INVALID_VALUE for 0, BG_E_READ_ONLY_PROPERTY_AFTER_RESUME.
+   (BITS_JOB_PROPERTY_MAX_DOWNLOAD_SIZE) These four:
+   BG_E_PROPERTY_SUPPORTED_FOR_DOWNLOAD_JOBS_ONLY. */
+BITS_EXPORT int bits_job_get_max_download_size(bits_job *job, uint64_t *ret_bytes);
+BITS_EXPORT int bits_job_set_max_download_size(bits_job *job, uint64_t bytes);
+/* 0x1 client, 0x2 server, 0x4 no BranchCache: kept, without effect. E_INVALIDARG for other bits.
+   (IBackgroundCopyJob4::SetPeerCachingFlags) */
+BITS_EXPORT int bits_job_get_peer_caching_flags(bits_job *job, uint32_t *ret_flags);
+BITS_EXPORT int bits_job_set_peer_caching_flags(bits_job *job, uint32_t flags);
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
 /* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000
@@ -271,6 +320,55 @@ BITS_EXPORT int bits_job_get_description(bits_job *job, char **ret_text);
 BITS_EXPORT int bits_job_set_description(bits_job *job, const char *text);
 /* One sentence: what the job waits for, or "" when it waits for nothing. */
 BITS_EXPORT int bits_job_get_wait_reason(bits_job *job, char **ret_text);
+
+/* ---- a file ---- */
+
+/* The file of that index, from 0, in the order in which files were added (bits_job_list_files()
+   tells of all of them at once). It speaks through the job's object: free it first.
+   BG_E_NOT_FOUND when the job has no such file. (IBackgroundCopyFile … IBackgroundCopyFile6) */
+BITS_EXPORT int bits_job_get_file(bits_job *job, uint32_t index, bits_file **ret_file);
+BITS_EXPORT void bits_file_free(bits_file *file);
+
+/* The caller frees the names. */
+BITS_EXPORT int bits_file_get_remote_name(bits_file *file, char **ret_name);
+/* Another place to fetch it from, as bits_job_add_file() would take it. What is there already is
+   used if length, date and range support of the new place fit. E_INVALIDARG; E_NOTIMPL for
+   uploads. */
+BITS_EXPORT int bits_file_set_remote_name(bits_file *file, const char *remote_name);
+BITS_EXPORT int bits_file_get_local_name(bits_file *file, char **ret_name);
+/* A path, whether the temporary file was made already or not. */
+BITS_EXPORT int bits_file_get_temporary_name(bits_file *file, char **ret_name);
+
+typedef struct bits_file_progress {
+        uint64_t bytes_total; /* BITS_SIZE_UNKNOWN; of ranges: what was asked for */
+        uint64_t bytes_transferred;
+        int completed; /* available under its local name */
+} bits_file_progress;
+
+BITS_EXPORT int bits_file_get_progress(bits_file *file, bits_file_progress *ret_progress);
+/* As given to bits_job_add_file_with_ranges(); the caller frees them. 1 (S_FALSE), NULL and 0
+   when the whole file is wanted. */
+BITS_EXPORT int bits_file_get_ranges(bits_file *file, bits_range **ret_ranges, size_t *ret_count);
+/* What is there and would survive a power cut: sorted, merged; the caller frees them.
+   BG_E_RANDOM_ACCESS_NOT_SUPPORTED for files with ranges, dynamic content, files of the machine,
+   and servers without ranges. */
+BITS_EXPORT int bits_file_get_filled_ranges(bits_file *file, bits_range **ret_ranges,
+                                            size_t *ret_count);
+/* To be fetched before the rest of the file, in on-demand mode alone; adds to what was requested,
+   may overlap. E_INVALIDARG (count 0), BG_E_INVALID_RANGE (empty, or beyond the end of the file),
+   BG_E_TOO_MANY_RANGES_IN_FILE, BG_E_RANDOM_ACCESS_NOT_SUPPORTED. */
+BITS_EXPORT int bits_file_request_ranges(bits_file *file, const bits_range *ranges, size_t count);
+/* A hint: what is missing from here on is wanted first. BG_E_INVALID_RANGE,
+   BG_E_RANDOM_ACCESS_NOT_SUPPORTED. */
+BITS_EXPORT int bits_file_update_download_position(bits_file *file, uint64_t offset);
+/* Whether the caller found the content good. E_PENDING before the file is transferred. 0: the job
+   is in the error state with BG_E_VALIDATION_FAILED, and Resume fetches the file anew. */
+BITS_EXPORT int bits_file_set_validation_state(bits_file *file, int valid);
+BITS_EXPORT int bits_file_get_validation_state(bits_file *file, int *ret_valid);
+/* Bytes from the server, and from peers: 0. */
+BITS_EXPORT int bits_file_get_peer_download_stats(bits_file *file, uint64_t *ret_origin,
+                                                  uint64_t *ret_peers);
+BITS_EXPORT int bits_file_is_downloaded_from_peer(bits_file *file, int *ret_from_peer);
 
 /* ---- proxies and credentials ---- */
 
@@ -356,11 +454,6 @@ BITS_EXPORT int bits_job_set_callback(bits_job *job, bits_job_callback on_event,
    (IBackgroundCopyJob::SetNotifyInterface) */
 typedef int (*bits_job_receiver)(bits_job *job, bits_event event, void *userdata);
 BITS_EXPORT int bits_job_set_receiver(bits_job *job, bits_job_receiver receiver, void *userdata);
-
-typedef struct bits_range {
-        uint64_t offset;
-        uint64_t length;
-} bits_range;
 
 typedef struct bits_event_info {
         uint32_t file_index; /* FILE_TRANSFERRED, FILE_RANGES_TRANSFERRED: from 0 */

@@ -10,6 +10,7 @@
 #include "cli/notify-command.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "cli/ranges.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "cli/users.h"
@@ -30,6 +31,9 @@ typedef struct Get {
         const char *proxy;
         const char *notify_command;
         bool negotiate, proxy_negotiate;
+        RangeArgument ranges; /* owned */
+        bool dynamic;
+        uint64_t max_size;
         bits_job *job; /* owned */
         char id[64];
         char short_id[SHORT_ID_SIZE];
@@ -73,7 +77,10 @@ static int parse_options(int argc, char **argv, Get *get)
                 PROXY,
                 NEGOTIATE,
                 PROXY_NEGOTIATE,
-                NOTIFY_COMMAND
+                NOTIFY_COMMAND,
+                RANGE,
+                DYNAMIC,
+                MAX_SIZE
         };
         static const struct option options[] = {
                 { "name", required_argument, NULL, NAME },
@@ -85,6 +92,9 @@ static int parse_options(int argc, char **argv, Get *get)
                 { "negotiate", no_argument, NULL, NEGOTIATE },
                 { "proxy-negotiate", no_argument, NULL, PROXY_NEGOTIATE },
                 { "notify-command", required_argument, NULL, NOTIFY_COMMAND },
+                { "range", required_argument, NULL, RANGE },
+                { "dynamic", no_argument, NULL, DYNAMIC },
+                { "max-size", required_argument, NULL, MAX_SIZE },
                 COMMON_OPTIONS,
         };
         const char *local_as = NULL, *network_as = NULL, *slash;
@@ -123,6 +133,20 @@ static int parse_options(int argc, char **argv, Get *get)
                 case NOTIFY_COMMAND:
                         get->notify_command = optarg;
                         break;
+                case RANGE:
+                        r = ranges_parse(optarg, &get->ranges);
+                        if (r != EXIT_OK)
+                                return r;
+                        break;
+                case DYNAMIC:
+                        get->dynamic = true;
+                        break;
+                case MAX_SIZE:
+                        if (!bytes_parse(optarg, &get->max_size) || get->max_size == 0)
+                                return usage_error("'%s' is no number of bytes: 1 or more, maybe "
+                                                   "with K, M, G or T",
+                                                   optarg);
+                        break;
                 default:
                         return usage_error(NULL);
                 }
@@ -144,6 +168,24 @@ static int parse_options(int argc, char **argv, Get *get)
         return EXIT_OK;
 }
 
+/* CLI-171 */
+static bool same_ranges(bits_job *job, const RangeArgument *wanted)
+{
+        _cleanup_free_ bits_range *ranges = NULL;
+        bits_file *file;
+        size_t n = 0;
+        bool same;
+
+        if (bits_job_get_file(job, 0, &file) < 0)
+                return false;
+        same = bits_file_get_ranges(file, &ranges, &n) >= 0 && n == wanted->n;
+        bits_file_free(file);
+        for (size_t i = 0; same && i < n; i++)
+                same = ranges[i].offset == wanted->items[i].offset &&
+                       ranges[i].length == wanted->items[i].length;
+        return same;
+}
+
 /* True when the job fetches exactly this. */
 static bool job_is_the_same(bits_job *job, const Get *get)
 {
@@ -154,7 +196,7 @@ static bool job_is_the_same(bits_job *job, const Get *get)
                 return false;
         file = bits_file_list_get(files, 0);
         return string_equal(file->remote_name, get->url) &&
-               string_equal(file->local_name, get->path);
+               string_equal(file->local_name, get->path) && same_ranges(job, &get->ranges);
 }
 
 /* CLI-09 */
@@ -228,7 +270,12 @@ static int prepare_new(bits_manager *manager, Get *get)
                 r = set_extras(get);
         if (r != EXIT_OK)
                 return r;
-        if (bits_job_add_file(get->job, get->url, get->path) < 0)
+        if ((get->dynamic && bits_job_set_dynamic_content(get->job, true) < 0) ||
+            (get->max_size > 0 && bits_job_set_max_download_size(get->job, get->max_size) < 0))
+                return report_failure("cannot make a job like that");
+        if (get->ranges.n > 0 ? bits_job_add_file_with_ranges(get->job, get->url, get->path,
+                                                              get->ranges.items, get->ranges.n) < 0
+                              : bits_job_add_file(get->job, get->url, get->path) < 0)
                 return report_failure("cannot fetch %s to %s", get->url, get->path);
         if (bits_job_resume(get->job) < 0)
                 return report_failure("cannot start the job");
@@ -415,6 +462,7 @@ int verb_get(int argc, char **argv)
                 r = run(&get);
         user_done(&get.helper);
         free(get.url);
+        ranges_done(&get.ranges);
         free(get.path);
         return r;
 }

@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/notify-command.h"
 #include "cli/paths.h"
+#include "cli/ranges.h"
 #include "cli/report.h"
 #include "cli/select.h"
 #include "cli/table.h"
@@ -40,6 +41,8 @@ typedef struct Create {
         bits_job_priority priority;
         const char *description;
         const char *notify_command;
+        bool dynamic;
+        uint64_t max_size;
         const char *name;
 } Create;
 
@@ -57,7 +60,9 @@ static int create_job(const Create *create)
         if ((create->priority != BITS_PRIORITY_NORMAL &&
              bits_job_set_priority(job, create->priority) < 0) ||
             (create->description && bits_job_set_description(job, create->description) < 0) ||
-            (create->notify_command && notify_command_set(job, create->notify_command) < 0)) {
+            (create->notify_command && notify_command_set(job, create->notify_command) < 0) ||
+            (create->dynamic && bits_job_set_dynamic_content(job, true) < 0) ||
+            (create->max_size > 0 && bits_job_set_max_download_size(job, create->max_size) < 0)) {
                 r = report_failure("cannot make a job like that");
                 (void)bits_job_cancel(job, NULL);
                 return r;
@@ -68,12 +73,14 @@ static int create_job(const Create *create)
 /* CLI-15 */
 int verb_create(int argc, char **argv)
 {
-        enum { TYPE = OPTION_OWN, DESCRIPTION, PRIORITY, NOTIFY_COMMAND };
+        enum { TYPE = OPTION_OWN, DESCRIPTION, PRIORITY, NOTIFY_COMMAND, DYNAMIC, MAX_SIZE };
         static const struct option options[] = {
                 { "type", required_argument, NULL, TYPE },
                 { "description", required_argument, NULL, DESCRIPTION },
                 { "priority", required_argument, NULL, PRIORITY },
                 { "notify-command", required_argument, NULL, NOTIFY_COMMAND },
+                { "dynamic", no_argument, NULL, DYNAMIC },
+                { "max-size", required_argument, NULL, MAX_SIZE },
                 COMMON_OPTIONS,
         };
         Create create = { .type = BITS_JOB_DOWNLOAD, .priority = BITS_PRIORITY_NORMAL };
@@ -92,6 +99,15 @@ int verb_create(int argc, char **argv)
                         break;
                 case NOTIFY_COMMAND:
                         create.notify_command = optarg;
+                        break;
+                case DYNAMIC:
+                        create.dynamic = true;
+                        break;
+                case MAX_SIZE:
+                        if (!bytes_parse(optarg, &create.max_size) || create.max_size == 0)
+                                return usage_error("'%s' is no number of bytes: 1 or more, maybe "
+                                                   "with K, M, G or T",
+                                                   optarg);
                         break;
                 case PRIORITY:
                         if (!parse_priority(optarg, &create.priority))
@@ -183,7 +199,20 @@ static int pairs_read(Pairs *pairs, const char *from)
         return r;
 }
 
-static int add_pairs(const char *name, const Pairs *pairs)
+/* CLI-172 */
+static int add_to(bits_job *job, const Pairs *pairs, const RangeArgument *ranges)
+{
+        const bits_file_pair *first = pairs->pairs;
+
+        if (ranges->n > 0)
+                return bits_job_add_file_with_ranges(job, first->remote_name, first->local_name,
+                                                     ranges->items, ranges->n);
+        if (pairs->n == 1)
+                return bits_job_add_file(job, first->remote_name, first->local_name);
+        return bits_job_add_files(job, pairs->pairs, pairs->n);
+}
+
+static int add_pairs(const char *name, const Pairs *pairs, const RangeArgument *ranges)
 {
         _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
         _cleanup_(bits_job_freep) bits_job *job = NULL;
@@ -194,9 +223,7 @@ static int add_pairs(const char *name, const Pairs *pairs)
                 r = open_job(manager, name, &job);
         if (r != EXIT_OK)
                 return r;
-        if (pairs->n == 1 ? bits_job_add_file(job, pairs->pairs[0].remote_name,
-                                              pairs->pairs[0].local_name) < 0
-                          : bits_job_add_files(job, pairs->pairs, pairs->n) < 0)
+        if (add_to(job, pairs, ranges) < 0)
                 return report_failure(pairs->n == 1 ? "cannot add the file to job '%s'"
                                                     : "cannot add the files to job '%s' (none was)",
                                       name);
@@ -206,27 +233,35 @@ static int add_pairs(const char *name, const Pairs *pairs)
 /* CLI-16 */
 int verb_add(int argc, char **argv)
 {
-        enum { FROM = OPTION_OWN };
+        enum { FROM = OPTION_OWN, RANGE };
         static const struct option options[] = {
                 { "from", required_argument, NULL, FROM },
+                { "range", required_argument, NULL, RANGE },
                 COMMON_OPTIONS,
         };
         _cleanup_(pairs_done) Pairs pairs = {};
+        _cleanup_(ranges_done) RangeArgument ranges = {};
         const char *from = NULL;
         int c, r;
 
         while ((c = next_option(argc, argv, "h", options)) >= 0) {
-                if (c != FROM)
+                r = c == RANGE ? ranges_parse(optarg, &ranges) : EXIT_OK;
+                if (r != EXIT_OK)
+                        return r;
+                if (c == FROM)
+                        from = optarg;
+                else if (c != RANGE)
                         return usage_error(NULL);
-                from = optarg;
         }
+        if (from && ranges.n > 0)
+                return usage_error("--range is for one address and one file");
         if (argc - optind != (from ? 1 : 3))
                 return usage_error(from ? "--from goes with a job and nothing else"
                                         : "a job, an address and a file are needed");
         r = from ? pairs_read(&pairs, from) : pairs_add(&pairs, argv[optind + 1], argv[optind + 2]);
         if (r != EXIT_OK)
                 return r;
-        return add_pairs(argv[optind], &pairs);
+        return add_pairs(argv[optind], &pairs, &ranges);
 }
 
 /* ---- resume, suspend, cancel, complete ---- */

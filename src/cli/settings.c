@@ -6,6 +6,7 @@
 #include "cli/credentials.h"
 #include "cli/format.h"
 #include "cli/notify-command.h"
+#include "cli/ranges.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,6 +81,39 @@ static int get_helper_cache(bits_job *job, char **ret_text)
         return r < 0 ? r : bits_token_options_get_helper_credential_cache(options, ret_text);
 }
 
+static int number_text(uint64_t number, char **ret_text)
+{
+        return asprintf(ret_text, "%" PRIu64, number) < 0 ? -ENOMEM : 0;
+}
+
+/* CLI-173 */
+static bool is_size(const char *text)
+{
+        uint64_t bytes;
+
+        return string_equal(text, "unlimited") || bytes_parse(text, &bytes);
+}
+
+static int set_max_size(bits_job *job, const char *text)
+{
+        uint64_t bytes = UINT64_MAX;
+
+        if (!string_equal(text, "unlimited"))
+                (void)bytes_parse(text, &bytes);
+        return bits_job_set_max_download_size(job, bytes);
+}
+
+static int get_max_size(bits_job *job, char **ret_text)
+{
+        uint64_t bytes;
+        int r = bits_job_get_max_download_size(job, &bytes);
+
+        if (r < 0)
+                return r;
+        return bytes == UINT64_MAX ? copy_text("unlimited", ret_text)
+                                   : number_text(bytes, ret_text);
+}
+
 /* ---- the table ---- */
 
 /* CLI-23 */
@@ -122,6 +156,32 @@ const Setting settings[] = {
           .kind = SETTING_NUMBER,
           .set_number = bits_job_set_minimum_notification_interval,
           .get_number = bits_job_get_minimum_notification_interval },
+        { .key = "dynamic-content",
+          .values = "yes or no, before the first resume",
+          .kind = SETTING_SWITCH,
+          .set_switch = bits_job_set_dynamic_content,
+          .get_switch = bits_job_get_dynamic_content },
+        { .key = "high-performance",
+          .values = "yes or no, before the first file",
+          .kind = SETTING_SWITCH,
+          .set_switch = bits_job_set_high_performance,
+          .get_switch = bits_job_get_high_performance },
+        { .key = "on-demand-mode",
+          .values = "yes or no",
+          .kind = SETTING_SWITCH,
+          .set_switch = bits_job_set_on_demand_mode,
+          .get_switch = bits_job_get_on_demand_mode },
+        { .key = "max-download-size",
+          .values = "a number of bytes (K, M, G, T) or unlimited, before the first resume",
+          .allowed = is_size,
+          .set_text = set_max_size,
+          .get_text = get_max_size },
+        { .key = "peer-caching-flags",
+          .values = "a number: 1 client, 2 server, 4 no BranchCache; without effect",
+          .kind = SETTING_NUMBER,
+          .hexadecimal = true,
+          .set_number = bits_job_set_peer_caching_flags,
+          .get_number = bits_job_get_peer_caching_flags },
         { .key = "notify-command",
           .values = "a full path and its parameters, or nothing",
           .quiet = true,
@@ -239,11 +299,6 @@ int setting_apply(const Setting *setting, bits_job *job, const char *text)
                 return parse_switch(text, &on) ? setting->set_switch(job, on) : -EINVAL;
         }
         return -EINVAL;
-}
-
-static int number_text(uint64_t number, char **ret_text)
-{
-        return asprintf(ret_text, "%" PRIu64, number) < 0 ? -ENOMEM : 0;
 }
 
 int setting_read(const Setting *setting, bits_job *job, char **ret_text)

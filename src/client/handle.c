@@ -127,13 +127,18 @@ static int handle_require(Handle *handle)
 int handle_message(Handle *handle, const char *interface, const char *method,
                    sd_bus_message **ret_message)
 {
+        return handle_message_to(handle, handle->path, interface, method, ret_message);
+}
+
+int handle_message_to(Handle *handle, const char *path, const char *interface, const char *method,
+                      sd_bus_message **ret_message)
+{
         int r;
 
         r = handle_require(handle);
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_method_call(handle->bus, ret_message, NULL, handle->path, interface,
-                                           method);
+        r = sd_bus_message_new_method_call(handle->bus, ret_message, NULL, path, interface, method);
         if (r < 0)
                 return error_state_from_bus(r, NULL);
         return 0;

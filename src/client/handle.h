@@ -47,6 +47,9 @@ int handle_call(Handle *handle, sd_bus_message **ret_reply, const char *interfac
 /* The same for a message made by handle_message(). */
 int handle_message(Handle *handle, const char *interface, const char *method,
                    sd_bus_message **ret_message);
+/* For an object below the handle's own. */
+int handle_message_to(Handle *handle, const char *path, const char *interface, const char *method,
+                      sd_bus_message **ret_message);
 int handle_send(Handle *handle, sd_bus_message *message, sd_bus_message **ret_reply);
 
 /* The reply to Properties.Get, positioned inside the variant of that type. */

@@ -251,6 +251,14 @@ BITS_EXPORT int bits_job_get_minimum_retry_delay(bits_job *job, uint32_t *ret_se
 BITS_EXPORT int bits_job_set_minimum_retry_delay(bits_job *job, uint32_t seconds);
 BITS_EXPORT int bits_job_get_no_progress_timeout(bits_job *job, uint32_t *ret_seconds);
 BITS_EXPORT int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds);
+/* Seconds that the job may spend in connecting and transferring, sleep of the machine included;
+   then it is an error, BG_E_MAXDOWNLOAD_TIMEOUT, and a Resume begins anew. 7,776,000 at first, or
+   what the machine's policy says; setting 0 goes back to that.
+   (IBackgroundCopyJob4::SetMaximumDownloadTime) */
+BITS_EXPORT int bits_job_get_maximum_download_time(bits_job *job, uint32_t *ret_seconds);
+BITS_EXPORT int bits_job_set_maximum_download_time(bits_job *job, uint32_t seconds);
+/* When a transient error is tried again by time, µs since 1970; 0: not by time. */
+BITS_EXPORT int bits_job_get_next_attempt(bits_job *job, uint64_t *ret_usec);
 /* BG_NOTIFY_…: 0x1 transferred, 0x2 error, 0x4 none, 0x8 modification, 0x10 each file, 0x20 ranges;
    E_NOTIMPL for unknown bits. Default 3. (IBackgroundCopyJob::SetNotifyFlags) */
 BITS_EXPORT int bits_job_get_notify_flags(bits_job *job, uint32_t *ret_flags);
@@ -320,6 +328,9 @@ BITS_EXPORT int bits_job_get_description(bits_job *job, char **ret_text);
 BITS_EXPORT int bits_job_set_description(bits_job *job, const char *text);
 /* One sentence: what the job waits for, or "" when it waits for nothing. */
 BITS_EXPORT int bits_job_get_wait_reason(bits_job *job, char **ret_text);
+/* The same as a word: "turn", "sign-on", "network", "policy", "cost", "power", "volume", "retry",
+   "token"; "" for nothing. A later service may know more words. */
+BITS_EXPORT int bits_job_get_waiting_for(bits_job *job, char **ret_word);
 
 /* ---- a file ---- */
 

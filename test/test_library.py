@@ -352,3 +352,19 @@ def test_vault_sync_fails_cleanly(root_world):
     assert result.returncode == 1 and '0x80190194' in result.stderr
     assert world.manager(0).list() == []
     assert glob.glob(f'{vault}/.*') == []
+
+
+def test_times_and_what_a_job_waits_for(world, bits, opened):
+    """LIB-220"""
+    job = start(world, bits, opened, world.put(1000, status=503), world.vault() / 'file')
+    same = world.manager().job(bits.id(job))
+    same.wait('transient-error')
+    assert bits.number('job_get_maximum_download_time', job) == 7776000
+    bits('job_set_maximum_download_time', job, 5)
+    assert bits.number('job_get_maximum_download_time', job) == 5
+    word = bits.new('job_get_waiting_for', job)
+    assert ctypes.string_at(word) == b'retry'
+    ctypes.CDLL(None).free(word)
+    # Computed from two clocks at the moment of the question.
+    assert abs(bits.number('job_get_next_attempt', job, ctypes.c_uint64) - same.get('NextAttempt')) < 1000
+    bits.lib.bits_job_free(job)

@@ -144,6 +144,35 @@ int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds)
         return set_number(job, "NoProgressTimeout", seconds);
 }
 
+/* LIB-220 */
+int bits_job_get_maximum_download_time(bits_job *job, uint32_t *ret_seconds)
+{
+        return get_number(job, "MaximumDownloadTime", ret_seconds);
+}
+
+int bits_job_set_maximum_download_time(bits_job *job, uint32_t seconds)
+{
+        return set_number(job, "MaximumDownloadTime", seconds);
+}
+
+int bits_job_get_next_attempt(bits_job *job, uint64_t *ret_usec)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t usec;
+        int r;
+
+        if (!job || !ret_usec)
+                return error_state_null("job and ret_usec");
+        r = handle_get(job->handle, "NextAttempt", "t", &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "t", &usec);
+        if (r <= 0)
+                return error_state_bad_reply(r);
+        *ret_usec = usec;
+        return 0;
+}
+
 int bits_job_get_notify_flags(bits_job *job, uint32_t *ret_flags)
 {
         return get_number(job, "NotifyFlags", ret_flags);
@@ -224,4 +253,9 @@ int bits_job_set_description(bits_job *job, const char *text)
 int bits_job_get_wait_reason(bits_job *job, char **ret_text)
 {
         return get_text(job, "WaitReason", ret_text);
+}
+
+int bits_job_get_waiting_for(bits_job *job, char **ret_word)
+{
+        return get_text(job, "WaitingFor", ret_word);
 }

@@ -160,6 +160,8 @@ BitsCode code_from_errno(int error)
                 return BITS_E_TOO_MANY_OPEN_FILES;
         case ENOMEM:
                 return BITS_E_OUT_OF_MEMORY;
+        case EXDEV: /* FIL-220: another volume than the temporary file was on */
+                return BG_E_VOLUME_CHANGED;
         case EEXIST:
                 return BITS_E_ALREADY_EXISTS;
         case EISDIR:

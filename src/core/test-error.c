@@ -228,6 +228,7 @@ static void errno_becomes_a_code_with_a_text(void **state)
                 { ENOTDIR, BITS_E_PATH_NOT_FOUND },
                 { ESTALE, BITS_E_FILE_NOT_FOUND },
                 { EROFS, BITS_E_WRITE_PROTECT },
+                { EXDEV, BG_E_VOLUME_CHANGED },
                 { EIO, BITS_E_WRITE_FAULT },
                 { EFBIG, BITS_E_FILE_TOO_LARGE },
                 { EMFILE, BITS_E_TOO_MANY_OPEN_FILES },

@@ -339,9 +339,24 @@ static int remove_recorded(int directory, const PlaceRequest *q)
         return remove_name(directory, q->temporary_name);
 }
 
+/* FIL-220: the recorded file was on another device of this boot, so that what is mounted here is
+   not what it was. Files are compared, not directories, whose devices may be others (overlays). */
+static int refuse_other_volume(int directory, const PlaceRequest *q, PlaceOpened *opened)
+{
+        bool same = q->recorded.birth == 0 || q->recorded.device == 0 ||
+                    q->recorded.device == opened->mark.device;
+
+        if (same)
+                return 0;
+        opened->fd = fd_close(opened->fd);
+        (void)remove_name(directory, q->temporary_name);
+        return -EXDEV;
+}
+
 int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret)
 {
         _cleanup_target_ Target target = { -EBADF };
+        PlaceOpened opened = { -EBADF };
         int r;
 
         r = request_open(request, &target);
@@ -357,7 +372,12 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret)
                 if (r != 0)
                         return r < 0 ? r : 0;
         }
-        return open_new(target.directory, request->temporary_name, ret);
+        r = open_new(target.directory, request->temporary_name, &opened);
+        if (r >= 0 && mark_is_set(&request->recorded))
+                r = refuse_other_volume(target.directory, request, &opened);
+        if (r >= 0)
+                *ret = opened;
+        return r;
 }
 
 /* A courtesy: content that is there without its date is better than no content. */

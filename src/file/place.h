@@ -48,7 +48,8 @@ int place_access(const PlaceRequest *request, bool writing);
    the same `kept` bytes, synced with its name; it is fresh when they cannot be read. -EACCES: we
    may not replace it, and nothing was changed. That takes as long as the copying does; another
    name is used meanwhile, and whatever a crash leaves under it goes with the next call.
-   -EEXIST: something that is not ours has the temporary name. */
+   -EXDEV: another volume is mounted there than the recorded file was on in this boot; nothing was
+   changed. -EEXIST: something that is not ours has the temporary name. */
 int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
 
 /* Sets the modification time (seconds since 1970, 0: leave it) where the owner allows, and renames

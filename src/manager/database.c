@@ -114,7 +114,9 @@ static int is_boot_of_store(sqlite3 *db, const char *boot, bool *ret)
         return r;
 }
 
-/* DUR-268: in the same boot nothing is written, so that a full disk does not stop the start. */
+/* DUR-268: in the same boot nothing is written, so that a full disk does not stop the start.
+   FIL-220: after another one numbers of devices mean nothing; the inode and its birth are enough.
+   */
 static int forget_unsynced(sqlite3 *db)
 {
         char sql[256], boot[SD_ID128_STRING_MAX];
@@ -129,6 +131,7 @@ static int forget_unsynced(sqlite3 *db)
                 return r;
         snprintf(sql, sizeof(sql),
                  "BEGIN; UPDATE files SET written = kept WHERE written > kept;"
+                 "UPDATE files SET device = 0 WHERE birth <> 0;"
                  "REPLACE INTO facts (key, value) VALUES ('boot', '%s'); COMMIT",
                  boot);
         return database_execute(db, sql);

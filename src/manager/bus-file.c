@@ -419,8 +419,9 @@ static int on_set_validation_state(sd_bus_message *m, void *userdata, sd_bus_err
                 return r;
         if (handle->job->type != JOB_DOWNLOAD)
                 return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "only downloads are validated");
-        if (!file->transferred)
-                return bus_fail(error, BITS_E_PENDING, "the file is not transferred yet");
+        r = bus_require_call(handle, RIGHT_MODIFY, CALL_SET_VALIDATION_STATE, file, error);
+        if (r < 0)
+                return r;
         if (!valid)
                 code = engine_invalidate(context->engine, handle->job, file);
         if (code != 0)

@@ -24,7 +24,7 @@ static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r = sd_bus_message_read(m, "ss", &remote_name, &local_name);
 
         if (r >= 0)
-                r = bus_require(handle, RIGHT_FILES, error);
+                r = bus_require_call(handle, RIGHT_FILES, CALL_ADD_FILES, NULL, error);
         if (r >= 0)
                 r = add_files_begin(handle, m, &add, error);
         if (r >= 0)
@@ -53,7 +53,7 @@ static int on_add_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
         _cleanup_(add_files_freep) AddFiles *add = NULL;
-        int r = bus_require(handle, RIGHT_FILES, error);
+        int r = bus_require_call(handle, RIGHT_FILES, CALL_ADD_FILES, NULL, error);
 
         if (r >= 0)
                 r = add_files_begin(handle, m, &add, error);
@@ -241,13 +241,13 @@ static int on_get_error(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const Job *job = handle->job;
         const File *file = NULL;
         const char *text;
+        BitsCode code = job_call_check(job, NULL, CALL_GET_ERROR, &text);
         int r = handle_require(handle, RIGHT_READ, error);
 
         if (r < 0)
                 return r;
-        /* JOB-68 */
-        if (job->state != STATE_ERROR && job->state != STATE_TRANSIENT_ERROR)
-                return bus_fail_code(error, BG_E_ERROR_INFORMATION_UNAVAILABLE);
+        if (code != 0) /* JOB-68 */
+                return bus_fail_code(error, code);
         if (job->fault_file >= 0)
                 file = job_file(job, (size_t)job->fault_file);
         text = job->fault.detail ? job->fault.detail : error_text_of(job->fault.code);

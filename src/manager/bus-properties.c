@@ -44,10 +44,7 @@ static BitsCode file_acl_flags(const Job *job, uint64_t *number, const char **re
                 *ret_why = "there are unknown flags: 1 owner, 2 group, 4 rights, 8 audit entries";
                 return BITS_E_INVALID_ARGUMENT;
         }
-        *ret_why = "every file is transferred";
-        return job->state == STATE_TRANSFERRED || job_state_is_final(job->state)
-                       ? BG_E_INVALID_STATE
-                       : 0;
+        return job_call_check(job, NULL, CALL_SET_FILE_ACL_FLAGS, ret_why);
 }
 
 static BitsCode only_download(const Job *job, const char **ret_why)
@@ -60,11 +57,7 @@ static BitsCode before_resume(const Job *job, const char **ret_why)
 {
         BitsCode code = only_download(job, ret_why);
 
-        if (code == 0 && job->resumed) {
-                *ret_why = "the job has been resumed: it is too late for this property";
-                code = BG_E_READ_ONLY_PROPERTY_AFTER_RESUME;
-        }
-        return code;
+        return code != 0 ? code : job_call_check(job, NULL, CALL_SET_BEFORE_RESUME, ret_why);
 }
 
 static bool has_ranges(const Job *job)
@@ -115,11 +108,7 @@ static BitsCode high_performance(const Job *job, uint64_t *number, const char **
         BitsCode code = only_download(job, ret_why);
 
         (void)number;
-        if (code == 0 && job->n_files > 0) {
-                *ret_why = "the job has a file: it is too late for this property";
-                code = BG_E_READ_ONLY_PROPERTY_AFTER_ADDFILE;
-        }
-        return code;
+        return code != 0 ? code : job_call_check(job, NULL, CALL_SET_HIGH_PERFORMANCE, ret_why);
 }
 
 /* RNG-185 */

@@ -41,16 +41,20 @@ int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *
    writes, hence RIGHT_FILES. */
 int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error)
 {
-        const Job *job = handle->job;
+        return bus_require_call(handle, rights, CALL_SET, NULL, error);
+}
+
+int bus_require_call(const Handle *handle, unsigned rights, JobCall call, const File *file,
+                     sd_bus_error *error)
+{
+        const char *why;
+        BitsCode code;
         int r = handle_require(handle, rights, error);
 
         if (r < 0)
                 return r;
-        if (job_state_is_final(job->state) || job->pending != PENDING_NONE)
-                return bus_fail(error, BG_E_INVALID_STATE, "the job is %s",
-                                job->pending != PENDING_NONE ? "being completed or cancelled"
-                                                             : job_state_name(job->state));
-        return 0;
+        code = job_call_check(handle->job, file, call, &why);
+        return code != 0 ? bus_fail(error, code, "%s", why) : 0;
 }
 
 /* DUR-15 … DUR-19 */

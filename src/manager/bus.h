@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/calls.h"
 #include "manager/authorize.h"
 #include "manager/broker-link.h"
 #include "manager/bus-names.h"
@@ -57,6 +58,9 @@ int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *
 /* The handle has these rights, and its job is not final or being completed or cancelled: what every
    call that changes a job asks first. 0, or the error set. */
 int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error);
+/* The same for a call that has a row of its own in core/calls.h; `file` as there. */
+int bus_require_call(const Handle *handle, unsigned rights, JobCall call, const File *file,
+                     sd_bus_error *error);
 
 /* An empty reply, or a reply made by the caller, after the commit. */
 int bus_reply_committed(BusContext *context, sd_bus_message *call);

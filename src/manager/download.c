@@ -99,9 +99,6 @@ static void end_unserved(Download *t, WorkResult result, bool local)
 
 static void set_failure(Download *t, ErrorContext context, BitsCode code, const char *detail)
 {
-        /* JOB-226: writable when the job began, so that it will be again: a check, a repair. */
-        if (code == BITS_E_WRITE_PROTECT)
-                code = BG_E_DESTINATION_LOCKED;
         free(t->detail);
         t->detail = string_empty(detail) ? NULL : strdup(detail);
         t->report = (TransferReport){

@@ -208,6 +208,16 @@ static void file_done(Engine *engine, File *file)
                 engine->listener->on_file_transferred(engine->userdata, job, file);
 }
 
+/* JOB-226: the destination was writable when the file was added, so that it will be again. */
+static void fail_file(Engine *engine, File *file, const TransferReport *report)
+{
+        bool locked = report->code == BITS_E_WRITE_PROTECT;
+        BitsCode code = locked ? BG_E_DESTINATION_LOCKED : report->code;
+
+        fail(engine, file->job, file, report->transient || error_is_transient(code),
+             report->context, code, report->detail);
+}
+
 static void on_end(void *userdata, Transfer *transfer, const TransferReport *report)
 {
         Engine *engine = userdata;
@@ -225,8 +235,7 @@ static void on_end(void *userdata, Transfer *transfer, const TransferReport *rep
         store_mark_file(engine->store, file, STORE_LAZY);
         turn_schedule(engine->turn);
         if (report->end == TRANSFER_FAILED)
-                fail(engine, job, file, report->transient || error_is_transient(report->code),
-                     report->context, report->code, report->detail);
+                fail_file(engine, file, report);
         else if (report->end == TRANSFER_UNSERVED)
                 fail_unserved(engine, job, report);
         transfer_free(transfer);

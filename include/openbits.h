@@ -81,6 +81,14 @@ BITS_EXPORT const char *bits_error_message(void);
 BITS_EXPORT const char *bits_code_name(uint32_t code);
 /* The English text of a number, or NULL. */
 BITS_EXPORT const char *bits_code_text(uint32_t code);
+/* The text in another language. locale: a name like "de", "fr_CA.UTF-8", "it-CH"; NULL: what the
+   environment says (LANGUAGE, LC_ALL, LC_MESSAGES, LANG), and English if it says nothing usable.
+   NULL for an unknown number, or a locale without texts. Languages: English, German, French,
+   Italian. (IBackgroundCopyManager::GetErrorDescription, IBackgroundCopyError) */
+BITS_EXPORT const char *bits_code_text_localized(uint32_t code, const char *locale);
+/* Where an error arose, as a sentence: "The error occurred while …". context: BG_ERROR_CONTEXT.
+   (IBackgroundCopyError::GetErrorContextDescription) */
+BITS_EXPORT const char *bits_context_text(uint32_t context, const char *locale);
 
 /* ---- the service ---- */
 
@@ -439,6 +447,8 @@ typedef struct bits_job_error {
 /* BG_E_ERROR_INFORMATION_UNAVAILABLE unless the job is in an error state. Release with
    bits_job_error_done(). (IBackgroundCopyJob::GetError) */
 BITS_EXPORT int bits_job_get_error(bits_job *job, bits_job_error *ret_error);
+/* Since when the job is in its state of error: µs since 1970, 0 when it is in none. */
+BITS_EXPORT int bits_job_get_error_time(bits_job *job, uint64_t *ret_usec);
 BITS_EXPORT void bits_job_error_done(bits_job_error *error);
 
 /* ---- news ---- */

@@ -153,7 +153,9 @@ int main(int argc, char **argv)
         static const struct option options[] = { COMMON_OPTIONS };
         int c, r;
 
-        setlocale(LC_ALL, "");
+        /* A locale that this machine does not have names a language all the same, in UTF-8. */
+        if (!setlocale(LC_ALL, ""))
+                (void)setlocale(LC_CTYPE, "C.UTF-8");
 
         while ((c = next_option(argc, argv, "+h", options)) >= 0)
                 return usage_error(NULL);

@@ -130,7 +130,7 @@ void report_note(const char *format, ...)
 void report_success_code(const char *id, uint32_t code)
 {
         char shorter[SHORT_ID_SIZE];
-        const char *text = bits_code_text(code);
+        const char *text = bits_code_text_localized(code, NULL);
 
         if (code == 0)
                 return;
@@ -143,7 +143,7 @@ void report_job_error(bits_job *job, const char *url)
 {
         char shorter[SHORT_ID_SIZE], buffer[256];
         bits_job_error error;
-        const char *name, *advice;
+        const char *name, *advice, *sentence;
 
         format_short_id(bits_job_id(job), shorter);
         if (bits_job_get_error(job, &error) < 0) {
@@ -157,7 +157,11 @@ void report_job_error(bits_job *job, const char *url)
                 report_error("job %s failed", shorter);
         fprintf(stderr, "  error   %s (0x%08X), %s\n", name ? name : "unknown code", error.code,
                 format_context(error.context));
-        print_safe("  reason  ", error.text);
+        sentence = bits_code_text_localized(error.code, NULL);
+        if (sentence)
+                print_safe("  reason  ", sentence);
+        if (!string_equal(error.text, bits_code_text(error.code)))
+                print_safe(sentence ? "          " : "  reason  ", error.text);
         if (!string_empty(error.remote_name))
                 print_safe("  remote  ", error.remote_name);
         if (!string_empty(error.local_name))

@@ -29,6 +29,7 @@ typedef struct Shown {
         bits_times times;
         bool has_error;
         bits_job_error error;
+        uint64_t error_time;
         bits_file_list *files;
 } Shown;
 
@@ -87,7 +88,8 @@ static int read_job(bits_job *job, Shown *shown)
             bits_job_get_error_count(job, &shown->error_count) < 0 ||
             bits_job_list_files(job, &shown->files) < 0)
                 return report_failure("cannot read job %.8s", shown->id);
-        shown->has_error = bits_job_get_error(job, &shown->error) >= 0;
+        shown->has_error = bits_job_get_error(job, &shown->error) >= 0 &&
+                           bits_job_get_error_time(job, &shown->error_time) >= 0;
         read_helper(job, shown);
         return read_settings(job, shown);
 }
@@ -165,19 +167,25 @@ static void print_wait_reason(const char *reason)
         line("waits", reason);
 }
 
+/* JOB-262, CLI-260 */
 static void print_error_lines(const Shown *shown)
 {
-        char text[96], buffer[256], shorter[SHORT_ID_SIZE];
+        char text[96], buffer[256], shorter[SHORT_ID_SIZE], time[FORMAT_SIZE];
         const char *name = bits_code_name(shown->error.code), *advice;
+        const char *sentence = bits_code_text_localized(shown->error.code, NULL);
 
         snprintf(text, sizeof(text), "%s (0x%08X), %s", name ? name : "unknown code",
                  shown->error.code, format_context(shown->error.context));
         line("error", text);
-        line("", shown->error.text);
+        if (sentence)
+                line("", sentence);
+        if (!string_equal(shown->error.text, bits_code_text(shown->error.code)))
+                line("", shown->error.text);
         if (!string_empty(shown->error.remote_name))
                 line("", shown->error.remote_name);
         if (!string_empty(shown->error.local_name))
                 line("", shown->error.local_name);
+        line("error since", format_time(shown->error_time, time));
         format_short_id(shown->id, shorter);
         advice = advice_for(shown->error.code, shorter, buffer, sizeof(buffer));
         if (advice)
@@ -277,12 +285,13 @@ static int print_text(const Shown *shown)
 
 static char *error_json(const Shown *shown)
 {
-        enum { CONTEXT, CODE, NAME, TEXT, REMOTE, LOCAL };
+        enum { CONTEXT, CODE, NAME, TEXT, SINCE, REMOTE, LOCAL };
         static const Column columns[] = {
                 [CONTEXT] = { "context", NULL, COLUMN_NUMBER, true },
                 [CODE] = { "code", NULL, COLUMN_TEXT, true },
                 [NAME] = { "name", NULL, COLUMN_TEXT, true },
                 [TEXT] = { "text", NULL, COLUMN_TEXT, true },
+                [SINCE] = { "since", NULL, COLUMN_NUMBER, true },
                 [REMOTE] = { "remote-name", NULL, COLUMN_TEXT, true },
                 [LOCAL] = { "local-name", NULL, COLUMN_TEXT, true },
         };
@@ -297,6 +306,7 @@ static char *error_json(const Shown *shown)
                 table_cell_code(table, row, CODE, shown->error.code);
                 table_cell(table, row, NAME, bits_code_name(shown->error.code));
                 table_cell(table, row, TEXT, shown->error.text);
+                table_cell_uint64(table, row, SINCE, shown->error_time);
                 table_cell(table, row, REMOTE, shown->error.remote_name);
                 table_cell(table, row, LOCAL, shown->error.local_name);
         }

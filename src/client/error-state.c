@@ -198,9 +198,9 @@ const char *bits_code_text(uint32_t code)
 {
         switch (code) {
         case CLIENT_E_UNREACHABLE:
-                return "The OpenBITS service cannot be reached.";
+                return N_("The OpenBITS service cannot be reached.");
         case CLIENT_E_NO_REPLY:
-                return "The OpenBITS service did not answer in time.";
+                return N_("The OpenBITS service did not answer in time.");
         default:
                 return error_text(code);
         }

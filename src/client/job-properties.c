@@ -45,6 +45,21 @@ int bits_job_get_times(bits_job *job, bits_times *ret_times)
         return 0;
 }
 
+/* JOB-262 */
+int bits_job_get_error_time(bits_job *job, uint64_t *ret_usec)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        if (!job || !ret_usec)
+                return error_state_null("job and ret_usec");
+        r = handle_get(job->handle, "ErrorTime", "t", &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read_basic(reply, 't', ret_usec);
+        return r <= 0 ? error_state_bad_reply(r) : 0;
+}
+
 int bits_job_get_state(bits_job *job, bits_job_state *ret_state)
 {
         _cleanup_free_ char *word = NULL;

@@ -4,6 +4,7 @@
  * sees it instead of a retry without end.
  */
 #include "core/error-table.h"
+#include "core/translation.h"
 
 #include <stdio.h>
 
@@ -51,11 +52,11 @@ const char *error_name(BitsCode code)
 static const char *status_text(unsigned status)
 {
         static const char *const classes[] = {
-                "The server sent an interim answer where a file was expected.",
-                "The server's answer does not fit the request.",
-                "The server refers to another place.",
-                "The server refused the request.",
-                "The server failed.",
+                N_("The server sent an interim answer where a file was expected."),
+                N_("The server's answer does not fit the request."),
+                N_("The server refers to another place."),
+                N_("The server refused the request."),
+                N_("The server failed."),
         };
 
         return status ? classes[status / 100 - 1] : NULL;
@@ -66,6 +67,25 @@ const char *error_text(BitsCode code)
         const ErrorEntry *entry = find(code);
 
         return entry ? entry->text : status_text(http_status(code));
+}
+
+int error_translate(const char *text, const char *locale, const char **ret)
+{
+        return translate(text, locale, ret);
+}
+
+/* JOB-261 */
+int error_text_in(BitsCode code, const char *locale, const char **ret)
+{
+        const char *text = error_text(code), *translated;
+        int r = translate(text ? text : "", locale, &translated);
+
+        if (r < 0)
+                return r;
+        if (!text)
+                return -EINVAL;
+        *ret = translated;
+        return 0;
 }
 
 /* JOB-11 */

@@ -9,6 +9,9 @@
 
 #include "basic/macros.h"
 
+/* A text that the catalogues of po/ translate. */
+#define N_(text) text
+
 /* A BITS result: 0 or a success code (high bit clear), or an error code. */
 typedef uint32_t BitsCode;
 
@@ -147,6 +150,11 @@ const char *error_context_text(ErrorContext context);
 const char *error_name(BitsCode code);
 /* One or two English sentences: what happened and, where it helps, what to do. NULL if unknown. */
 const char *error_text(BitsCode code);
+/* The same in the language of a locale's name, see translation.h. 0; -EINVAL: unknown code;
+   -ENOENT: there are no texts in that language. */
+int error_text_in(BitsCode code, const char *locale, const char **ret);
+/* Of any text that is marked N_(). */
+int error_translate(const char *text, const char *locale, const char **ret);
 /* The last part of the bus error name: "TokenRequired", "AccessDenied", "InvalidArgument",
    "Http404", "NotFound" …; unknown codes give "Failed". Never NULL. `buffer` of 32 bytes may be
    used for the result. */

@@ -347,6 +347,8 @@ BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime)
                 job->error_count++;
         job->state = next;
         job->modified = now_realtime;
+        /* JOB-262 */
+        job->failed = next == STATE_ERROR || next == STATE_TRANSIENT_ERROR ? now_realtime : 0;
         if (next == STATE_TRANSFERRED)
                 job->transfer_completed = now_realtime;
         if (next == STATE_TRANSFERRING || next == STATE_TRANSFERRED) {

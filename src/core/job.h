@@ -173,6 +173,7 @@ struct Job {
         HttpOptions http;
 
         uint64_t created, modified, transfer_completed; /* µs since 1970 */
+        uint64_t failed; /* in that state of error since then; 0: in none */
         uint32_t error_count;
         Fault fault; /* code 0: none */
         int64_t fault_file;

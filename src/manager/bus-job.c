@@ -302,6 +302,7 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_PROPERTY("Progress", "(ttuu)", bus_get_progress, 0, 0),
         SD_BUS_PROPERTY("Times", "(ttt)", bus_get_times, 0, 0),
         SD_BUS_PROPERTY("ErrorCount", "u", bus_get_number, 0, 0),
+        SD_BUS_PROPERTY("ErrorTime", "t", bus_get_number, 0, 0),
         SD_BUS_PROPERTY("WaitReason", "s", bus_get_text, 0, 0),
         SD_BUS_PROPERTY("WaitingFor", "s", bus_get_text, 0, 0),
         SD_BUS_PROPERTY("NextAttempt", "t", bus_get_timing, 0, 0),

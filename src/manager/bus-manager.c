@@ -10,7 +10,6 @@
 #include "manager/news.h"
 
 #include <stdio.h>
-#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -298,12 +297,11 @@ static int on_get_error_description(sd_bus_message *m, void *userdata, sd_bus_er
         (void)userdata;
         if (r < 0)
                 return r;
-        if (*locale && strncasecmp(locale, "en", 2) != 0 && !string_equal(locale, "C") &&
-            !string_equal(locale, "POSIX") && !string_equal(locale, "C.UTF-8"))
+        r = error_text_in(code, locale, &text);
+        if (r == -ENOENT)
                 return bus_fail(error, BITS_E_LANGUAGE_NOT_FOUND,
                                 "there are no texts for the locale '%.50s'", locale);
-        text = error_text(code);
-        if (!text)
+        if (r < 0)
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT, "0x%08x is no known code", code);
         return sd_bus_reply_method_return(m, "s", text);
 }

@@ -137,6 +137,7 @@ static const Number numbers[] = {
         { "OwnerElevated", 'b', offsetof(Job, owner_elevated), NULL },
         { "OwnerIntegrityLevel", 'u', offsetof(Job, owner_integrity), NULL },
         { "ErrorCount", 'u', offsetof(Job, error_count), NULL },
+        { "ErrorTime", 't', offsetof(Job, failed), NULL },
         { "MinimumRetryDelay", 'u', offsetof(Job, minimum_retry_delay), retry_delay },
         { "NoProgressTimeout", 'u', offsetof(Job, no_progress_timeout), any_number },
         { "MaximumDownloadTime", 'u', offsetof(Job, maximum_download_time), any_number },

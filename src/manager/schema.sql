@@ -31,6 +31,7 @@ CREATE TABLE jobs (
         created INTEGER NOT NULL,
         modified INTEGER NOT NULL,
         transfer_completed INTEGER NOT NULL,
+        failed INTEGER NOT NULL DEFAULT 0, -- in that state of error since then
         error_count INTEGER NOT NULL,
         fault_context INTEGER NOT NULL,
         fault_code INTEGER NOT NULL,

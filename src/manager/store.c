@@ -49,6 +49,7 @@ static const Column job_columns[] = {
         COLUMN_OF(created, COLUMN_INTEGER, Job, created),
         COLUMN_OF(modified, COLUMN_INTEGER, Job, modified),
         COLUMN_OF(transfer_completed, COLUMN_INTEGER, Job, transfer_completed),
+        COLUMN_OF(failed, COLUMN_INTEGER, Job, failed),
         COLUMN_OF(error_count, COLUMN_INTEGER, Job, error_count),
         COLUMN_OF(fault_context, COLUMN_INTEGER, Job, fault.context),
         COLUMN_OF(fault_code, COLUMN_INTEGER, Job, fault.code),

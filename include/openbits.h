@@ -598,6 +598,38 @@ BITS_EXPORT int bits_http_options_set_security_flags(bits_http_options *options,
 BITS_EXPORT int bits_http_options_get_security_flags(bits_http_options *options,
                                                      uint32_t *ret_flags);
 
+/* Of downloads; NULL, "" and "GET": the default. Any other makes the job a foreground job for good,
+   its errors are never tried again by themselves, and its files begin anew after an interruption.
+   At most 32 characters. BG_E_READ_ONLY_PROPERTY_AFTER_RESUME, BG_E_UNSUPPORTED_JOB_CONFIGURATION
+   (with dynamic content or on-demand mode), BG_E_STRING_TOO_LONG; E_INVALIDARG for HEAD, CONNECT
+   and what is no method; E_NOTIMPL for uploads. (SetHttpMethod) */
+BITS_EXPORT int bits_http_options_set_http_method(bits_http_options *options, const char *method);
+/* The caller frees it. */
+BITS_EXPORT int bits_http_options_get_http_method(bits_http_options *options, char **ret_method);
+
+typedef struct bits_server_certificate {
+        uint32_t file_index; /* of the file that is fetched */
+        const char *remote_name;
+        const char *peer;        /* "host:port" */
+        const char *fingerprint; /* SHA-256 of the certificate, 64 hexadecimal digits */
+        const char *chain;       /* PEM, the server's own certificate first */
+} bits_server_certificate;
+
+/* 0 accepts the certificate, for this server and the whole job; an error number makes a transient
+   error of it. Called from bits_manager_process() and bits_job_wait(), after the system has
+   accepted it and before anything is asked of the server; it may free the object. */
+typedef uint32_t (*bits_certificate_judge)(bits_http_options *options,
+                                           const bits_server_certificate *certificate,
+                                           void *userdata);
+/* The judge counts as long as this object lives, the last one set for the job alone; it has a
+   minute for each answer. When it is gone, the job fails with
+   BG_E_SERVER_CERT_VALIDATION_INTERFACE_REQUIRED until one is set again. NULL: there need not be
+   one. BG_E_READ_ONLY_WHEN_JOB_ACTIVE unless the job is suspended, in ERROR or TRANSFERRED.
+   (SetServerCertificateValidationInterface) */
+BITS_EXPORT int bits_http_options_set_server_certificate_validation(bits_http_options *options,
+                                                                    bits_certificate_judge judge,
+                                                                    void *userdata);
+
 #ifdef __cplusplus
 }
 #endif

@@ -39,7 +39,7 @@ class Site:
         self.trusted.write_bytes(self.ca.certificate.read_bytes() + self.silent.certificate.read_bytes())
         self.web = web = tls.Web(folder / 'web')
         (web.files / 'file').write_bytes(DATA)
-        plain = web.serve('plain', extra='location /up { return 302 https://localhost:$arg_port/file; }')
+        plain = web.serve('plain', extra='location /post { if ($request_method = POST) { return 200 posted; } }')
         lists = f'http://127.0.0.1:{plain}'
         good = self.ca.sign('good')
         client = f'ssl_client_certificate {self.ca.certificate};'
@@ -102,7 +102,8 @@ def site():
 
 @pytest.fixture(scope='module')
 def playground(nginx, site):
-    playground = conftest.new_playground(nginx, SSL_CERT_FILE=str(site.trusted))
+    playground = conftest.new_playground(nginx, SSL_CERT_FILE=str(site.trusted),
+                                         OPENBITS_VALIDATION_SECONDS='3')
     playground.start()
     yield playground
     playground.stop(check=False)
@@ -608,5 +609,255 @@ def test_library(world, site, monkeypatch):
     assert error.value.code == 0x80004001
     bits.lib.bits_job_free(job)
     assert bits.number('http_options_get_security_flags', options) == CRL | DISALLOW
+    bits.lib.bits_http_options_free(options)
+    bits.lib.bits_manager_close(manager)
+
+
+# ---- the method ----
+
+def set_method(job, method):
+    job.bus.call(job.path, bus.PROPERTIES, 'Set', 'ssv', HTTP_OPTIONS, 'HttpMethod', ('s', method))
+
+
+# NET-156, NET-159
+def test_a_method_of_its_own(world, site):
+    job, target = make(world, site.web.url('plain', 'post'))
+    assert get(job, 'HttpMethod') == 'GET' and job.get('Priority') == 'normal'
+    set_method(job, 'GET')
+    assert job.get('Priority') == 'normal'
+    set_method(job, 'POST')
+    assert get(job, 'HttpMethod') == 'POST' and job.get('Priority') == 'foreground'
+    with pytest.raises(bus.BusError) as error:
+        job.set('Priority', 'high')
+    assert error.value.short == 'NotSupportedWithCustomHttpMethod'
+    for name in 'DynamicContent', 'OnDemandMode':
+        with pytest.raises(bus.BusError) as error:
+            job.set(name, True, 'b')
+        assert error.value.short == 'NotSupportedWithCustomHttpMethod', name
+    world.restart('bitsd')
+    assert get(job, 'HttpMethod') == 'POST'
+    job.resume()
+    job.wait('transferred')
+    with pytest.raises(bus.BusError) as error:
+        set_method(job, 'PUT')
+    assert error.value.short == 'ReadOnlyPropertyAfterResume'
+    set_method(job, 'POST')
+    assert job.complete() == 0 and target.read_bytes() == b'posted'
+    assert site.web.lines('plain')[0].endswith('POST')
+
+
+# NET-159
+@pytest.mark.parametrize('method, short', [('HEAD', 'InvalidArgument'), ('A B', 'InvalidArgument'),
+                                           ('X' * 33, 'StringTooLong')])
+def test_methods_that_are_none(world, method, short):
+    job = world.manager().create()
+    with pytest.raises(bus.BusError) as error:
+        set_method(job, method)
+    assert error.value.short == short and get(job, 'HttpMethod') == 'GET'
+
+
+# NET-159
+def test_dynamic_content_has_no_method(world):
+    for name in 'DynamicContent', 'OnDemandMode':
+        job = world.manager().create()
+        job.set(name, True, 'b')
+        with pytest.raises(bus.BusError) as error:
+            set_method(job, 'POST')
+        assert error.value.short == 'UnsupportedJobConfiguration'
+
+
+# NET-159: what else would be tried again is the end
+def test_errors_of_a_method_are_fatal(world, server):
+    job, _ = make(world, world.put(1000, status=503))
+    set_method(job, 'REPORT')
+    assert failed(job).code == 0x801901F7
+
+
+# ---- who judges servers, too ----
+
+class Judge:
+    """A handle that judges: says what it is asked, and answers."""
+
+    def __init__(self, world, job):
+        self.job = bus.Job(world.handle(job.query_interface(HTTP_OPTIONS)), job.path, job.id)
+        self.register()
+
+    def register(self, enable=True):
+        http(self.job, 'SetServerCertificateValidation', 'b', enable)
+        self.seen = len(self.job.bus.signals)
+
+    def asked(self):
+        signal = self.job.bus.wait_signal(lambda s: s.member == 'ValidateServerCertificate', self.seen)
+        self.seen = self.job.bus.signals.index(signal) + 1
+        return signal.body
+
+    def answer(self, request, code=0):
+        http(self.job, 'AnswerServerCertificate', 'tu', request, code)
+
+    def close(self):
+        self.job.bus.close()
+
+
+# NET-160
+def test_a_judge_is_asked_before_the_request(world, site):
+    url = site.web.url('good', 'file')
+    job, target = make(world, url)
+    judge = Judge(world, job)
+    job.resume()
+    request, index, remote_name, peer, fingerprint, chain = judge.asked()
+    assert (index, remote_name, peer) == (0, url, f'localhost:{site.web.ports["good"]}')
+    assert chain.count('BEGIN CERTIFICATE') == 2
+    shown = tls.openssl('x509', '-noout', '-fingerprint', '-sha256', input=chain.encode()).decode()
+    assert shown.strip().split('=')[1].replace(':', '').lower() == fingerprint
+    assert not site.web.log.read_text()         # nothing was asked of it yet
+    judge.answer(request)
+    job.wait('transferred')
+    assert job.complete() == 0 and target.read_bytes() == DATA
+    with pytest.raises((bus.BusError, bus.Disconnected)):
+        judge.answer(request)
+
+
+# NET-160: after the system's own judgement, and not where there is no TLS
+def test_a_judge_is_not_asked_in_vain(world, site):
+    job, _ = make(world, site.web.url('expired', 'file'))
+    judge = Judge(world, job)
+    assert failed(job).code == SECURE_FAILURE
+    job, target = make(world, site.web.url('plain', 'file'))
+    other = Judge(world, job)
+    fetched(job, target)
+    assert not [s for j in (judge, other) for s in j.job.bus.signals if s.member.startswith('Validate')]
+
+
+# NET-160, NET-162: once for a server and certificate, for all files of the job; anew for a new judge
+def test_what_was_accepted_is_not_asked_again(world, site):
+    job, _ = make(world, site.web.url('good', 'file'))
+    folder = world.vault()
+    for i in range(10):
+        job.add(site.web.url('good', 'file'), folder / str(i))
+    job.add(site.web.url('second', 'file'), folder / 'other')       # the same certificate elsewhere
+    judge = Judge(world, job)
+    job.resume()
+    peers = []
+    for _ in range(2):
+        request, _, _, peer, *_ = judge.asked()
+        peers.append(peer)
+        judge.answer(request)
+    job.wait('transferred')
+    assert sorted(peers) == sorted(f'localhost:{site.web.ports[name]}' for name in ('good', 'second'))
+    asked = [s for s in judge.job.bus.signals if s.member == 'ValidateServerCertificate']
+    assert len(asked) == 2
+    job.add(site.web.url('good', 'file'), folder / 'late')
+    judge.register()
+    job.resume()
+    judge.answer(judge.asked()[0])
+    job.wait('transferred')
+
+
+# NET-160
+def test_a_refusal_is_a_transient_error(world, site):
+    job, target = make(world, site.web.url('good', 'file'))
+    job.set('MinimumRetryDelay', 600)
+    judge = Judge(world, job)
+    job.resume()
+    request = judge.asked()[0]
+    with pytest.raises(bus.BusError) as error:
+        judge.answer(request, 1)
+    assert error.value.short == 'InvalidArgument'
+    with pytest.raises(bus.BusError) as error:
+        http(job, 'AnswerServerCertificate', 'tu', request, 0)      # another handle
+    assert error.value.short == 'AccessDenied'
+    with pytest.raises(bus.BusError) as error:
+        judge.answer(request + 1)
+    assert error.value.short == 'InvalidState'
+    judge.answer(request, 0x80090325)
+    job.wait('transient-error')
+    fault = job.error()
+    assert (fault.context, fault.code) == (8, 0x80090325) and '0x80090325' in fault.text
+    assert not site.web.log.read_text()
+    with pytest.raises(bus.BusError) as error:
+        judge.register()
+    assert error.value.short == 'ReadOnlyWhenJobActive'
+    job.resume()
+    judge.answer(judge.asked()[0])
+    job.wait('transferred')
+
+
+# NET-161: gone before, gone while it is asked, gone with the daemon; never without
+@pytest.mark.parametrize('when', ['before', 'asked', 'restart'])
+def test_a_judge_that_is_gone(world, site, when):
+    job, target = make(world, site.web.url('good', 'file'))
+    judge = Judge(world, job)
+    if when == 'before':
+        judge.close()
+    elif when == 'restart':
+        world.restart('bitsd')
+    job.resume()
+    if when == 'asked':
+        judge.asked()
+        judge.close()
+    job.wait('error')
+    fault = job.error()
+    assert (fault.context, fault.code) == (8, 0x80200074), fault
+    assert not site.web.log.read_text()
+    again = Judge(world, job)
+    job.resume()
+    again.answer(again.asked()[0])
+    job.wait('transferred')
+    job.complete()
+
+
+# NET-162
+def test_nobody_has_to_judge_any_more(world, site):
+    job, target = make(world, site.web.url('good', 'file'))
+    judge = Judge(world, job)
+    http(job, 'SetServerCertificateValidation', 'b', False)
+    judge.close()
+    fetched(job, target)
+
+
+# NET-160: a judge that says nothing; what runs meanwhile runs on
+def test_silence_ends_in_time(world, site):
+    job, _ = make(world, site.web.url('good', 'file'))
+    judge = Judge(world, job)
+    job.resume()
+    judge.asked()
+    other, target = make(world, site.web.url('good', 'file'))
+    other.set('Priority', 'foreground')
+    fetched(other, target)
+    job.wait('transient-error')
+    fault = job.error()
+    assert (fault.context, fault.code) == (8, 0x80072EE2), fault
+
+
+# LIB-153, LIB-154
+def test_library_judges(world, site, monkeypatch):
+    from test_library import Library, as_alice
+    for name in ('DBUS_SYSTEM_BUS_ADDRESS', 'DBUS_SESSION_BUS_ADDRESS'):
+        if name in world.playground.environment:
+            monkeypatch.setenv(name, world.playground.environment[name])
+    bits, seen = Library(), []
+    bits.lib.bits_http_options_free.argtypes = [ctypes.c_void_p]
+
+    class Certificate(ctypes.Structure):
+        _fields_ = [('index', ctypes.c_uint32)] + [
+            (name, ctypes.c_char_p) for name in ('remote_name', 'peer', 'fingerprint', 'chain')]
+
+    @ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.POINTER(Certificate), ctypes.c_void_p)
+    def judge(_, certificate, __):
+        seen.append(certificate.contents.peer.decode())
+        return 0
+    target = world.vault() / 'a'
+    with as_alice(world):
+        manager = bits.new('manager_open' if world.root else 'manager_open_user')
+        job = bits.new('manager_create_job', manager, b'x', 0)
+    bits('job_add_file', job, site.web.url('good', 'file').encode(), str(target).encode())
+    options, method = bits.new('job_query_http_options', job), ctypes.c_char_p()
+    bits('http_options_get_http_method', options, ctypes.byref(method))
+    assert method.value == b'GET'
+    bits('http_options_set_http_method', options, b'GET')
+    bits('http_options_set_server_certificate_validation', options, judge, None)
+    bits('job_resume', job)
+    assert bits.wait(job) == 6 and seen == [f'localhost:{site.web.ports["good"]}']
+    bits.lib.bits_job_free(job)
     bits.lib.bits_http_options_free(options)
     bits.lib.bits_manager_close(manager)

@@ -23,7 +23,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret
 {
         Handle *handle = userdata;
 
-        if (!sd_bus_message_is_signal(message, JOB_INTERFACE, NULL))
+        if (!sd_bus_message_is_signal(message, JOB_INTERFACE, NULL) &&
+            !sd_bus_message_is_signal(message, HTTP_INTERFACE, NULL))
                 return 0;
         handle->signal = sd_bus_message_ref(message);
         return 1;

@@ -15,7 +15,7 @@
 
 struct bits_manager;
 
-/* A signal of the job's interface: its member ("JobError") and itself, to be read from its
+/* A signal of the job's interfaces: its member ("JobError") and itself, to be read from its
    beginning; or NULL twice, once, when the connection ended. Called from handle_process() as the
    last thing it does: the handle may be freed in it. */
 typedef void (*handle_news)(const char *member, sd_bus_message *signal, void *userdata);

@@ -50,7 +50,7 @@ void http_options_forget_secrets(HttpOptions *o)
         o->certificate[0] = o->certificate_key[0] = 0;
         http_options_set_passphrase(o, NULL, 0);
         http_options_set_headers(o, NULL, 0);
-        o->headers_write_only = false;
+        o->headers_write_only = o->validated = false;
 }
 
 bool http_has_certificate(const HttpOptions *o)

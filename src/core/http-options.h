@@ -44,6 +44,7 @@ typedef struct HttpOptions {
         uint8_t *headers; /* sealed; NULL: none */
         size_t headers_size;
         bool headers_write_only;
+        bool validated; /* somebody else judges servers, too: not without him */
 } HttpOptions;
 
 int http_options_init(HttpOptions *o); /* 0 or -ENOMEM */

@@ -198,9 +198,10 @@ struct Job {
         struct Finish *finish;    /* Complete or Cancel under way */
         TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
         struct JobNews *news;
-        JobState told_state;   /* the news': the last one that was told */
-        struct Notice *notice; /* the notifier's */
-        bool counted_finished; /* by the table, once it is over */
+        JobState told_state;           /* the news': the last one that was told */
+        struct Notice *notice;         /* the notifier's */
+        struct Validation *validation; /* who judges servers, too */
+        bool counted_finished;         /* by the table, once it is over */
 };
 
 /* A new suspended job with BITS's defaults. `random` gives its id (version 4). 0 or -ENOMEM. */

@@ -349,6 +349,119 @@ static BUS_SETTER(set_security_flags)
         return bus_property_committed(context, handle->job, error);
 }
 
+/* ---- method ---- */
+
+static BUS_GETTER(get_method)
+{
+        const Handle *handle = userdata;
+        const Job *job = handle->job;
+        const char *standard = job->type == JOB_DOWNLOAD ? "GET" : "BITS_POST";
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(
+                reply, "s", http_has_custom_method(&job->http) ? job->http.method : standard);
+}
+
+static int check_method(const Job *job, const char *method, bool standard, sd_bus_error *error)
+{
+        const char *why = NULL;
+        BitsCode code = http_check_method(method, &why);
+
+        if (code != 0)
+                return bus_fail(error, code, "%s", why);
+        if (standard)
+                return 0;
+        if (job->type != JOB_DOWNLOAD)
+                return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
+                                "an upload has the method of its protocol");
+        if (job->dynamic_content || job->on_demand)
+                return bus_fail(error, BG_E_UNSUPPORTED_JOB_CONFIGURATION,
+                                "DynamicContent and OnDemandMode do not go with a method other "
+                                "than GET");
+        return 0;
+}
+
+/* NET-159 */
+static BUS_SETTER(set_method)
+{
+        Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        Job *job = handle->job;
+        const char *method;
+        bool standard;
+        char *copy;
+        int r = sd_bus_message_read(value, "s", &method);
+
+        (void)bus, (void)path, (void)interface, (void)property;
+        if (r >= 0)
+                r = bus_require(handle, RIGHT_FILES, error);
+        if (r < 0)
+                return r;
+        standard =
+                !*method || string_equal(method, job->type == JOB_DOWNLOAD ? "GET" : "BITS_POST");
+        r = check_method(job, method, standard, error);
+        if (r < 0)
+                return r;
+        if (standard ? !http_has_custom_method(&job->http) : string_equal(method, job->http.method))
+                return 0;
+        if (job->resumed)
+                return bus_fail_code(error, BG_E_READ_ONLY_PROPERTY_AFTER_RESUME);
+        copy = strdup(standard ? "" : method);
+        if (!copy)
+                return -ENOMEM;
+        free(job->http.method);
+        job->http.method = copy;
+        if (!standard && job->priority != PRIORITY_FOREGROUND) {
+                job->priority = PRIORITY_FOREGROUND;
+                engine_priority_changed(context->engine, job);
+        }
+        return bus_property_committed(context, job, error);
+}
+
+/* ---- the judge of certificates ---- */
+
+/* NET-162 */
+static int on_set_server_certificate_validation(sd_bus_message *m, void *userdata,
+                                                sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        Job *job = handle->job;
+        int enable, r = sd_bus_message_read(m, "b", &enable);
+
+        if (r >= 0)
+                r = bus_require(handle, RIGHT_FILES, error);
+        if (r < 0)
+                return r;
+        if (job->state != STATE_SUSPENDED && job->state != STATE_ERROR &&
+            job->state != STATE_TRANSFERRED)
+                return bus_fail_code(error, BG_E_READ_ONLY_WHEN_JOB_ACTIVE);
+        if (enable)
+                r = validation_set(context->validations, handle);
+        else
+                validation_clear(job);
+        if (r < 0)
+                return r;
+        bus_job_changed(context, job);
+        return bus_reply_committed(context, m);
+}
+
+/* NET-160 */
+static int on_answer_server_certificate(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        uint64_t request;
+        BitsCode code;
+        int r = sd_bus_message_read(m, "tu", &request, &code);
+
+        if (r >= 0)
+                r = handle_require(handle, RIGHT_READ, error);
+        if (r < 0)
+                return r;
+        code = validation_answer(handle, request, code);
+        return code != 0 ? bus_fail_code(error, code) : sd_bus_reply_method_return(m, NULL);
+}
+
 static const sd_bus_vtable http_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("SetClientCertificate", "sss", "", on_set_client_certificate,
@@ -365,6 +478,13 @@ static const sd_bus_vtable http_vtable[] = {
                       SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_WRITABLE_PROPERTY("SecurityFlags", "u", get_security_flags, set_security_flags, 0,
                                  SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_WRITABLE_PROPERTY("HttpMethod", "s", get_method, set_method, 0,
+                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetServerCertificateValidation", "b", "",
+                      on_set_server_certificate_validation, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("AnswerServerCertificate", "tu", "", on_answer_server_certificate,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL("ValidateServerCertificate", "tussss", 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -76,11 +76,22 @@ static bool has_files_of_machine(const Job *job)
         return false;
 }
 
+/* NET-159 */
+static BitsCode without_method(const Job *job, const uint64_t *number, const char **ret_why)
+{
+        *ret_why = "the job has an HTTP method of its own";
+        return *number != 0 && http_has_custom_method(&job->http)
+                       ? BG_E_NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD
+                       : 0;
+}
+
 /* RNG-183, RNG-184 */
 static BitsCode dynamic_content(const Job *job, uint64_t *number, const char **ret_why)
 {
         BitsCode code = before_resume(job, ret_why);
 
+        if (code == 0)
+                code = without_method(job, number, ret_why);
         if (code == 0 && *number != 0 && (job->on_demand || has_ranges(job))) {
                 *ret_why = "dynamic content does not go with ranges or OnDemandMode";
                 code = BG_E_UNSUPPORTED_JOB_CONFIGURATION;
@@ -92,6 +103,8 @@ static BitsCode on_demand(const Job *job, uint64_t *number, const char **ret_why
 {
         BitsCode code = only_download(job, ret_why);
 
+        if (code == 0)
+                code = without_method(job, number, ret_why);
         if (code == 0 && *number != 0 &&
             (job->dynamic_content || has_ranges(job) || has_files_of_machine(job))) {
                 *ret_why = "OnDemandMode does not go with files with ranges, files of this "
@@ -314,6 +327,9 @@ BUS_SETTER(bus_set_priority)
         if (r < 0)
                 return r;
         priority = job_priority_parse(text);
+        if (priority != PRIORITY_FOREGROUND && http_has_custom_method(&handle->job->http))
+                return bus_fail(error, BG_E_NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD,
+                                "a job with an HTTP method of its own is a foreground job");
         if (priority == PRIORITY_INVALID)
                 return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown priority '%.100s'", text);
         if (priority == handle->job->priority)

@@ -15,6 +15,7 @@
 #include "manager/life.h"
 #include "manager/settings.h"
 #include "manager/turn.h"
+#include "manager/validation.h"
 
 typedef struct News News;
 typedef struct Notifier Notifier;
@@ -34,6 +35,7 @@ typedef struct BusContext {
         Life *life;
         News *news;
         Notifier *notifier;
+        Validations *validations;
         Settings *settings; /* borrowed */
         bool user_mode;
         const char *token_socket;

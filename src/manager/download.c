@@ -8,6 +8,7 @@
  */
 #include "manager/net-terms.h"
 #include "manager/transfer-kind.h"
+#include "manager/validation.h"
 
 #include "basic/clock.h"
 #include "basic/fd.h"
@@ -312,6 +313,7 @@ static void write_start(void *userdata, Message *m)
         Download *t = userdata;
         File *file = t->file;
         const Job *job = file->job;
+        char realm[VALIDATION_REALM_MAX];
         FdList secrets;
         uint32_t which;
 
@@ -325,14 +327,15 @@ static void write_start(void *userdata, Message *m)
         (void)fill_next(file, &t->part);
         t->position = t->part.position;
 
+        validation_realm(job, realm);
         net_start_write(m, 0,
                         &(NetStart){ NET_TERMS(job, file->remote_name), .transfer = t->client.id,
                                      .part = part_flags(&t->part), .offset = t->part.offset,
                                      .end = t->part.end, .position = t->part.position,
                                      .limit = limit_of(t), .total = file_remote_size(file),
                                      .etag = file->etag, .last_modified = file->last_modified,
-                                     .method = job->http.method, .secrets = which, .file = t->fd,
-                                     .secret_files = secrets });
+                                     .method = job->http.method, .validation = realm,
+                                     .secrets = which, .file = t->fd, .secret_files = secrets });
 }
 
 static void keep_text(char **kept, const char *text)
@@ -344,14 +347,9 @@ static void keep_text(char **kept, const char *text)
 /* NET-155: what the server says is a URL like one of a client. */
 static void rename_remote(Download *t, const char *url)
 {
-        bool right = policy_check_remote_name(url, NULL) == 0 && !remote_name_is_file(url);
-        char *copy = right ? strdup(url) : NULL;
-
-        if (!copy)
-                return;
-        free(t->file->remote_name);
-        t->file->remote_name = copy;
-        mark(t);
+        if (policy_check_remote_name(url, NULL) == 0 && !remote_name_is_file(url) &&
+            file_set_remote_name(t->file, url) >= 0)
+                mark(t);
 }
 
 /* Leaves the part that is on its way when another one is more urgent; the answer is NET_STOPPED. */
@@ -372,7 +370,8 @@ static void on_started(void *userdata, const NetStarted *started)
         keep_text(&file->response_headers, started->headers);
         net_terms_sent(&t->terms); /* the worker has them */
         if (file_set_version(file, started->etag, started->last_modified,
-                             started->resumable != 0 && !file->job->dynamic_content) < 0)
+                             started->resumable != 0 && !file->job->dynamic_content &&
+                                     !http_has_custom_method(&file->job->http)) < 0)
                 file->resumable = false;
         if (started->total != SIZE_UNKNOWN || !t->part.partial)
                 fill_set_remote_size(file, started->total);
@@ -773,6 +772,7 @@ int download_new(const TransferParts *parts, Transfer **ret)
         static const NetListener net_listener = {
                 .write_start = write_start,
                 .on_started = on_started,
+                .on_certificate = transfer_on_certificate,
                 .on_progress = on_progress,
                 .on_done = on_done,
                 .on_copied = on_copied,
@@ -783,7 +783,7 @@ int download_new(const TransferParts *parts, Transfer **ret)
 
         if (!t)
                 return -ENOMEM;
-        t->base = (Transfer){ &kind, parts->file };
+        t->base = (Transfer){ &kind, parts->file, &t->client, parts->listener, parts->userdata };
         t->file = parts->file;
         t->local = worker_acquire_again(parts->local);
         t->net = worker_acquire_again(parts->net);

@@ -106,6 +106,7 @@ static bool signed_on(void *userdata, const Job *job)
 static void fail(Engine *engine, Job *job, const File *file, bool transient, ErrorContext context,
                  BitsCode code, const char *detail)
 {
+        transient = transient && !http_has_custom_method(&job->http); /* NET-159 */
         queue_fail(&engine->queue, job, file, transient, context, code, detail, now_of(engine));
 }
 
@@ -208,14 +209,31 @@ static void file_done(Engine *engine, File *file)
                 engine->listener->on_file_transferred(engine->userdata, job, file);
 }
 
+static void on_certificate(void *userdata, Transfer *transfer, uint64_t client,
+                           const NetCertificate *question)
+{
+        Engine *engine = userdata;
+
+        engine->listener->on_certificate(engine->userdata, transfer_file(transfer), client,
+                                         question);
+}
+
+/* NET-160: what the judge of a certificate says may be another tomorrow; without him nobody may. */
+static bool is_transient(const TransferReport *report, BitsCode code)
+{
+        if (report->context == CONTEXT_SERVER_CERTIFICATE_CALLBACK)
+                return code != BG_E_SERVER_CERT_VALIDATION_INTERFACE_REQUIRED;
+        return report->transient || error_is_transient(code);
+}
+
 /* JOB-226: the destination was writable when the file was added, so that it will be again. */
 static void fail_file(Engine *engine, File *file, const TransferReport *report)
 {
         bool locked = report->code == BITS_E_WRITE_PROTECT;
         BitsCode code = locked ? BG_E_DESTINATION_LOCKED : report->code;
 
-        fail(engine, file->job, file, report->transient || error_is_transient(code),
-             report->context, code, report->detail);
+        fail(engine, file->job, file, is_transient(report, code), report->context, code,
+             report->detail);
 }
 
 static void on_end(void *userdata, Transfer *transfer, const TransferReport *report)
@@ -255,6 +273,7 @@ static bool start_file(EngineJob *ej, File *file)
                 .on_connected = on_connected,
                 .on_progress = on_progress,
                 .on_kept = on_kept,
+                .on_certificate = on_certificate,
                 .on_end = on_end,
         };
         Engine *engine = ej->engine;

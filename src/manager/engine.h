@@ -25,6 +25,9 @@ typedef struct EngineListener {
         void (*on_inactive)(void *userdata, Job *job);
         /* These bytes of the remote file are safe now. May be NULL. */
         void (*on_ranges)(void *userdata, Job *job, const File *file, const Ranges *news);
+        /* validation_ask() is due. May be NULL where no job asks for it. */
+        void (*on_certificate)(void *userdata, File *file, uint64_t client,
+                               const NetCertificate *question);
 } EngineListener;
 
 typedef void (*EngineStopped)(void *userdata, Job *job);

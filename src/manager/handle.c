@@ -5,6 +5,7 @@
 #include "basic/tally.h"
 #include "manager/bus-names.h"
 #include "manager/turn.h"
+#include "manager/validation.h"
 
 #include <inttypes.h>
 #include <search.h>
@@ -50,6 +51,7 @@ static void handle_free(Handle *handle)
         Job *job = handle->job;
         bool receiver = handle->receiver;
 
+        validation_handle_gone(handle);
         TAILQ_REMOVE(&job->handles, handle, entries);
         if (handle->client) {
                 TAILQ_REMOVE(&handle->client->held, handle, client_entries);

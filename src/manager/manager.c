@@ -59,6 +59,13 @@ static void on_ranges(void *userdata, Job *job, const File *file, const Ranges *
                                 news->items[i].length);
 }
 
+static void on_certificate(void *userdata, File *file, uint64_t client,
+                           const NetCertificate *question)
+{
+        (void)userdata;
+        validation_ask(file, client, question);
+}
+
 static void on_token(void *userdata, Job *job)
 {
         Manager *manager = userdata;
@@ -82,6 +89,7 @@ static void on_removed(void *userdata, Job *job)
         news_removed(manager->parts.news, job);
         news_modified(manager->parts.news, job);
         news_forget(manager->parts.news, job);
+        validation_forget(job);
 }
 
 /* ---- news of users ---- */
@@ -194,6 +202,7 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_transferred = on_transferred,
                 .on_error = on_error,
                 .on_file_transferred = on_file_transferred,
+                .on_certificate = on_certificate,
                 .on_token = on_token,
                 .on_inactive = on_inactive,
                 .on_ranges = on_ranges,
@@ -233,6 +242,8 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 r = handles_new(manager->event, p->jobs, serve_job, p, &p->handles);
         if (r >= 0)
                 r = authorizer_new(p->bus, !options->user_mode, &p->authorizer);
+        if (r >= 0)
+                r = validations_new(manager->event, p->bus, &p->validations);
         if (r >= 0)
                 r = news_new(manager->event, p->bus, p->turn, p->handles, &p->news);
         if (r >= 0)
@@ -316,6 +327,7 @@ static void release_all(BusContext *p)
         TAILQ_FOREACH (job, job_table_list(p->jobs), table_entries) {
                 if (p->news)
                         news_forget(p->news, job);
+                validation_forget(job);
                 finisher_abandon(job);
                 engine_release(p->engine, job);
         }
@@ -335,6 +347,7 @@ void manager_free(Manager *manager)
         handles_free(p->handles);
         release_all(p);
         news_free(p->news);
+        validations_free(p->validations);
         finisher_free(p->finisher);
         engine_free(p->engine);
         worker_pool_free(p->workers);

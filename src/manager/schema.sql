@@ -58,6 +58,7 @@ CREATE TABLE jobs (
         security_flags INTEGER NOT NULL DEFAULT 0,
         http_method TEXT NOT NULL DEFAULT '',
         custom_headers BLOB, -- sealed
+        validated INTEGER NOT NULL DEFAULT 0,
         headers_write_only INTEGER NOT NULL DEFAULT 0,
         credentials BLOB, -- sealed, NULL: none
         maximum_download_time INTEGER NOT NULL DEFAULT 0, -- s, 0: the machine's

@@ -15,6 +15,9 @@ typedef struct TransferKind {
 struct Transfer {
         const TransferKind *kind;
         File *file;
+        NetClient *client; /* the kind's */
+        const TransferListener *listener;
+        void *userdata;
 };
 
 /* The arguments of transfer_new(). */
@@ -30,3 +33,5 @@ typedef struct TransferParts {
 /* As transfer_new() promises it. */
 int download_new(const TransferParts *parts, Transfer **ret);
 int upload_new(const TransferParts *parts, Transfer **ret);
+/* A NetListener's on_certificate, for every kind. */
+void transfer_on_certificate(void *userdata, const NetCertificate *question);

@@ -27,7 +27,21 @@ void transfer_reconsider(Transfer *transfer)
                 transfer->kind->reconsider(transfer);
 }
 
+void transfer_accept(Transfer *transfer, uint64_t client, BitsCode code, const char *detail)
+{
+        if (transfer->client->id == client)
+                worker_net_accept(transfer->client, code, detail);
+}
+
 File *transfer_file(Transfer *transfer)
 {
         return transfer->file;
+}
+
+void transfer_on_certificate(void *userdata, const NetCertificate *question)
+{
+        Transfer *transfer = userdata;
+
+        transfer->listener->on_certificate(transfer->userdata, transfer, transfer->client->id,
+                                           question);
 }

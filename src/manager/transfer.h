@@ -39,6 +39,9 @@ typedef struct TransferListener {
         void (*on_end)(void *userdata, Transfer *transfer, const TransferReport *report);
         /* These bytes of the remote file are safe now; not told of ranges. May be NULL. */
         void (*on_kept)(void *userdata, Transfer *transfer, const Ranges *news);
+        /* A server's certificate is to be judged; transfer_accept() is due, with that number. */
+        void (*on_certificate)(void *userdata, Transfer *transfer, uint64_t client,
+                               const NetCertificate *question);
 } TransferListener;
 
 /* Starts on a file that is not transferred and has no transfer yet. The workers are acquired for
@@ -53,5 +56,7 @@ void transfer_stop(Transfer *transfer);
 
 /* What is to come first was changed (core/fill.h). */
 void transfer_reconsider(Transfer *transfer);
+/* The answer to on_certificate: code 0, or why not. One that nobody waits for is passed over. */
+void transfer_accept(Transfer *transfer, uint64_t client, BitsCode code, const char *detail);
 
 File *transfer_file(Transfer *transfer);

@@ -7,6 +7,7 @@
  * opened, and by the network's worker before each fragment.
  */
 #include "manager/transfer-kind.h"
+#include "manager/validation.h"
 
 #include "basic/fd.h"
 #include "basic/log.h"
@@ -87,17 +88,19 @@ static void stop_here(Upload *u)
 
 static void write_farewell(Upload *u, Message *m)
 {
+        char realm[VALIDATION_REALM_MAX];
         FdList secrets;
         uint32_t which = net_terms_open(&u->terms, &secrets);
         const Job *job = u->file->job;
         const UploadState *state = &job->upload;
 
-        net_farewell_write(m, 0,
-                           &(NetFarewell){ NET_TERMS(job, u->file->remote_name),
-                                           .transfer = u->client.id, .session = state->session,
-                                           .host = state->host,
-                                           .host_fallback = state->host_fallback, .secrets = which,
-                                           .secret_files = secrets });
+        validation_realm(job, realm);
+        net_farewell_write(
+                m, 0,
+                &(NetFarewell){ NET_TERMS(job, u->file->remote_name), .transfer = u->client.id,
+                                .session = state->session, .host = state->host,
+                                .host_fallback = state->host_fallback, .validation = realm,
+                                .secrets = which, .secret_files = secrets });
 }
 
 /* SEC-81: they are opened for each start, and lie nowhere meanwhile. */
@@ -107,6 +110,7 @@ static void write_start(void *userdata, Message *m)
         const File *file = u->file;
         const Job *job = file->job;
         const UploadState *state = &job->upload;
+        char realm[VALIDATION_REALM_MAX];
         FdList secrets;
         uint32_t which;
 
@@ -115,16 +119,17 @@ static void write_start(void *userdata, Message *m)
                 return;
         }
         which = net_terms_open(&u->terms, &secrets);
-        net_upload_write(m, 0,
-                         &(NetUpload){ NET_TERMS(job, file->remote_name), .transfer = u->client.id,
-                                       .offset = file->written, .total = file->total,
-                                       .modification_time = state->source_time,
-                                       .content_name = upload_content_name(file),
-                                       .session = state->session, .host = state->host,
-                                       .host_fallback = state->host_fallback,
-                                       .closing = state->closing,
-                                       .wants_reply = job->type == JOB_UPLOAD_REPLY, .file = u->fd,
-                                       .secrets = which, .secret_files = secrets });
+        validation_realm(job, realm);
+        net_upload_write(
+                m, 0,
+                &(NetUpload){ NET_TERMS(job, file->remote_name), .transfer = u->client.id,
+                              .offset = file->written, .total = file->total,
+                              .modification_time = state->source_time,
+                              .content_name = upload_content_name(file), .session = state->session,
+                              .host = state->host, .host_fallback = state->host_fallback,
+                              .closing = state->closing,
+                              .wants_reply = job->type == JOB_UPLOAD_REPLY, .file = u->fd,
+                              .validation = realm, .secrets = which, .secret_files = secrets });
 }
 
 /* UPL-124: stored at once, so that it can be gone on with, or given up, after a crash. */
@@ -361,10 +366,11 @@ static void upload_free(Transfer *transfer)
 
 int upload_new(const TransferParts *parts, Transfer **ret)
 {
-        static const TransferKind kind = { upload_stop, upload_free };
+        static const TransferKind kind = { .stop = upload_stop, .free = upload_free };
         static const NetListener net_listener = {
                 .write_start = write_start,
                 .on_session = on_session,
+                .on_certificate = transfer_on_certificate,
                 .on_progress = on_progress,
                 .on_done = on_done,
                 .on_lost = on_lost,
@@ -374,7 +380,7 @@ int upload_new(const TransferParts *parts, Transfer **ret)
 
         if (!u)
                 return -ENOMEM;
-        u->base = (Transfer){ &kind, parts->file };
+        u->base = (Transfer){ &kind, parts->file, &u->client, parts->listener, parts->userdata };
         u->file = parts->file;
         u->local = worker_acquire_again(parts->local);
         u->net = worker_acquire_again(parts->net);

@@ -151,6 +151,7 @@ static int on_net_message(Worker *worker, Message *m)
         NetStarted started;
         NetSession session;
         NetProgress progress;
+        NetCertificate certificate;
         NetClient *client;
 
         switch (m->type) {
@@ -173,6 +174,12 @@ static int on_net_message(Worker *worker, Message *m)
                     !(client = find_client(worker, progress.transfer)))
                         return -EBADMSG;
                 client->listener->on_progress(client->userdata, progress.written);
+                return 0;
+        case MESSAGE_NET_CERTIFICATE:
+                if (net_certificate_read(m, &certificate) < 0 ||
+                    !(client = find_client(worker, certificate.transfer)))
+                        return -EBADMSG;
+                client->listener->on_certificate(client->userdata, &certificate);
                 return 0;
         case MESSAGE_NET_DONE:
                 return on_net_done(worker, m);

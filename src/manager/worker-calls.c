@@ -194,6 +194,15 @@ bool worker_net_stop(NetClient *client)
         return true;
 }
 
+void worker_net_accept(NetClient *client, uint32_t code, const char *detail)
+{
+        if (!client->worker || !client->started)
+                return;
+        net_accept_write(channel_draft(client->worker->channel), 0,
+                         &(NetAccept){ .transfer = client->id, .code = code, .detail = detail });
+        (void)channel_send(client->worker->channel);
+}
+
 void worker_net_detach(NetClient *client)
 {
         if (client->worker)

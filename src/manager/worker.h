@@ -125,6 +125,7 @@ typedef struct NetListener {
         void (*on_session)(void *userdata, const NetSession *session); /* NULL: a breach */
         /* Instead of on_done, of a remote file that was copied to its end; detached already. */
         void (*on_copied)(void *userdata, const CopyDone *done);
+        void (*on_certificate)(void *userdata, const NetCertificate *question);
 } NetListener;
 
 struct NetClient {
@@ -141,5 +142,7 @@ struct NetClient {
 int worker_net_attach(Worker *worker, NetClient *client);
 /* Asks for NET_DONE with NET_STOPPED. False: no process works on it, nothing will come. */
 bool worker_net_stop(NetClient *client);
+/* Answers on_certificate. */
+void worker_net_accept(NetClient *client, uint32_t code, const char *detail);
 /* Only while nothing is under way (before the start, or after worker_net_stop() said false). */
 void worker_net_detach(NetClient *client);

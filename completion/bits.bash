@@ -21,10 +21,12 @@ _bits() {
 
         case $prev in
         --priority) words='foreground high normal low' ;;
+        --security) words='check-revocation ignore-name ignore-date ignore-issuer ignore-usage'
+                words+=' report-redirects no-redirects https-to-http' ;;
         --type) words='download upload upload-reply' ;;
         --as | --local-as | --network-as) COMPREPLY=($(compgen -u -- "$cur")); return ;;
-        --from | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --name | --description | --notify-command | --range | --max-size | --timeout | --proxy | --interval) return ;;
+        --from | --password-file | --certificate | --key | --passphrase-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --name | --header | --method | --description | --notify-command | --range | --max-size | --timeout | --proxy | --interval) return ;;
         esac
         if [[ -n $words ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur")); return; fi
 
@@ -32,8 +34,10 @@ _bits() {
                 words='--json --user --help --version'
                 case $verb in
                 get) words+=' --name --priority --detach --local-as --network-as --proxy --negotiate'
-                     words+=' --proxy-negotiate --notify-command --range --dynamic --max-size' ;;
-                create) words+=' --type --description --priority --notify-command --dynamic --max-size' ;;
+                     words+=' --proxy-negotiate --notify-command --range --dynamic --max-size'
+                     words+=' --certificate --key --passphrase-file --header --method --security' ;;
+                create) words+=' --type --description --priority --notify-command --dynamic --max-size'
+                     words+=' --certificate --key --passphrase-file --header --method --security' ;;
                 add) words+=' --from --range' ;;
                 wait) words+=' --timeout' ;;
                 list) words+=' --all-users' ;;

@@ -8,6 +8,7 @@ import ctypes
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import pytest
@@ -861,3 +862,38 @@ def test_library_judges(world, site, monkeypatch):
     bits.lib.bits_job_free(job)
     bits.lib.bits_http_options_free(options)
     bits.lib.bits_manager_close(manager)
+
+
+# ---- the command ----
+
+# CLI-150
+def test_command(world, site):
+    def bits(*arguments, status=0, **options):
+        command = ['bits', *(() if world.root else ('--user',)), *map(str, arguments)]
+        identity = {'user': world.alice, 'group': world.alice, 'extra_groups': []} if world.root else {}
+        process = world.playground.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE, text=True, **identity, **options)
+        out, error = process.communicate(options.pop('input', f'{PASSPHRASE}\nmore\n'), timeout=60)
+        assert process.returncode == status, error
+        return out, error
+    world.present(world.alice)
+    vault = world.vault(mode=0o755)
+    p12 = site.give(world, 'alice', world.alice, 'p12')
+    url = site.web.url('demands', 'file')
+    _, error = bits('get', url, vault / 'a', status=1)
+    assert 'client certificate' in error
+    bits('get', url, vault / 'a', '--certificate', p12, '--passphrase-file', '-', '--header', 'X-One: 1',
+         '--header', 'X-Two: 2')
+    assert (vault / 'a').read_bytes() == DATA
+    assert '200 CN=alice [1] [2]' in site.web.lines('demands')[-1]
+    bits('get', site.web.url('expired', 'file'), vault / 'b', '--security', 'ignore-date,report-redirects')
+    assert (vault / 'b').read_bytes() == DATA
+    bits('get', site.web.url('plain', 'post'), vault / 'c', '--method', 'POST')
+    assert (vault / 'c').read_bytes() == b'posted'
+    for wrong in (('--security', 'all'), ('--header', 'A\nB: c'), ('--key', vault / 'a')):
+        _, error = bits('create', *wrong, status=2)
+    _, error = bits('create', '--certificate', vault / 'none', status=1)
+    assert 'cannot use the client certificate' in error and 'No such file' in error
+    out, _ = bits('create', '--certificate', 'none', '--security', 'no-redirects')
+    job = world.manager().job(out.strip())
+    assert http(job, 'GetClientCertificate') == ('none', '') and get(job, 'SecurityFlags') == DISALLOW

@@ -7,6 +7,7 @@
  */
 #include "cli/credentials.h"
 #include "cli/format.h"
+#include "cli/http.h"
 #include "cli/notify-command.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
@@ -31,6 +32,7 @@ typedef struct Get {
         const char *proxy;
         const char *notify_command;
         bool negotiate, proxy_negotiate;
+        Http http;
         RangeArgument ranges; /* owned */
         bool dynamic;
         uint64_t max_size;
@@ -95,6 +97,7 @@ static int parse_options(int argc, char **argv, Get *get)
                 { "range", required_argument, NULL, RANGE },
                 { "dynamic", no_argument, NULL, DYNAMIC },
                 { "max-size", required_argument, NULL, MAX_SIZE },
+                HTTP_OPTIONS,
                 COMMON_OPTIONS,
         };
         const char *local_as = NULL, *network_as = NULL, *slash;
@@ -148,7 +151,11 @@ static int parse_options(int argc, char **argv, Get *get)
                                                    optarg);
                         break;
                 default:
-                        return usage_error(NULL);
+                        r = http_option(c, optarg, &get->http);
+                        if (r < 0)
+                                return usage_error(NULL);
+                        if (r != EXIT_OK)
+                                return r;
                 }
         if (argc - optind < 1 || argc - optind > 2)
                 return usage_error(argc == optind ? "what shall be fetched?"
@@ -252,7 +259,7 @@ static int set_extras(const Get *get)
                 return report_failure("cannot set the job's proxy or credentials");
         if (get->notify_command && notify_command_set(get->job, get->notify_command) < 0)
                 return report_failure("cannot set the job's command line");
-        return EXIT_OK;
+        return http_apply(&get->http, get->job);
 }
 
 /* CLI-02 */
@@ -463,6 +470,7 @@ int verb_get(int argc, char **argv)
         user_done(&get.helper);
         free(get.url);
         ranges_done(&get.ranges);
+        http_done(&get.http);
         free(get.path);
         return r;
 }

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "cli/format.h"
+#include "cli/http.h"
 #include "cli/notify-command.h"
 #include "cli/paths.h"
 #include "cli/ranges.h"
@@ -44,6 +45,7 @@ typedef struct Create {
         bool dynamic;
         uint64_t max_size;
         const char *name;
+        Http http;
 } Create;
 
 static int create_job(const Create *create)
@@ -67,6 +69,11 @@ static int create_job(const Create *create)
                 (void)bits_job_cancel(job, NULL);
                 return r;
         }
+        r = http_apply(&create->http, job);
+        if (r != EXIT_OK) {
+                (void)bits_job_cancel(job, NULL);
+                return r;
+        }
         return print_id(bits_job_id(job));
 }
 
@@ -81,12 +88,13 @@ int verb_create(int argc, char **argv)
                 { "notify-command", required_argument, NULL, NOTIFY_COMMAND },
                 { "dynamic", no_argument, NULL, DYNAMIC },
                 { "max-size", required_argument, NULL, MAX_SIZE },
+                HTTP_OPTIONS,
                 COMMON_OPTIONS,
         };
         Create create = { .type = BITS_JOB_DOWNLOAD, .priority = BITS_PRIORITY_NORMAL };
-        int c;
+        int c, r = EXIT_OK;
 
-        while ((c = next_option(argc, argv, "h", options)) >= 0)
+        while (r == EXIT_OK && (c = next_option(argc, argv, "h", options)) >= 0)
                 switch (c) {
                 case TYPE:
                         if (!parse_type(optarg, &create.type))
@@ -117,12 +125,17 @@ int verb_create(int argc, char **argv)
                                         optarg);
                         break;
                 default:
-                        return usage_error(NULL);
+                        r = http_option(c, optarg, &create.http);
+                        if (r < 0)
+                                r = usage_error(NULL);
                 }
-        if (argc - optind > 1)
-                return usage_error("more than one name");
+        if (r == EXIT_OK && argc - optind > 1)
+                r = usage_error("more than one name");
         create.name = argc > optind ? argv[optind] : "unnamed";
-        return create_job(&create);
+        if (r == EXIT_OK)
+                r = create_job(&create);
+        http_done(&create.http);
+        return r;
 }
 
 /* ---- add ---- */

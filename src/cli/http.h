@@ -1,0 +1,43 @@
+/*
+ * What a job shows of itself over HTTP and how it judges servers, as options: for the verbs that
+ * make a job.
+ */
+#pragma once
+
+#include "cli/base.h"
+#include "cli/format.h"
+
+/* Option numbers, above those of a verb. */
+enum {
+        HTTP_CERTIFICATE = 2000,
+        HTTP_KEY,
+        HTTP_PASSPHRASE_FILE,
+        HTTP_HEADER,
+        HTTP_METHOD,
+        HTTP_SECURITY,
+};
+
+#define HTTP_OPTIONS                                                                  \
+        { "certificate", required_argument, NULL, HTTP_CERTIFICATE },                 \
+                { "key", required_argument, NULL, HTTP_KEY },                         \
+                { "passphrase-file", required_argument, NULL, HTTP_PASSPHRASE_FILE }, \
+                { "header", required_argument, NULL, HTTP_HEADER },                   \
+                { "method", required_argument, NULL, HTTP_METHOD },                   \
+        {                                                                             \
+                "security", required_argument, NULL, HTTP_SECURITY                    \
+        }
+
+/* Zeroed: nothing. */
+typedef struct Http {
+        char *certificate, *key; /* owned: absolute */
+        const char *passphrase_file, *method;
+        char *headers; /* owned: lines */
+        uint32_t flags;
+        bool has_flags;
+} Http;
+
+/* Takes one of the options. -1 when it is none of them, else an exit status. */
+int http_option(int option, const char *value, Http *http);
+/* Sets what was given on a job, 0 or an exit status after saying why not. */
+int http_apply(const Http *http, bits_job *job);
+void http_done(Http *http);

@@ -164,6 +164,22 @@ static void inactivity_is_without_progress_call_or_change(void **state)
         assert_int_equal(timers_next(job, &limits), TIMERS_NEVER);
 }
 
+/* Whoever is told of an inactive job and leaves it alone is told again, but not at once. */
+static void inactivity_is_told_once_a_day(void **state)
+{
+        static const uint64_t inactivities[] = { 0, 1, DAY, 90 * DAY, TIMERS_NEVER };
+        _cleanup_(job_freep) Job *job = new_job(STATE_SUSPENDED);
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(inactivities); i++) {
+                TimerLimits these = { .inactivity = inactivities[i] };
+
+                timers_snooze(job, &these, 500 * DAY);
+                assert_true(timers_next(job, &these) >= 501 * DAY);
+                assert_int_equal(timers_due(job, &these, 500 * DAY), TIMER_NONE);
+        }
+}
+
 /* ENG-220: points that cannot be are set right, whatever the store says. */
 static void points_from_another_clock_are_set_right(void **state)
 {
@@ -248,6 +264,7 @@ int main(void)
                 cmocka_unit_test(who_was_only_kept_back_keeps_his_patience),
                 cmocka_unit_test(download_time_adds_up),
                 cmocka_unit_test(inactivity_is_without_progress_call_or_change),
+                cmocka_unit_test(inactivity_is_told_once_a_day),
                 cmocka_unit_test(points_from_another_clock_are_set_right),
                 cmocka_unit_test(heap_knows_the_first_whatever_moves),
         };

@@ -138,9 +138,9 @@ void timers_touch(Job *job, uint64_t now)
 
 void timers_snooze(Job *job, const TimerLimits *limits, uint64_t now)
 {
-        uint64_t but_a_day = limits->inactivity - MIN(limits->inactivity, TIMERS_DAY);
+        uint64_t again = later(now, TIMERS_DAY);
 
-        job->timers.active_at = MAX(now - MIN(now, but_a_day), UINT64_C(1));
+        job->timers.active_at = again > limits->inactivity ? again - limits->inactivity : 1;
 }
 
 void timers_forgive(Job *job)

@@ -53,6 +53,11 @@ static void on_file_transferred(void *userdata, Job *job, const File *file)
         ((Case *)userdata)->n_files++;
 }
 
+static void on_inactive(void *userdata, Job *job)
+{
+        finisher_expire(((Case *)userdata)->finisher, job);
+}
+
 static void on_removed(void *userdata, Job *job)
 {
         (void)job;
@@ -83,8 +88,13 @@ static void add_file(Case *c, const char *name)
 
 static void open_case(Case *c, unsigned n_files)
 {
-        static const EngineListener engine_listener = { on_modified, on_transferred, on_error,
-                                                        on_file_transferred };
+        static const EngineListener engine_listener = {
+                .on_modified = on_modified,
+                .on_transferred = on_transferred,
+                .on_error = on_error,
+                .on_file_transferred = on_file_transferred,
+                .on_inactive = on_inactive,
+        };
         static const FinisherListener finisher_listener = { on_removed };
         static const char *const names[] = { "/srv/a", "/srv/b", "/srv/c" };
         static const uint8_t random[JOB_ID_BYTES] = { 1 };
@@ -354,6 +364,26 @@ static void test_download_time(void **state)
         resume(&c);
         fetch_whole(&c, 8);
         world_wait_for(&c.w, c.job->state == STATE_TRANSFERRED);
+        close_case(&c);
+}
+
+/* ENG-222: a job to which nothing happens is cancelled, with what it had on the disk; one that runs
+   is not. */
+static void test_inactive(void **state)
+{
+        Config config = { .max_background_jobs = 1, .max_download_time = 1000 };
+        Case c;
+
+        (void)state;
+        open_transferred(&c, 1);
+        engine_set_config(c.engine, &config); /* of no days at all */
+        expect_local(&c, MESSAGE_FILE_DISCARD);
+        answer_result(&c, 0);
+        expect_local(&c, MESSAGE_FILE_SYNC_DIRECTORIES);
+        answer_result(&c, 0);
+        world_wait_for(&c.w, c.n_removed == 1);
+        assert_int_equal(c.n_errors, 0);
+        assert_int_equal(job_table_count(c.jobs), 0);
         close_case(&c);
 }
 
@@ -728,6 +758,7 @@ int main(void)
                 cmocka_unit_test(test_failures),
                 cmocka_unit_test(test_no_progress),
                 cmocka_unit_test(test_download_time),
+                cmocka_unit_test(test_inactive),
                 cmocka_unit_test(test_token_required),
                 cmocka_unit_test(test_identity_change),
                 cmocka_unit_test(test_resume_while_winding_down),

@@ -140,6 +140,31 @@ static void test_reply_name(void **state)
         job_free(job);
 }
 
+/* UPL-134 */
+static void test_host(void **state)
+{
+        enum { SECOND = 1000000 };
+        Job *job = make_job(JOB_UPLOAD, "/a");
+
+        (void)state;
+        upload_host_failed(job, 5); /* none was named */
+        assert_int_equal(job->upload.host_failed_at, 0);
+        set_session(job, "{s}", "node7", "");
+        assert_string_equal(upload_host(job, 0), "node7");
+        upload_host_failed(job, 100 * SECOND);
+        upload_host_failed(job, 103 * SECOND); /* counts from the first */
+        assert_string_equal(upload_host(job, 107 * SECOND - 1), "node7");
+        assert_string_equal(upload_host(job, 107 * SECOND), "");
+        upload_host_served(job);
+        assert_string_equal(upload_host(job, 200 * SECOND), "node7");
+        upload_host_failed(job, 200 * SECOND);
+        job->upload.host_fallback = UPLOAD_NO_FALLBACK;
+        assert_string_equal(upload_host(job, UINT64_MAX), "node7");
+        upload_forget_session(job);
+        assert_string_equal(upload_host(job, 0), "");
+        job_free(job);
+}
+
 /* SEC-120 */
 static void test_whose_reply_it_is(void **state)
 {
@@ -179,6 +204,7 @@ int main(void)
                 cmocka_unit_test(test_steps_of_an_upload_reply),
                 cmocka_unit_test(test_second_file_is_the_reply),
                 cmocka_unit_test(test_reply_name),
+                cmocka_unit_test(test_host),
                 cmocka_unit_test(test_whose_reply_it_is),
         };
 

@@ -69,13 +69,55 @@ int upload_set_session(Job *job, const char *session, const char *host, uint32_t
         return r;
 }
 
+/* UPL-134: back to the host of the remote name when the other one has failed for long enough. */
+const char *upload_host(const Job *job, uint64_t now_realtime)
+{
+        const UploadState *upload = &job->upload;
+        bool over =
+                upload->host_failed_at > 0 && upload->host_fallback != UPLOAD_NO_FALLBACK &&
+                now_realtime >= upload->host_failed_at + (uint64_t)upload->host_fallback * 1000000;
+
+        return over ? "" : upload->host;
+}
+
+void upload_host_failed(Job *job, uint64_t now_realtime)
+{
+        if (!string_empty(job->upload.host) && job->upload.host_failed_at == 0)
+                job->upload.host_failed_at = now_realtime;
+}
+
+void upload_host_served(Job *job)
+{
+        job->upload.host_failed_at = 0;
+}
+
 void upload_forget_session(Job *job)
 {
         UploadState *upload = &job->upload;
 
         upload->session[0] = upload->host[0] = 0;
         upload->host_fallback = UPLOAD_NO_FALLBACK;
+        upload->host_failed_at = 0;
         upload->closing = false;
+}
+
+/* ---- the source ---- */
+
+/* FIL-121: here it is the file that is missing, not the directory of a file to be. */
+BitsCode upload_source_code(int error)
+{
+        return error == ENOENT ? BITS_E_FILE_NOT_FOUND : code_from_errno(error);
+}
+
+const char *upload_source_text(int error)
+{
+        switch (error) {
+        case ELOOP:
+                return "it is a symbolic link; name the file that it leads to";
+        case EINVAL:
+                return "it is no regular file";
+        }
+        return strerror(error);
 }
 
 /* ---- the reply ---- */

@@ -25,6 +25,7 @@ typedef struct UploadState {
         char *session;             /* BITS-Session-Id; "": none */
         char *host;                /* BITS-Host-Id; "": none */
         uint32_t host_fallback;    /* s */
+        uint64_t host_failed_at;   /* the first of its failures in a row, µs since 1970; 0: none */
         char *reply_url;           /* absolute; "": not known */
         bool closing;              /* Close-Session may have reached the server */
         uint64_t source_time;      /* of the source when the upload began, ns since 1970 */
@@ -55,6 +56,11 @@ UploadStep upload_step(const Job *job);
 /* The server said which session it is, or more about it. 0 or -ENOMEM. */
 int upload_set_session(Job *job, const char *session, const char *host, uint32_t host_fallback,
                        const char *reply_url, bool closing);
+/* Where to go now: the host that the server named, or "" for that of the remote name. */
+const char *upload_host(const Job *job, uint64_t now_realtime);
+/* A request to it failed; or the upload came further. */
+void upload_host_failed(Job *job, uint64_t now_realtime);
+void upload_host_served(Job *job);
 /* The session is over, or the server knows it no more. */
 void upload_forget_session(Job *job);
 
@@ -68,6 +74,10 @@ int upload_make_reply(Job *job, const uint8_t random[6]);
 /* Whether the reply comes from where the job's credentials are for: the host of the remote name, or
    the one that the server named instead. */
 bool upload_reply_is_trusted(const Job *job);
+
+/* What it means that a source cannot be opened (errno > 0): the code, and a clause for people. */
+BitsCode upload_source_code(int error);
+const char *upload_source_text(int error);
 
 /* The last component of the local name. */
 const char *upload_content_name(const File *file);

@@ -224,9 +224,12 @@ static void on_checked(void *userdata, FileAnswer *answer)
         if (answer->result != WORK_DONE && add->failure == 0)
                 add->failure = engine_work_result_code(answer->result, &fatal);
         else if (answer->error != 0 && add->failure == 0) {
-                add->failure = code_from_errno(answer->error);
+                add->failure = add->reading ? upload_source_code(answer->error)
+                                            : code_from_errno(answer->error);
                 if (asprintf(&add->detail, "cannot %s %s: %s", add->reading ? "read" : "write to",
-                             check->file->local_name, strerror(answer->error)) < 0)
+                             check->file->local_name,
+                             add->reading ? upload_source_text(answer->error)
+                                          : strerror(answer->error)) < 0)
                         add->detail = NULL;
         } else if (add->reading && answer->result == WORK_DONE)
                 file_set_total(check->file, answer->source.size);

@@ -45,6 +45,7 @@ CREATE TABLE jobs (
         upload_session TEXT NOT NULL DEFAULT '',
         upload_host TEXT NOT NULL DEFAULT '',
         upload_host_fallback INTEGER NOT NULL DEFAULT 4294967295, -- s; that one: never
+        upload_host_failed_at INTEGER NOT NULL DEFAULT 0,
         upload_reply_url TEXT NOT NULL DEFAULT '',
         upload_closing INTEGER NOT NULL DEFAULT 0,
         upload_source_known INTEGER NOT NULL DEFAULT 0,

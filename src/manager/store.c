@@ -63,6 +63,7 @@ static const Column job_columns[] = {
         COLUMN_OF(upload_session, COLUMN_TEXT, Job, upload.session),
         COLUMN_OF(upload_host, COLUMN_TEXT, Job, upload.host),
         COLUMN_OF(upload_host_fallback, COLUMN_INTEGER, Job, upload.host_fallback),
+        COLUMN_OF(upload_host_failed_at, COLUMN_INTEGER, Job, upload.host_failed_at),
         COLUMN_OF(upload_reply_url, COLUMN_TEXT, Job, upload.reply_url),
         COLUMN_OF(upload_closing, COLUMN_INTEGER, Job, upload.closing),
         COLUMN_OF(upload_source_known, COLUMN_INTEGER, Job, upload.source_known),

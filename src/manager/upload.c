@@ -9,6 +9,7 @@
 #include "manager/transfer-kind.h"
 #include "manager/validation.h"
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "core/policy.h"
@@ -17,6 +18,7 @@
 
 #include <stdio.h>
 #include <sys/random.h>
+#include <time.h>
 
 enum {
         LOSSES_MAX = 10, /* workers that died on it in a row without progress */
@@ -95,12 +97,13 @@ static void write_farewell(Upload *u, Message *m)
         const UploadState *state = &job->upload;
 
         validation_realm(job, realm);
-        net_farewell_write(
-                m, 0,
-                &(NetFarewell){ NET_TERMS(job, u->file->remote_name), .transfer = u->client.id,
-                                .session = state->session, .host = state->host,
-                                .host_fallback = state->host_fallback, .validation = realm,
-                                .secrets = which, .secret_files = secrets });
+        net_farewell_write(m, 0,
+                           &(NetFarewell){ NET_TERMS(job, u->file->remote_name),
+                                           .transfer = u->client.id, .session = state->session,
+                                           .host = upload_host(job, clock_usec(CLOCK_REALTIME)),
+                                           .host_fallback = state->host_fallback,
+                                           .validation = realm, .secrets = which,
+                                           .secret_files = secrets });
 }
 
 /* SEC-81: they are opened for each start, and lie nowhere meanwhile. */
@@ -126,8 +129,8 @@ static void write_start(void *userdata, Message *m)
                               .offset = file->written, .total = file->total,
                               .modification_time = state->source_time,
                               .content_name = upload_content_name(file), .session = state->session,
-                              .host = state->host, .host_fallback = state->host_fallback,
-                              .closing = state->closing,
+                              .host = upload_host(job, clock_usec(CLOCK_REALTIME)),
+                              .host_fallback = state->host_fallback, .closing = state->closing,
                               .wants_reply = job->type == JOB_UPLOAD_REPLY, .file = u->fd,
                               .validation = realm, .secrets = which, .secret_files = secrets });
 }
@@ -166,6 +169,7 @@ static void on_progress(void *userdata, uint64_t acknowledged)
         if (!forward)
                 return;
         u->losses = 0;
+        upload_host_served(u->file->job);
         u->listener->on_progress(u->userdata, &u->base);
 }
 
@@ -225,6 +229,8 @@ static void on_done(void *userdata, const NetDone *done)
                 stop_here(u);
                 return;
         case NET_FAILED:
+                if (done->context != CONTEXT_LOCAL_FILE)
+                        upload_host_failed(u->file->job, clock_usec(CLOCK_REALTIME));
                 end_failed(u, (ErrorContext)done->context, done->code, done->detail);
                 return;
         case NET_VERSION_CHANGED:
@@ -306,8 +312,8 @@ static void on_source(void *userdata, FileAnswer *answer)
                 return;
         }
         if (answer->error != 0) {
-                fail_local(u, code_from_errno(answer->error), "cannot read",
-                           strerror(answer->error));
+                fail_local(u, upload_source_code(answer->error), "cannot read",
+                           upload_source_text(answer->error));
                 return;
         }
         if (job->upload.source_known && !is_unchanged(u, &answer->source)) {

@@ -126,6 +126,18 @@ bool url_same_site(const char *a, const char *b)
                 has_scheme(v, "https") && has_port(v, "443") && same_part(u, v, CURLUPART_HOST));
 }
 
+/* NET-121 */
+char *url_with_host(const char *url, const char *host)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+        _cleanup_text_ char *text = NULL;
+
+        if (!parse(u, url) || curl_url_set(u, CURLUPART_HOST, host, 0) != CURLUE_OK ||
+            curl_url_get(u, CURLUPART_URL, &text, 0) != CURLUE_OK || !url_is_acceptable(text))
+                return NULL;
+        return strdup(text);
+}
+
 static void copy_plain(char *ret, size_t size, const char *text)
 {
         snprintf(ret, size, "%s", text);

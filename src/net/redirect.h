@@ -36,6 +36,8 @@ bool url_same_origin(const char *a, const char *b);
 bool url_same_site(const char *a, const char *b);
 /* "example.org:443" */
 void url_peer(const char *url, char *ret, size_t size);
+/* The same URL at another host, scheme and port as they are; NULL if that makes none. Free it. */
+char *url_with_host(const char *url, const char *host);
 
 /* The host ("example.org"), and the URL without user, password, query and fragment, as plain ASCII,
    cut to fit. "?" if there is none. */

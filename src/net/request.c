@@ -24,14 +24,20 @@ int request_init(Request *r, Pool *pool, const RequestSettings *settings, const 
         return r->url && r->first && r->proxy_list && r->proxy_bypass ? 0 : -ENOMEM;
 }
 
-void request_drop(Request *r)
+/* All but the handle. */
+static void forget_request(Request *r)
 {
         request_drop_errand(r);
         r->asking = false;
-        if (r->easy)
-                curl_glue_return(pool_glue(r->pool), TAKE_PTR(r->easy));
         curl_slist_free_all(TAKE_PTR(r->headers));
         tls_unref(TAKE_PTR(r->tls));
+}
+
+void request_drop(Request *r)
+{
+        if (r->easy)
+                curl_glue_return(pool_glue(r->pool), TAKE_PTR(r->easy));
+        forget_request(r);
 }
 
 void request_done(Request *r)
@@ -128,7 +134,10 @@ int request_prepare(Request *r)
                 r->failure = *pool_failure(r->pool);
                 return -EKEYREJECTED;
         }
-        r->easy = curl_glue_borrow(pool_glue(r->pool));
+        if (r->easy)
+                forget_request(r);
+        else
+                r->easy = curl_glue_borrow(pool_glue(r->pool));
         if (!r->easy)
                 return -ENOMEM;
         r->explanation[0] = '\0';
@@ -185,6 +194,20 @@ void request_move(Request *r, char *url)
         r->url = url;
         memset(r->auth, 0, sizeof(r->auth)); /* NET-54 */
         r->proxy_index = 0;
+}
+
+int request_pin(Request *r, char *url)
+{
+        char *first = strdup(url);
+
+        if (!first) {
+                free(url);
+                return -ENOMEM;
+        }
+        request_move(r, url);
+        free(r->first);
+        r->first = first;
+        return 0;
 }
 
 /* NET-53, NET-55, NET-56 */

@@ -75,8 +75,8 @@ int request_init(Request *r, Pool *pool, const RequestSettings *settings, const 
                  void (*on_done)(void *userdata, CURLcode result), void *userdata);
 void request_done(Request *r);
 
-/* Borrows r->easy and sets all that does not depend on what is asked. 0; or -errno, maybe with
-   `failure` set. */
+/* Borrows r->easy, or takes the one of the request before, and sets all that does not depend on
+   what is asked. 0; or -errno, maybe with `failure` set. */
 int request_prepare(Request *r);
 /* Starts what was prepared, with r->headers; on_done follows from the loop. 0 or -errno. */
 int request_run(Request *r);
@@ -88,6 +88,10 @@ void request_move(Request *r, char *url);
 
 /* NET_ACCEPT: the answer to on_certificate; one that nobody waits for is passed over. */
 void request_accept(Request *r, BitsCode code, const char *detail);
+
+/* Another URL, which this takes, for everything from now on: whoever answers there is who the job's
+   credentials are for. 0 or -ENOMEM, and `url` is freed. */
+int request_pin(Request *r, char *url);
 
 /* A 401 or 407 was the answer. */
 RequestNext request_challenged(Request *r, unsigned status);

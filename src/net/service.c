@@ -11,6 +11,7 @@
 #include "basic/secret.h"
 #include "core/http-options.h"
 #include "core/proxy.h"
+#include "net/ack.h"
 #include "wire/channel.h"
 
 #include <search.h>
@@ -115,6 +116,16 @@ static void on_started(void *userdata, const NetStarted *started)
         send_draft(task->service);
 }
 
+static void on_session(void *userdata, const NetSession *session)
+{
+        NetSession message = *session;
+        Task *task = userdata;
+
+        message.transfer = task->id;
+        net_session_write(channel_draft(task->service->channel), task->serial, &message);
+        send_draft(task->service);
+}
+
 static void on_written(void *userdata)
 {
         Task *task = userdata;
@@ -183,8 +194,8 @@ static void on_certificate(void *userdata, const NetCertificate *certificate)
         send_draft(task->service);
 }
 
-static const WorkListener work_listener = { on_started, on_written, on_certificate, on_ended,
-                                            on_stale };
+static const WorkListener work_listener = { on_started,     on_session, on_written,
+                                            on_certificate, on_ended,   on_stale };
 
 /* ---- what bitsd asks ---- */
 
@@ -212,17 +223,23 @@ static bool start_is_sound(const NetStart *start)
 }
 
 /* SEC-81: the secrets come in anonymous files, and stay with the pool. Closes the descriptors. */
-static int get_pool(Service *s, NetStart *start, Pool **ret)
+static int get_pool(Service *s, PoolTerms terms, uint32_t which, FdList *files, Pool **ret)
 {
-        PoolTerms terms = { .security = start->security,
-                            .without_certificate = start->flags & NET_FLAG_NO_CERTIFICATE,
-                            .proxy_tickets = start->flags & NET_FLAG_PROXY_TICKETS,
-                            .validation = start->validation };
         Secrets secrets;
-        int r = secrets_read(start->secrets, &start->secret_files, &secrets);
+        int r = secrets_read(which, files, &secrets);
 
         return r < 0 ? r : pools_get(s->pools, &terms, &secrets, ret);
 }
+
+/* Of whichever message begins work: the fields have the same names. */
+#define POOL_TERMS(start)                                                               \
+        (PoolTerms)                                                                     \
+        {                                                                               \
+                .security = (start)->security,                                          \
+                .without_certificate = ((start)->flags & NET_FLAG_NO_CERTIFICATE) != 0, \
+                .proxy_tickets = ((start)->flags & NET_FLAG_PROXY_TICKETS) != 0,        \
+                .validation = (start)->validation                                       \
+        }
 
 static Task *task_new(Service *s, uint32_t serial, uint64_t id, const Protocol *protocol)
 {
@@ -254,7 +271,7 @@ static int start_transfer(Service *s, uint32_t serial, NetStart *start)
 {
         Transfer *transfer = NULL;
         Pool *pool = NULL;
-        int r = get_pool(s, start, &pool);
+        int r = get_pool(s, POOL_TERMS(start), start->secrets, &start->secret_files, &pool);
         Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &transfer_protocol);
 
         if (!task) {
@@ -293,6 +310,97 @@ static Task *find_task(Service *s, uint64_t id)
         Task key = { .id = id }, **found = tfind(&key, &s->tasks, compare_tasks);
 
         return found ? *found : NULL;
+}
+
+static void close_all(FdList *fds)
+{
+        while (fds->count > 0)
+                fd_close(fds->items[--fds->count]);
+}
+
+/* NET-43: they become header lines and a URL. */
+static bool session_is_sound(const char *session, const char *host)
+{
+        return plain_ascii(session) && strlen(session) <= ACK_SESSION_MAX && plain_ascii(host) &&
+               strlen(host) <= ACK_HOST_MAX;
+}
+
+static bool terms_are_sound(uint32_t flags, uint32_t proxy_usage, uint32_t security)
+{
+        return (flags & ~(uint32_t)NET_FLAG_MAX) == 0 && proxy_usage < PROXY_USAGE_MAX &&
+               (security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0;
+}
+
+static int start_upload(Service *s, uint32_t serial, NetUpload *start)
+{
+        Upload *upload = NULL;
+        Pool *pool = NULL;
+        int r = get_pool(s, POOL_TERMS(start), start->secrets, &start->secret_files, &pool);
+        Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &upload_protocol);
+
+        if (!task) {
+                pool_release(pool);
+                fd_close(start->file);
+                return r < 0 ? r : -ENOMEM;
+        }
+        r = upload_new(pool, &s->options.request, start, &work_listener, task, &upload);
+        if (r < 0) {
+                free(task);
+                return r;
+        }
+        task->work = upload;
+        return task_start(task);
+}
+
+static int on_net_upload(Service *s, Message *m)
+{
+        NetUpload start;
+        int r = net_upload_read(m, &start);
+
+        if (r < 0)
+                return r;
+        if (!terms_are_sound(start.flags, start.proxy_usage, start.security) ||
+            start.total > INT64_MAX || !session_is_sound(start.session, start.host)) {
+                fd_close(start.file);
+                close_all(&start.secret_files);
+                return -EBADMSG;
+        }
+        return start_upload(s, m->serial, &start);
+}
+
+static int start_farewell(Service *s, uint32_t serial, NetFarewell *start)
+{
+        Upload *upload = NULL;
+        Pool *pool = NULL;
+        int r = get_pool(s, POOL_TERMS(start), start->secrets, &start->secret_files, &pool);
+        Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &upload_protocol);
+
+        if (!task) {
+                pool_release(pool);
+                return r < 0 ? r : -ENOMEM;
+        }
+        r = upload_new_farewell(pool, &s->options.request, start, &work_listener, task, &upload);
+        if (r < 0) {
+                free(task);
+                return r;
+        }
+        task->work = upload;
+        return task_start(task);
+}
+
+static int on_net_farewell(Service *s, Message *m)
+{
+        NetFarewell start;
+        int r = net_farewell_read(m, &start);
+
+        if (r < 0)
+                return r;
+        if (!terms_are_sound(start.flags, start.proxy_usage, start.security) ||
+            !session_is_sound(start.session, start.host)) {
+                close_all(&start.secret_files);
+                return -EBADMSG;
+        }
+        return start_farewell(s, m->serial, &start);
 }
 
 /* A stop may cross the end of its transfer: an unknown number is no breach. NET-42 */
@@ -334,6 +442,10 @@ static int on_message(void *userdata, Message *m)
         switch (m->type) {
         case MESSAGE_NET_START:
                 return on_net_start(s, m);
+        case MESSAGE_NET_UPLOAD:
+                return on_net_upload(s, m);
+        case MESSAGE_NET_FAREWELL:
+                return on_net_farewell(s, m);
         case MESSAGE_NET_STOP:
                 return on_net_stop(s, m);
         case MESSAGE_NET_ACCEPT:

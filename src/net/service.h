@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/transfer.h"
+#include "net/upload.h"
 
 typedef struct Service Service;
 

@@ -11,6 +11,8 @@
 
 typedef struct WorkListener {
         void (*on_started)(void *userdata, const NetStarted *started);
+        /* Of an upload: what is known of its session. Strings are never NULL. */
+        void (*on_session)(void *userdata, const NetSession *session);
         void (*on_written)(void *userdata);
         /* A server's certificate is to be judged, too; its number is the listener's affair. */
         void (*on_certificate)(void *userdata, const NetCertificate *certificate);

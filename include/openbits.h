@@ -389,6 +389,25 @@ BITS_EXPORT int bits_file_get_peer_download_stats(bits_file *file, uint64_t *ret
                                                   uint64_t *ret_peers);
 BITS_EXPORT int bits_file_is_downloaded_from_peer(bits_file *file, int *ret_from_peer);
 
+/* ---- replies ---- */
+
+/* Of BITS_JOB_UPLOAD_REPLY jobs; E_NOTIMPL for any other type. (IBackgroundCopyJob2) */
+
+/* The absolute path that the reply gets at Complete; NULL or "": the service makes one up, beside
+   the file that is sent. BG_E_INVALID_STATE once the reply is being fetched; E_ACCESSDENIED,
+   E_INVALIDARG, BG_E_TOKEN_REQUIRED. (IBackgroundCopyJob2::SetReplyFileName) */
+BITS_EXPORT int bits_job_set_reply_file_name(bits_job *job, const char *name);
+/* The caller frees it; NULL while there is neither a name nor a file. */
+BITS_EXPORT int bits_job_get_reply_file_name(bits_job *job, char **ret);
+/* Bytes. *ret_total is BITS_SIZE_UNKNOWN until the reply has begun: that tells which half of the
+   job an error belongs to. (IBackgroundCopyJob2::GetReplyProgress) */
+BITS_EXPORT int bits_job_get_reply_progress(bits_job *job, uint64_t *ret_total,
+                                            uint64_t *ret_transferred);
+/* A copy of the reply, which the caller frees; NULL for an empty one. BG_E_INVALID_STATE before the
+   job is transferred; with more than 1 MiB BG_E_TOO_LARGE, and *ret_length is set all the same.
+   (IBackgroundCopyJob2::GetReplyData) */
+BITS_EXPORT int bits_job_get_reply_data(bits_job *job, void **ret_data, size_t *ret_length);
+
 /* ---- proxies and credentials ---- */
 
 typedef enum bits_proxy_usage {

@@ -363,6 +363,26 @@ class Job:
     def complete(self):
         return self.call('Complete')
 
+    def set_reply_file_name(self, name):
+        self.call('SetReplyFileName', 's', str(name))
+
+    def reply_file_name(self):
+        return self.call('GetReplyFileName')
+
+    def reply_progress(self):
+        return self.call('GetReplyProgress')
+
+    def reply_data(self):
+        """The bytes; the descriptor they came in is gone."""
+        fd, length = self.call('GetReplyData')
+        fd = fd.to_raw_fd()
+        try:
+            data = os.pread(fd, length + 1, 0)
+        finally:
+            os.close(fd)
+        assert len(data) == length
+        return data
+
     def error(self):
         return JobFault(*self.call('GetError'))
 

@@ -17,6 +17,7 @@ import pytest
 
 import bus
 import playground_lib
+from bits_server import BitsServer
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 TRANSFERRED, ERROR, SUSPENDED = 6, 4, 3
@@ -368,3 +369,44 @@ def test_times_and_what_a_job_waits_for(world, bits, opened):
     # Computed from two clocks at the moment of the question.
     assert abs(bits.number('job_get_next_attempt', job, ctypes.c_uint64) - same.get('NextAttempt')) < 1000
     bits.lib.bits_job_free(job)
+
+
+# LIB-120
+def test_replies(world, bits, opened, tmp_path):
+    server = BitsServer(tmp_path / 'www')
+    path = world.vault() / 'source'
+    path.write_bytes(b'question')
+    os.chown(path, world.alice, world.alice)
+    try:
+        for number, reply in enumerate((b'answer', b'', bytes((1 << 20) + 1))):
+            server.application = lambda *_, reply=reply: reply
+            with as_alice(world):
+                job = bits.new('manager_create_job', opened, b'up', 2)
+            data, name = ctypes.c_void_p(), ctypes.c_char_p()
+            length, total, done = ctypes.c_size_t(7), ctypes.c_uint64(), ctypes.c_uint64()
+            bits('job_get_reply_file_name', job, ctypes.byref(name))
+            assert name.value is None
+            bits('job_set_reply_file_name', job, str(path.parent / 'reply').encode())
+            bits('job_get_reply_file_name', job, ctypes.byref(name))
+            assert name.value == str(path.parent / 'reply').encode()
+            bits('job_add_file', job, server.url(f'file{number}').encode(), str(path).encode())
+            with pytest.raises(Failure) as caught:
+                bits('job_get_reply_data', job, ctypes.byref(data), ctypes.byref(length))
+            assert caught.value.code == 0x80200002
+            bits('job_resume', job)
+            assert bits.wait(job) == TRANSFERRED
+            bits('job_get_reply_progress', job, ctypes.byref(total), ctypes.byref(done))
+            assert (total.value, done.value) == (len(reply), len(reply))
+            if len(reply) > 1 << 20:
+                with pytest.raises(Failure) as caught:
+                    bits('job_get_reply_data', job, ctypes.byref(data), ctypes.byref(length))
+                assert caught.value.code == 0x80200020
+            else:
+                bits('job_get_reply_data', job, ctypes.byref(data), ctypes.byref(length))
+                assert (ctypes.string_at(data, length.value) if data.value else b'') == reply
+                assert bool(data.value) == bool(reply)
+            assert length.value == len(reply)
+            bits.lib.bits_job_free(job)
+    finally:
+        server.close()
+    assert server.breaches == []

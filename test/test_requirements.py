@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUMBER = re.compile(
-    r'\b(?:TOK|HND|JOB|NET|FIL|DUR|SEC|CLI|LIB|ENG|BUS|LIM|OPS|BEN|RNG|NTF|POL)-\d{2,3}\b(?!-\d)')
+    r'\b(?:TOK|HND|JOB|NET|FIL|DUR|SEC|CLI|LIB|ENG|BUS|LIM|OPS|BEN|RNG|NTF|POL|UPL)-\d{2,3}\b(?!-\d)')
 RANGE = re.compile(r'\b([A-Z]{3})-(\d{2,3})(?: ?[…–]|\.\.) ?(?:\1-)?(\d{2,3})\b')
 DOCUMENT = ROOT / 'doc' / 'requirements.md'
 # What these promise is made by more than the programs: a Makefile, a unit file, a measurement.

@@ -193,9 +193,10 @@ struct Job {
 
         ScheduleEntry schedule;
         Timers timers;
-        bool held;                /* kept out of its turn, while it is completed or cancelled */
-        struct EngineJob *engine; /* the engine's */
-        struct Finish *finish;    /* Complete or Cancel under way */
+        bool held;                 /* kept out of its turn, while it is completed or cancelled */
+        struct EngineJob *engine;  /* the engine's */
+        struct Finish *finish;     /* Complete or Cancel under way */
+        struct Farewell *farewell; /* its server is to forget a session */
         TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
         struct JobNews *news;
         JobState told_state;           /* the news': the last one that was told */

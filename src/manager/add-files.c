@@ -90,7 +90,7 @@ void add_files_free(AddFiles *add)
         free(add);
 }
 
-/* LIM-22 */
+/* LIM-22, LIM-120 */
 static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_error *error)
 {
         (void)add;

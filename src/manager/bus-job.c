@@ -7,6 +7,7 @@
 #include "manager/bus-network.h"
 #include "manager/bus-notify.h"
 #include "manager/bus-properties.h"
+#include "manager/bus-reply.h"
 #include "manager/bus.h"
 #include "manager/take-ownership.h"
 
@@ -290,6 +291,13 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_METHOD("Subscribe", "", "", bus_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Unsubscribe", "", "", bus_unsubscribe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("AcknowledgeEvent", "s", "", bus_acknowledge, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetReplyFileName", "s", "", bus_set_reply_file_name,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetReplyFileName", "", "s", bus_get_reply_file_name,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetReplyProgress", "", "tt", bus_get_reply_progress,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetReplyData", "", "ht", bus_get_reply_data, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("QueryInterface", "s", "h", on_query_interface, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetError", "", "uusss", on_get_error, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Id", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),

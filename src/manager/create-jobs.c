@@ -75,9 +75,6 @@ static int check_job(const char *name, const char *type, sd_bus_error *error)
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT, "%s", why);
         if (job_type_parse(type) == JOB_TYPE_INVALID)
                 return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown job type '%.100s'", type);
-        if (job_type_parse(type) != JOB_DOWNLOAD)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
-                                "jobs of type '%s' are not implemented yet", type);
         return 0;
 }
 

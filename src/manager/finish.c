@@ -150,14 +150,27 @@ static void give_up(Finish *finish)
         finally(finish);
 }
 
+/* UPL-135 */
+static bool is_remembered(Finisher *finisher, Job *job, JobEvent event)
+{
+        const FinisherListener *listener = finisher->listener;
+
+        return event != EVENT_COMPLETE && event != EVENT_COMPLETE_UPLOAD &&
+               listener->on_cancelled && listener->on_cancelled(finisher->userdata, job);
+}
+
 static void leave_queue(Finisher *finisher, Job *job, JobEvent event)
 {
         (void)job_transition(job, event, clock_usec(CLOCK_REALTIME));
         job->pending = PENDING_NONE;
         engine_release(finisher->engine, job);
-        token_free(job->token);
-        job->token = NULL;
-        store_remove_job(finisher->store, job);
+        if (is_remembered(finisher, job, event))
+                store_keep_job(finisher->store, job);
+        else {
+                token_free(job->token);
+                job->token = NULL;
+                store_remove_job(finisher->store, job);
+        }
         job_table_retire(finisher->jobs, job);
         finisher->listener->on_removed(finisher->userdata, job);
         turn_schedule(finisher->turn);

@@ -18,6 +18,9 @@ typedef void (*FinishCallback)(void *userdata, BitsCode code, const char *detail
 typedef struct FinisherListener {
         /* The job reached its final state and is out of the queue. */
         void (*on_removed)(void *userdata, Job *job);
+        /* The job was cancelled; true: something is left to be done for it, so its row and its
+           token stay, and the listener sees to both. May be NULL. */
+        bool (*on_cancelled)(void *userdata, Job *job);
 } FinisherListener;
 
 int finisher_new(Engine *engine, WorkerPool *pool, Store *store, Turn *turn, JobTable *jobs,

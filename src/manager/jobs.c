@@ -109,7 +109,7 @@ int job_table_take(JobTable *table, Job *job, uid_t new_owner)
 
 void job_table_release(JobTable *table, Job *job)
 {
-        if (!job_state_is_final(job->state) || job->engine || job->finish ||
+        if (!job_state_is_final(job->state) || job->engine || job->finish || job->farewell ||
             !TAILQ_EMPTY(&job->handles))
                 return;
         (void)tdelete(job, &table->by_id, compare_ids);

@@ -8,6 +8,7 @@
 #include "manager/life.h"
 
 #include "basic/log.h"
+#include "manager/farewell.h"
 
 #include <stdio.h>
 
@@ -83,12 +84,30 @@ static void check_token(Life *life, Job *job)
         dismiss_token(life, &seat);
 }
 
+/* UPL-136: a cancelled upload keeps its token until its server knows, but no longer than that. */
+static void check_cancelled(Life *life, Job *job)
+{
+        _cleanup_free_ char *why = NULL;
+        Token seat;
+
+        if (!job->farewell || !job->token)
+                return;
+        why = signed_on(life, job->owner) ? life_ended(life, job->token) : strdup("");
+        if (!why)
+                return;
+        seat = *job->token;
+        farewell_token_ended(job);
+        dismiss_token(life, &seat);
+}
+
 static void check_tokens(Life *life)
 {
         Job *job;
 
         TAILQ_FOREACH (job, job_table_list(life->jobs), table_entries)
                 check_token(life, job);
+        TAILQ_FOREACH (job, job_table_retired(life->jobs), table_entries)
+                check_cancelled(life, job);
 }
 
 /* TOK-62, TOK-65, ENG-63, ENG-64 */

@@ -1,7 +1,9 @@
 #include "manager/manager.h"
 
+#include "basic/clock.h"
 #include "basic/log.h"
 #include "manager/bus.h"
+#include "manager/farewell.h"
 #include "manager/keeper.h"
 #include "manager/news.h"
 #include "manager/notifier.h"
@@ -9,6 +11,7 @@
 #include "manager/sessions.h"
 
 #include <stdio.h>
+#include <time.h>
 
 struct Manager {
         BusContext parts; /* owned, all of them */
@@ -16,6 +19,7 @@ struct Manager {
         char *token_socket;
         Sessions *sessions;
         Keeper *keeper;
+        Farewells *farewells;
         Life life;
 };
 
@@ -92,6 +96,17 @@ static void on_removed(void *userdata, Job *job)
         validation_forget(job);
 }
 
+/* UPL-135 */
+static bool on_cancelled(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        if (!farewell_is_due(manager->farewells, job, clock_usec(CLOCK_REALTIME)))
+                return false;
+        farewell_begin(manager->farewells, job);
+        return true;
+}
+
 /* ---- news of users ---- */
 
 static void on_signed_off(void *userdata, uid_t uid)
@@ -135,12 +150,29 @@ static int on_loaded(void *userdata, Job *job)
         return 0;
 }
 
+/* UPL-135: those whose servers are still to be told. */
+static void retire_cancelled(Manager *manager)
+{
+        JobTable *jobs = manager->parts.jobs;
+        Job *job = TAILQ_FIRST(job_table_list(jobs)), *after;
+
+        for (; job; job = after) {
+                after = TAILQ_NEXT(job, table_entries);
+                if (!job_state_is_final(job->state))
+                        continue;
+                farewell_begin(manager->farewells, job);
+                job_table_retire(jobs, job);
+                job_table_release(jobs, job);
+        }
+}
+
 /* Only after all are loaded: what is adopted may begin to run. */
 static int adopt_all(Manager *manager)
 {
         BusContext *parts = &manager->parts;
         Job *job;
 
+        retire_cancelled(manager);
         TAILQ_FOREACH (job, job_table_list(parts->jobs), table_entries) {
                 int r = engine_adopt(parts->engine, job);
 
@@ -163,6 +195,7 @@ static void set_life(Manager *manager)
         manager->life = (Life){ p->jobs, p->engine, p->workers, presence };
         p->life = &manager->life;
         engine_set_presence(p->engine, presence);
+        farewells_set_presence(manager->farewells, presence);
         engine_set_config(p->engine, settings_config(p->settings));
         worker_pool_set_presence(p->workers, presence);
 }
@@ -213,7 +246,8 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_signed_on = on_signed_on,
                 .on_appeared = on_appeared,
         };
-        static const FinisherListener finisher_listener = { .on_removed = on_removed };
+        static const FinisherListener finisher_listener = { .on_removed = on_removed,
+                                                            .on_cancelled = on_cancelled };
         BusContext *p = &manager->parts;
         int r = store_open(options->state_directory, &p->store);
 
@@ -230,6 +264,9 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
         if (r >= 0)
                 r = engine_new(manager->event, p->workers, p->store, p->turn, &engine_listener,
                                manager, &p->engine);
+        if (r >= 0)
+                r = farewells_new(manager->event, p->workers, p->store, p->turn, p->jobs,
+                                  &manager->farewells);
         if (r >= 0)
                 r = sessions_new(manager->event, options->user_mode, &sessions_listener, manager,
                                  &manager->sessions);
@@ -349,6 +386,7 @@ void manager_free(Manager *manager)
         news_free(p->news);
         validations_free(p->validations);
         finisher_free(p->finisher);
+        farewells_free(manager->farewells);
         engine_free(p->engine);
         worker_pool_free(p->workers);
         sessions_free(manager->sessions);

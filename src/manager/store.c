@@ -500,6 +500,15 @@ static void unmark_file(Store *store, File *file)
         file->dirty = false;
 }
 
+void store_keep_job(Store *store, Job *job)
+{
+        File *file;
+
+        for (size_t i = 0; (file = job_file(job, i)); i++)
+                unmark_file(store, file);
+        store_mark_job(store, job, STORE_PROMISED);
+}
+
 /* DUR-46 */
 void store_remove_job(Store *store, Job *job)
 {

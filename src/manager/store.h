@@ -47,6 +47,8 @@ void store_mark_job(Store *store, Job *job, StoreUrgency urgency);
 void store_mark_file(Store *store, File *file, StoreUrgency urgency);
 /* The job leaves the queue; forgets every mark of it. Its files go with it. */
 void store_remove_job(Store *store, Job *job);
+/* The job is final, but its row stays as it is now; its files may go. */
+void store_keep_job(Store *store, Job *job);
 
 /* The clock of the service (service-clock.h), which the store carries over restarts: each commit
    notes where it is. store_note_clock(): the next one, even if nothing else is marked. */

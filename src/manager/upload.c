@@ -173,7 +173,7 @@ static void on_progress(void *userdata, uint64_t acknowledged)
         u->listener->on_progress(u->userdata, &u->base);
 }
 
-/* UPL-125: a reply that was not announced, or lies where nothing may be fetched from. */
+/* UPL-125, UPL-138: a reply that was not announced, or lies where nothing may be fetched from. */
 static bool accept_reply(Upload *u)
 {
         Job *job = u->file->job;

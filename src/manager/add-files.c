@@ -54,6 +54,7 @@ int add_files_new_draft(BusContext *context, Job *job, AddFilesDone on_done, voi
                 return -ENOMEM;
         add->context = context;
         add->draft = job;
+        add->reading = job_is_upload(job);
         add->owner = add->opener = job->owner;
         add->on_done = on_done;
         add->userdata = userdata;

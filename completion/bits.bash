@@ -9,7 +9,7 @@ _bits_jobs() {
 
 _bits() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-        local verbs='get create add resume suspend complete cancel wait list watch show set token credentials take admin'
+        local verbs='get put create add resume suspend complete cancel wait list watch show set token credentials take admin'
         local verb= sub= word i words=
         COMPREPLY=()
 
@@ -25,7 +25,7 @@ _bits() {
                 words+=' report-redirects no-redirects https-to-http' ;;
         --type) words='download upload upload-reply' ;;
         --as | --local-as | --network-as) COMPREPLY=($(compgen -u -- "$cur")); return ;;
-        --from | --password-file | --certificate | --key | --passphrase-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --from | --password-file | --certificate | --key | --passphrase-file | --reply) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --name | --header | --method | --description | --notify-command | --range | --max-size | --timeout | --proxy | --interval) return ;;
         esac
         if [[ -n $words ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur")); return; fi
@@ -33,6 +33,8 @@ _bits() {
         if [[ $cur == -* ]]; then
                 words='--json --user --help --version'
                 case $verb in
+                put) words+=' --reply --name --priority --detach --local-as --network-as --proxy --negotiate'
+                     words+=' --proxy-negotiate --notify-command' ;;
                 get) words+=' --name --priority --detach --local-as --network-as --proxy --negotiate'
                      words+=' --proxy-negotiate --notify-command --range --dynamic --max-size'
                      words+=' --certificate --key --passphrase-file --header --method --security' ;;
@@ -59,7 +61,7 @@ _bits() {
                         if [[ -z $sub ]]; then words='owners notify'
                         elif [[ $prev == remove ]]; then COMPREPLY=($(compgen -u -- "$cur")); return
                         else words=remove; fi ;;
-                get) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                get | put) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 add)
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else COMPREPLY=($(compgen -f -- "$cur")); return; fi ;;

@@ -500,7 +500,7 @@ def test_help(world, bits):
     text = bits('--help').stdout
     assert bits('help').stdout == text
     verbs = re.findall(r'^  ([a-z]+) ', text, re.M)
-    assert len(verbs) == 16
+    assert len(verbs) == 17
     for verb in verbs:
         assert bits(verb, '--help').stdout.startswith(f'usage: bits {verb} ')
 

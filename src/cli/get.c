@@ -1,7 +1,7 @@
 /*
- * bits get: a whole download in one command. The command only watches: the job is the service's,
- * and Ctrl-C ends the watching, not the job. Called again with the same address and file, it takes
- * up the job that is there.
+ * bits get, bits put: a whole download, or upload, in one command. The command only watches: the job
+ * is the service's, and Ctrl-C ends the watching, not the job. Called again with the same address
+ * and file, it takes up the job that is there.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -21,8 +21,10 @@
 #include <stdio.h>
 
 typedef struct Get {
-        char *url;  /* owned */
-        char *path; /* owned */
+        bits_job_type type;
+        char *url;        /* owned */
+        char *path;       /* owned: what is fetched, or what is sent */
+        char *reply_path; /* owned: of BITS_JOB_UPLOAD_REPLY */
         const char *name;
         bits_job_priority priority;
         bool detach;
@@ -68,6 +70,56 @@ static int parse_helper(Get *get, const char *local_as, const char *network_as)
                               "same user (leave one of them out to keep your own identity there)");
 }
 
+/* What the job is about, as typed. */
+static int name_download(Get *get, char **arguments, int n)
+{
+        if (n < 1 || n > 2)
+                return usage_error(n == 0 ? "what shall be fetched?"
+                                          : "more than one address and one file");
+        if (remote_name(arguments[0], &get->url) != EXIT_OK)
+                return EXIT_FAILED;
+        return local_path(get->url, arguments[1], &get->path);
+}
+
+static int name_remote_file(Get *get)
+{
+        char *url = url_with_name(get->url, strrchr(get->path, '/') + 1);
+
+        if (!url)
+                return report_error("out of memory");
+        free(get->url);
+        get->url = url;
+        return EXIT_OK;
+}
+
+/* CLI-120: links are followed here, as the service does not, where the caller can; a directory that
+   only the helper may enter is taken as it is written. An address that ends in "/" gets the name of
+   the file. */
+static int name_upload(Get *get, char **arguments, int n, const char *reply)
+{
+        int r;
+
+        if (get->ranges.n > 0 || get->dynamic || get->max_size > 0)
+                return usage_error("--range, --dynamic and --max-size are for get");
+        if (n != 2)
+                return usage_error(n < 2 ? "a file and an address are needed"
+                                         : "more than one file and one address");
+        r = remote_name(arguments[1], &get->url);
+        if (r != EXIT_OK)
+                return r;
+        get->path = realpath(arguments[0], NULL);
+        if (!get->path)
+                r = local_path(get->url, arguments[0], &get->path);
+        if (r == EXIT_OK && get->url[strlen(get->url) - 1] == '/')
+                r = name_remote_file(get);
+        if (r != EXIT_OK)
+                return r;
+        if (!reply)
+                return EXIT_OK;
+        get->type = BITS_JOB_UPLOAD_REPLY;
+        return local_path(get->url, reply, &get->reply_path);
+}
+
 static int parse_options(int argc, char **argv, Get *get)
 {
         enum {
@@ -82,9 +134,11 @@ static int parse_options(int argc, char **argv, Get *get)
                 NOTIFY_COMMAND,
                 RANGE,
                 DYNAMIC,
-                MAX_SIZE
+                MAX_SIZE,
+                REPLY
         };
         static const struct option options[] = {
+                { "reply", required_argument, NULL, REPLY },
                 { "name", required_argument, NULL, NAME },
                 { "priority", required_argument, NULL, PRIORITY },
                 { "detach", no_argument, NULL, DETACH },
@@ -100,7 +154,7 @@ static int parse_options(int argc, char **argv, Get *get)
                 HTTP_OPTIONS,
                 COMMON_OPTIONS,
         };
-        const char *local_as = NULL, *network_as = NULL, *slash;
+        const char *local_as = NULL, *network_as = NULL, *reply = NULL;
         int c, r;
 
         while ((c = next_option(argc, argv, "h", options)) >= 0)
@@ -150,6 +204,11 @@ static int parse_options(int argc, char **argv, Get *get)
                                                    "with K, M, G or T",
                                                    optarg);
                         break;
+                case REPLY:
+                        if (get->type == BITS_JOB_DOWNLOAD)
+                                return usage_error("--reply is for put: a download has no reply");
+                        reply = optarg;
+                        break;
                 default:
                         r = http_option(c, optarg, &get->http);
                         if (r < 0)
@@ -157,22 +216,14 @@ static int parse_options(int argc, char **argv, Get *get)
                         if (r != EXIT_OK)
                                 return r;
                 }
-        if (argc - optind < 1 || argc - optind > 2)
-                return usage_error(argc == optind ? "what shall be fetched?"
-                                                  : "more than one address and one file");
         r = parse_helper(get, local_as, network_as);
-        if (r != EXIT_OK)
-                return r;
-        r = remote_name(argv[optind], &get->url);
-        if (r != EXIT_OK)
-                return r;
-        r = local_path(get->url, argv[optind + 1], &get->path);
-        if (r != EXIT_OK)
-                return r;
-        slash = strrchr(get->path, '/');
-        if (!get->name)
-                get->name = slash + 1;
-        return EXIT_OK;
+        if (r == EXIT_OK && get->type == BITS_JOB_DOWNLOAD)
+                r = name_download(get, argv + optind, argc - optind);
+        else if (r == EXIT_OK)
+                r = name_upload(get, argv + optind, argc - optind, reply);
+        if (r == EXIT_OK && !get->name)
+                get->name = strrchr(get->path, '/') + 1;
+        return r;
 }
 
 /* CLI-171 */
@@ -193,7 +244,7 @@ static bool same_ranges(bits_job *job, const RangeArgument *wanted)
         return same;
 }
 
-/* True when the job fetches exactly this. */
+/* True when the job is about exactly this. */
 static bool job_is_the_same(bits_job *job, const Get *get)
 {
         _cleanup_(bits_file_list_freep) bits_file_list *files = NULL;
@@ -217,7 +268,7 @@ static int find_unfinished(bits_manager *manager, Get *get)
                 const bits_job_summary *summary = bits_job_list_get(list, i);
                 _cleanup_(bits_job_freep) bits_job *job = NULL;
 
-                if (summary->files_total != 1 || summary->type != BITS_JOB_DOWNLOAD)
+                if (summary->files_total != 1 || summary->type != get->type)
                         continue;
                 /* It may have ended since the list was made. */
                 if (bits_manager_get_job(manager, summary->id, &job) < 0)
@@ -267,7 +318,7 @@ static int prepare_new(bits_manager *manager, Get *get)
 {
         int r;
 
-        if (bits_manager_create_job(manager, get->name, BITS_JOB_DOWNLOAD, &get->job) < 0)
+        if (bits_manager_create_job(manager, get->name, get->type, &get->job) < 0)
                 return report_failure("cannot make a job");
         if (bits_job_set_priority(get->job, get->priority) < 0)
                 return report_failure("cannot set the job's priority");
@@ -280,10 +331,14 @@ static int prepare_new(bits_manager *manager, Get *get)
         if ((get->dynamic && bits_job_set_dynamic_content(get->job, true) < 0) ||
             (get->max_size > 0 && bits_job_set_max_download_size(get->job, get->max_size) < 0))
                 return report_failure("cannot make a job like that");
+        if (get->reply_path && bits_job_set_reply_file_name(get->job, get->reply_path) < 0)
+                return report_failure("cannot put the reply into %s", get->reply_path);
         if (get->ranges.n > 0 ? bits_job_add_file_with_ranges(get->job, get->url, get->path,
                                                               get->ranges.items, get->ranges.n) < 0
                               : bits_job_add_file(get->job, get->url, get->path) < 0)
-                return report_failure("cannot fetch %s to %s", get->url, get->path);
+                return get->type == BITS_JOB_DOWNLOAD
+                               ? report_failure("cannot fetch %s to %s", get->url, get->path)
+                               : report_failure("cannot send %s to %s", get->path, get->url);
         if (bits_job_resume(get->job) < 0)
                 return report_failure("cannot start the job");
         return EXIT_OK;
@@ -319,8 +374,12 @@ static int prepare(bits_manager *manager, Get *get)
 static void say_detached(const Get *get)
 {
         report_note("job %s goes on in the background; 'bits wait %s' waits for it, 'bits complete "
-                    "%s' takes the file, 'bits cancel %s' gives it up",
-                    get->short_id, get->short_id, get->short_id, get->short_id);
+                    "%s' %s, 'bits cancel %s' gives it up",
+                    get->short_id, get->short_id, get->short_id,
+                    get->type == BITS_JOB_DOWNLOAD       ? "takes the file"
+                    : get->type == BITS_JOB_UPLOAD_REPLY ? "takes the reply"
+                                                         : "ends it",
+                    get->short_id);
 }
 
 static int print_json(const Get *get, const char *state, uint64_t bytes)
@@ -331,11 +390,13 @@ static int print_json(const Get *get, const char *state, uint64_t bytes)
                 { "remote-name", NULL, COLUMN_TEXT, true },
                 { "local-name", NULL, COLUMN_TEXT, true },
                 { "bytes", NULL, COLUMN_NUMBER, true },
+                { "reply-file-name", NULL, COLUMN_TEXT, true },
         };
+        size_t n = ELEMENTS(columns) - (get->reply_path ? 0 : 1);
         _cleanup_(table_freep) Table *table = NULL;
         struct libscols_line *row;
 
-        table = table_new("jobs", columns, ELEMENTS(columns), true);
+        table = table_new("jobs", columns, n, true);
         if (!table)
                 return EXIT_FAILED;
         row = table_row(table);
@@ -344,6 +405,8 @@ static int print_json(const Get *get, const char *state, uint64_t bytes)
         table_cell(table, row, 2, get->url);
         table_cell(table, row, 3, get->path);
         table_cell_size(table, row, 4, bytes);
+        if (get->reply_path)
+                table_cell(table, row, 5, get->reply_path);
         return table_print(table);
 }
 
@@ -353,13 +416,17 @@ static int finish(Get *get, Progress *progress)
 
         progress_clear(progress);
         if (bits_job_complete(get->job, &code) < 0)
-                return report_failure("%s is fetched, but cannot get its name %s; the job remains: "
-                                      "'bits complete %s' tries again",
-                                      get->url, get->path, get->short_id);
+                return report_failure("%s, but %s cannot get its name; the job remains: 'bits "
+                                      "complete %s' tries again",
+                                      get->type == BITS_JOB_DOWNLOAD ? "the file is fetched"
+                                                                     : "the file is sent",
+                                      get->reply_path ? get->reply_path : get->path, get->short_id);
         report_success_code(get->id, code);
         if (arg_json)
                 return print_json(get, "acknowledged", progress->bytes_transferred);
-        progress_done(progress, get->path);
+        progress_done(progress, get->type == BITS_JOB_DOWNLOAD ? get->path
+                                : get->reply_path              ? get->reply_path
+                                                               : get->url);
         return EXIT_OK;
 }
 
@@ -407,7 +474,9 @@ static int follow(Get *get, Watch *watch)
         int r;
 
         progress_begin(&progress, get->name, arg_json);
-        progress_start(&progress, get->short_id, get->url, get->path, get->continued);
+        progress_start(&progress, get->short_id,
+                       get->type == BITS_JOB_DOWNLOAD ? get->url : get->path,
+                       get->type == BITS_JOB_DOWNLOAD ? get->path : get->url, get->continued);
         watch_job(watch, get->job);
         for (;;) {
                 r = look(get, &progress);
@@ -459,9 +528,9 @@ static int run(Get *get)
         return r;
 }
 
-int verb_get(int argc, char **argv)
+static int run_verb(int argc, char **argv, bits_job_type type)
 {
-        Get get = { .priority = BITS_PRIORITY_FOREGROUND };
+        Get get = { .type = type, .priority = BITS_PRIORITY_FOREGROUND };
         int r;
 
         r = parse_options(argc, argv, &get);
@@ -472,5 +541,17 @@ int verb_get(int argc, char **argv)
         ranges_done(&get.ranges);
         http_done(&get.http);
         free(get.path);
+        free(get.reply_path);
         return r;
+}
+
+int verb_get(int argc, char **argv)
+{
+        return run_verb(argc, argv, BITS_JOB_DOWNLOAD);
+}
+
+/* CLI-120 */
+int verb_put(int argc, char **argv)
+{
+        return run_verb(argc, argv, BITS_JOB_UPLOAD);
 }

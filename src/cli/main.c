@@ -23,6 +23,11 @@ static const struct Verb {
           "[--name NAME] [--priority P] [--detach] [--local-as USER] [--network-as USER] "
           "[--proxy LIST] [--negotiate] [--proxy-negotiate] URL [FILE]",
           "fetch a file and show the progress; Ctrl-C leaves it to the background" },
+        { "put", verb_put,
+          "[--reply FILE] [--name NAME] [--priority P] [--detach] [--local-as USER] "
+          "[--network-as USER] [--proxy LIST] [--negotiate] [--proxy-negotiate] FILE URL",
+          "send a file to a BITS server and show the progress; Ctrl-C leaves it to the "
+          "background" },
         { "create", verb_create, "[--type TYPE] [--description TEXT] [--priority P] [NAME]",
           "make an empty, suspended job and print its id" },
         { "add", verb_add, "JOB URL FILE | bits add JOB --from LIST|-",
@@ -67,9 +72,9 @@ static void print_help(FILE *to)
                 fprintf(to, "%s\n", current->summary);
                 return;
         }
-        fprintf(to,
-                "usage: bits [--user] [--json] VERB …\n\n"
-                "Downloads in the background, that outlive sign-offs, crashes and reboots.\n\n");
+        fprintf(to, "usage: bits [--user] [--json] VERB …\n\n"
+                    "Downloads and uploads in the background, that outlive sign-offs, crashes and "
+                    "reboots.\n\n");
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
                 fprintf(to, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
         fprintf(to, "\n"

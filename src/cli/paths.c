@@ -93,6 +93,24 @@ static int make_absolute(const char *file, char **ret_path)
         return r < 0 ? report_error("out of memory") : EXIT_OK;
 }
 
+char *url_with_name(const char *url, const char *name)
+{
+        size_t length = strlen(url);
+        char *r = malloc(length + 3 * strlen(name) + 1), *out;
+
+        if (!r)
+                return NULL;
+        memcpy(r, url, length);
+        out = r + length;
+        for (; *name; name++)
+                if (isalnum((unsigned char)*name) || strchr("-._~", *name))
+                        *out++ = *name;
+                else
+                        out += sprintf(out, "%%%02X", (unsigned char)*name);
+        *out = 0;
+        return r;
+}
+
 int local_path(const char *url, const char *file, char **ret_path)
 {
         _cleanup_free_ char *name = NULL, *inside = NULL;

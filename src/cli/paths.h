@@ -14,6 +14,10 @@ char *url_file_name(const char *url);
    machine made absolute. 0, or an exit status after saying why not. The caller frees the result. */
 int remote_name(const char *text, char **ret_name);
 
+/* The URL, which ends in "/", with the name of a file behind it, percent-escapes encoded; before a
+   query nothing is looked for. Free it; NULL out of memory. Pure. */
+char *url_with_name(const char *url, const char *name);
+
 /* The absolute path for `file` (NULL: the URL's file name in the current directory; a directory:
    the URL's file name in it). Links in directories are resolved, the last component stays as it
    is. 0, or an exit status after saying why not. The caller frees the result. */

@@ -114,6 +114,38 @@ static int get_max_size(bits_job *job, char **ret_text)
                                    : number_text(bytes, ret_text);
 }
 
+/* Nothing for any other type of job. CLI-121 */
+static int without_reply(int r, char **ret_text)
+{
+        static const uint32_t not_implemented = 0x80004001;
+
+        return bits_error_code() == not_implemented ? copy_text("", ret_text) : r;
+}
+
+static int get_reply_name(bits_job *job, char **ret_text)
+{
+        _cleanup_free_ char *name = NULL;
+        int r = bits_job_get_reply_file_name(job, &name);
+
+        return r < 0 ? without_reply(r, ret_text) : copy_text(name, ret_text);
+}
+
+static int get_reply_progress(bits_job *job, char **ret_text)
+{
+        uint64_t total, transferred;
+        int r = bits_job_get_reply_progress(job, &total, &transferred);
+
+        if (r < 0)
+                return without_reply(r, ret_text);
+        if (total == BITS_SIZE_UNKNOWN && transferred == 0)
+                return copy_text("", ret_text);
+        if (total == BITS_SIZE_UNKNOWN)
+                r = asprintf(ret_text, "%" PRIu64 " bytes", transferred);
+        else
+                r = asprintf(ret_text, "%" PRIu64 " of %" PRIu64 " bytes", transferred, total);
+        return r < 0 ? -ENOMEM : 0;
+}
+
 /* ---- the table ---- */
 
 /* CLI-23 */
@@ -192,6 +224,12 @@ const Setting settings[] = {
         { .key = "notify-command-last", .quiet = true, .get_text = notify_last_run_get },
         { .key = "notify-command-result", .quiet = true, .get_text = notify_result_get },
         { .key = "notify-command-refused", .quiet = true, .get_text = notify_objection_get },
+        { .key = "reply-file-name",
+          .values = "a full path, or nothing for a name beside the file that is sent",
+          .quiet = true,
+          .set_text = bits_job_set_reply_file_name,
+          .get_text = get_reply_name },
+        { .key = "reply-progress", .quiet = true, .get_text = get_reply_progress },
         { .key = "proxy",
           .values = "preconfig, no-proxy, or a list of proxies",
           .set_text = proxy_set,

@@ -39,6 +39,7 @@ int usage_error(const char *format, ...) _printf_(1, 2);
 int open_service(bits_manager **ret_manager);
 
 int verb_get(int argc, char **argv);
+int verb_put(int argc, char **argv);
 int verb_create(int argc, char **argv);
 int verb_add(int argc, char **argv);
 int verb_resume(int argc, char **argv);

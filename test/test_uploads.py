@@ -740,11 +740,11 @@ def test_server_that_does_not_answer(tmp_path, server, packet):
     server.failures.append(Failure(packet, hang=True))
     path = tmp_path / 'source'
     path.write_bytes(b'x' * 100_000)
-    fields = {field: '' if kind == 'STR' else 0 for kind, field in wire.FIELDS['NET_UPLOAD']}
+    fields = {field: {'STR': '', 'FDS': []}.get(kind, 0) for kind, field in wire.FIELDS['NET_UPLOAD']}
     with net_worker.Worker(OPENBITS_NET_STALL_SECONDS='1') as worker, open(path, 'rb') as file:
         worker.channel.send('NET_UPLOAD', 0, **{
             **fields, 'transfer': 1, 'url': server.url('in/file'), 'total': 100_000,
-            'content_name': 'a', 'host_fallback': 2 ** 32 - 1, 'file': file.fileno(), 'credentials': [],
+            'content_name': 'a', 'host_fallback': 2 ** 32 - 1, 'file': file.fileno(),
             'modification_time': path.stat().st_mtime_ns})
         while (message := worker.channel.receive()).name != 'NET_DONE':
             assert message.name in ('NET_SESSION', 'NET_PROGRESS')

@@ -1,7 +1,7 @@
 /*
- * bits get, bits put: a whole download, or upload, in one command. The command only watches: the job
- * is the service's, and Ctrl-C ends the watching, not the job. Called again with the same address
- * and file, it takes up the job that is there.
+ * bits get, bits put: a whole download, or upload, in one command. The command only watches: the
+ * job is the service's, and Ctrl-C ends the watching, not the job. Called again with the same
+ * address and file, it takes up the job that is there.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

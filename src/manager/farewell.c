@@ -1,7 +1,6 @@
 #include "manager/farewell.h"
 
 #include "basic/clock.h"
-#include "basic/fd.h"
 #include "basic/log.h"
 #include "core/policy.h"
 #include "manager/engine.h"
@@ -18,7 +17,7 @@ typedef struct Farewell {
         char *url;
         Worker *net;
         NetClient client;
-        int credentials; /* for the message that is being sent */
+        NetTerms terms;
         sd_event_source *retry;
         unsigned failures;
 } Farewell;
@@ -63,7 +62,7 @@ static void farewell_free(Farewell *f)
         f->job->farewell = NULL;
         worker_net_detach(&f->client);
         worker_release(f->net);
-        fd_close(f->credentials);
+        net_terms_done(&f->terms);
         sd_event_source_disable_unref(f->retry);
         free(f->url);
         free(f);
@@ -161,15 +160,15 @@ static void write_start(void *userdata, Message *m)
         Farewell *f = userdata;
         const Job *job = f->job;
         const UploadState *upload = &job->upload;
+        FdList secrets;
+        uint32_t which = net_terms_open(&f->terms, &secrets);
 
-        fd_close(f->credentials);
-        f->credentials = store_credentials_to_fd(f->all->store, job);
         net_farewell_write(m, 0,
                            &(NetFarewell){ NET_TERMS(job, f->url), .transfer = f->client.id,
                                            .session = upload->session,
                                            .host = upload_host(job, clock_usec(CLOCK_REALTIME)),
                                            .host_fallback = upload->host_fallback, .cancel = 1,
-                                           .credentials = NET_CREDENTIALS(f->credentials) });
+                                           .secrets = which, .secret_files = secrets });
 }
 
 static void on_progress(void *userdata, uint64_t written)
@@ -182,7 +181,7 @@ static void on_done(void *userdata, const NetDone *done)
 {
         Farewell *f = userdata;
 
-        f->credentials = fd_close(f->credentials);
+        net_terms_sent(&f->terms);
         if (done->outcome == NET_COMPLETE) {
                 over(f);
                 return;
@@ -211,10 +210,29 @@ static bool signed_on(const Farewell *f)
         return !presence || presence->signed_on(presence->userdata, f->job->owner);
 }
 
+static void attach(Farewell *f)
+{
+        if (worker_net_attach(f->net, &f->client) < 0)
+                try_later(f, "out of memory");
+}
+
+static void on_terms(void *userdata, const NetTermsAnswer *answer)
+{
+        Farewell *f = userdata;
+
+        if (answer->result != WORK_DONE)
+                try_later(f, engine_work_result_text(answer->result));
+        else if (answer->code != 0)
+                try_later(f, answer->detail ? answer->detail : "the client certificate is gone");
+        else
+                attach(f);
+}
+
 /* UPL-136: by whom the upload was, or by nobody. */
 static void begin_try(Farewell *f)
 {
         WorkerIdentity identity;
+        int r;
 
         if (!engine_identity(f->job, PURPOSE_HTTP, &identity)) {
                 give_up(f, "the helper token is gone");
@@ -225,8 +243,13 @@ static void begin_try(Farewell *f)
                 return;
         }
         f->net = worker_acquire(f->all->pool, WORKER_NET, &identity);
-        if (!f->net || worker_net_attach(f->net, &f->client) < 0)
+        r = f->net ? net_terms_read(&f->terms, f->net, on_terms, f) : -ENOMEM;
+        if (r == -ENOKEY)
+                give_up(f, "the helper token is gone");
+        else if (r < 0)
                 try_later(f, "out of memory");
+        else if (r > 0)
+                attach(f);
 }
 
 void farewell_begin(Farewells *all, Job *job)
@@ -256,7 +279,7 @@ void farewell_begin(Farewells *all, Job *job)
         }
         f->all = all;
         f->job = job;
-        f->credentials = -EBADF;
+        net_terms_init(&f->terms, all->store, job, true);
         f->client = (NetClient){ .listener = &net_listener, .userdata = f };
         TAILQ_INSERT_TAIL(&all->list, f, entries);
         job->farewell = f;

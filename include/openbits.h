@@ -357,6 +357,9 @@ BITS_EXPORT int bits_file_set_remote_name(bits_file *file, const char *remote_na
 BITS_EXPORT int bits_file_get_local_name(bits_file *file, char **ret_name);
 /* A path, whether the temporary file was made already or not. */
 BITS_EXPORT int bits_file_get_temporary_name(bits_file *file, char **ret_name);
+/* Of the last answer: a status line and lines, each with CR and LF, at most 16 KiB; "" before there
+   was one. (IBackgroundCopyFile5::GetProperty, HTTP_RESPONSE_HEADERS) */
+BITS_EXPORT int bits_file_get_response_headers(bits_file *file, char **ret_headers);
 
 typedef struct bits_file_progress {
         uint64_t bytes_total; /* BITS_SIZE_UNKNOWN; of ranges: what was asked for */
@@ -449,6 +452,12 @@ BITS_EXPORT int bits_job_set_credentials(bits_job *job, bits_auth_target target,
 /* 1 (S_FALSE) when there were none. */
 BITS_EXPORT int bits_job_remove_credentials(bits_job *job, bits_auth_target target,
                                             bits_auth_scheme scheme);
+
+/* Whether a proxy that asks for Negotiate, and for which the job has no such credentials, is shown
+   the Kerberos tickets of whoever makes the connection, owner or helper. Default 0.
+   (BITS_JOB_PROPERTY_USE_STORED_CREDENTIALS) */
+BITS_EXPORT int bits_job_set_use_stored_credentials(bits_job *job, int for_proxies);
+BITS_EXPORT int bits_job_get_use_stored_credentials(bits_job *job, int *ret_for_proxies);
 
 /* Where the owner's Kerberos tickets are: FILE:/PATH, DIR:/PATH, KEYRING:…, KCM:…; NULL or "": the
    default for that user. The caller frees the result. */

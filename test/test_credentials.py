@@ -700,3 +700,40 @@ def test_library(world, apache):
     got = bus.run_as(world.alice, as_alice, dict(world.playground.environment))
     assert got == ([0, 1], 2, b'a:1', b'<local>', b'FILE:/x', b'DIR:/y',
                    [0x80200027, 0x80200028, 0x80070057, 0x80070057])
+
+
+# ---- stored credentials ----
+
+# NET-163
+def test_stored_credentials_are_for_proxies(world, realm, apache, squids):
+    squid = squids['negotiate']
+    realm.kinit(world.alice, ALICE)
+    job, target = make(world, apache.url('open', 'file'))
+    use_proxy(job, squid.address)
+    assert job.get('UseStoredCredentials') == 'none'
+    assert failed(job).code == E407
+    for wrong in 'server', '', 'all':
+        with pytest.raises(bus.BusError) as error:
+            job.set('UseStoredCredentials', wrong)
+        assert error.value.short == 'UseStoredCredentialsNotSupported'
+    job.set('UseStoredCredentials', 'proxy')
+    world.restart('bitsd')
+    assert job.get('UseStoredCredentials') == 'proxy'
+    squid.log.mark()
+    fetched(job, target)
+    assert squid.log.wait(1) and squid.log.users() == {f'{ALICE}@{servers.REALM}'}
+    job, target = make(world, apache.url('negotiate', 'file'))      # not for servers
+    job.set('UseStoredCredentials', 'proxy')
+    assert failed(job).code == E401
+
+
+# NET-163: the helper's, when the network is his
+def test_stored_credentials_of_the_helper(world, realm, apache, squids):
+    squid = squids['negotiate']
+    realm.kinit(world.bob, BOB)
+    job, target = make(world, apache.url('open', 'file'))
+    set_token(world, job, world.bob, bus.NETWORK)
+    use_proxy(job, squid.address)
+    job.set('UseStoredCredentials', 'proxy')
+    fetched(job, target)
+    assert squid.log.wait(1) and squid.log.users() == {f'{BOB}@{servers.REALM}'}

@@ -603,6 +603,9 @@ def test_library(world, site, monkeypatch):
         bits('http_options_get_custom_headers', options, ctypes.byref(headers))
     assert error.value.code == 0x80070005
     bits('http_options_set_custom_headers', options, None)
+    assert bits.number('job_get_use_stored_credentials', job, ctypes.c_int) == 0     # LIB-156
+    bits('job_set_use_stored_credentials', job, 1)
+    assert bits.number('job_get_use_stored_credentials', job, ctypes.c_int) == 1
     bits('http_options_set_security_flags', options, CRL | DISALLOW)
     assert bits.number('http_options_get_security_flags', options) == CRL | DISALLOW
     with pytest.raises(Failure) as error:
@@ -897,3 +900,21 @@ def test_command(world, site):
     out, _ = bits('create', '--certificate', 'none', '--security', 'no-redirects')
     job = world.manager().job(out.strip())
     assert http(job, 'GetClientCertificate') == ('none', '') and get(job, 'SecurityFlags') == DISALLOW
+
+
+# ---- what the server said ----
+
+# NET-158, LIB-155
+def test_response_headers(world, site):
+    job, _ = make(world, site.web.url('good', 'file'))
+    job.add(site.web.url('good', 'missing'), world.vault() / 'b')
+
+    def headers(number):
+        return job.bus.call(f'{job.path}/file/{number}', bus.PROPERTIES, 'Get', 'ss',
+                            bus.NAME + '.File', 'ResponseHeaders')[1]
+    assert headers(0) == ''
+    assert failed(job).code == 0x80190194
+    assert headers(1).startswith('HTTP/1.1 404 ') and headers(1).endswith('\r\n')
+    job.wait_until(lambda: headers(0))
+    world.restart('bitsd')
+    assert headers(0).startswith('HTTP/1.1 200 ') and f'Content-Length: {len(DATA)}\r\n' in headers(0)

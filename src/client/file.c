@@ -155,6 +155,12 @@ int bits_file_get_temporary_name(bits_file *file, char **ret_name)
         return get_name(file, "TemporaryName", ret_name);
 }
 
+/* LIB-155 */
+int bits_file_get_response_headers(bits_file *file, char **ret_headers)
+{
+        return get_name(file, "ResponseHeaders", ret_headers);
+}
+
 int bits_file_get_progress(bits_file *file, bits_file_progress *ret_progress)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;

@@ -55,6 +55,28 @@ int bits_job_set_credentials(bits_job *job, bits_auth_target target, bits_auth_s
         return handle_send(job->handle, call, NULL);
 }
 
+/* LIB-156 */
+int bits_job_set_use_stored_credentials(bits_job *job, int for_proxies)
+{
+        if (!job)
+                return error_state_null("job");
+        return handle_set(job->handle, "UseStoredCredentials", "s", for_proxies ? "proxy" : "none");
+}
+
+int bits_job_get_use_stored_credentials(bits_job *job, int *ret_for_proxies)
+{
+        _cleanup_free_ char *target = NULL;
+        int r;
+
+        if (!job || !ret_for_proxies)
+                return error_state_null("job and ret_for_proxies");
+        r = handle_get_string(job->handle, "UseStoredCredentials", &target);
+        if (r < 0)
+                return r;
+        *ret_for_proxies = string_equal(target, "proxy");
+        return 0;
+}
+
 int bits_job_remove_credentials(bits_job *job, bits_auth_target target, bits_auth_scheme scheme)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;

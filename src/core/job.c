@@ -148,6 +148,7 @@ void job_take(Job *job, uid_t new_owner)
         job_set_credentials(job, NULL, 0);
         (void)job_set_command(job, NULL, NULL, 0, false); /* NTF-252 */
         http_options_forget_secrets(&job->http);
+        job->proxy_tickets = false;
         job->credential_cache[0] = job->helper_credential_cache[0] = 0;
 }
 

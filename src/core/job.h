@@ -171,6 +171,7 @@ struct Job {
         uint8_t *credentials; /* sealed by the manager's vault; NULL: none */
         size_t credentials_size;
         HttpOptions http;
+        bool proxy_tickets; /* USE_STORED_CREDENTIALS: the identity's own, for proxies that ask */
 
         uint64_t created, modified, transfer_completed; /* µs since 1970 */
         uint64_t failed; /* in that state of error since then; 0: in none */

@@ -456,6 +456,8 @@ static BUS_GETTER(get_name)
                 value = file->remote_name;
         else if (string_equal(property, "LocalName"))
                 value = file->local_name;
+        else if (string_equal(property, "ResponseHeaders")) /* NET-158 */
+                value = file->response_headers ? file->response_headers : "";
         else
                 value = temporary = file_temporary_path(file);
         return value ? sd_bus_message_append(reply, "s", value) : -ENOMEM;
@@ -514,6 +516,7 @@ static const sd_bus_vtable file_vtable[] = {
         SD_BUS_PROPERTY("RemoteName", "s", get_name, 0, 0),
         SD_BUS_PROPERTY("LocalName", "s", get_name, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("TemporaryName", "s", get_name, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("ResponseHeaders", "s", get_name, 0, 0),
         SD_BUS_PROPERTY("Progress", "(ttb)", get_progress, 0, 0),
         SD_BUS_PROPERTY("ValidationState", "b", get_flag, 0, 0),
         SD_BUS_PROPERTY("DownloadedFromPeer", "b", get_flag, 0, 0),

@@ -147,6 +147,42 @@ int bus_get_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *erro
                                                   job->proxy_list, job->proxy_bypass);
 }
 
+int bus_get_use_stored_credentials(sd_bus *bus, const char *path, const char *interface,
+                                   const char *property, sd_bus_message *reply, void *userdata,
+                                   sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(reply, "s", handle->job->proxy_tickets ? "proxy" : "none");
+}
+
+/* NET-163 */
+int bus_set_use_stored_credentials(sd_bus *bus, const char *path, const char *interface,
+                                   const char *property, sd_bus_message *value, void *userdata,
+                                   sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const char *target;
+        bool use;
+        int r = sd_bus_message_read(value, "s", &target);
+
+        (void)bus, (void)path, (void)interface, (void)property;
+        if (r >= 0)
+                r = bus_require(handle, RIGHT_FILES, error);
+        if (r < 0)
+                return r;
+        use = string_equal(target, "proxy");
+        if (!use && !string_equal(target, "none"))
+                return bus_fail(error, BG_E_USE_STORED_CREDENTIALS_NOT_SUPPORTED,
+                                "stored credentials are for the \"proxy\", or \"none\" are used");
+        if (use == handle->job->proxy_tickets)
+                return 0;
+        handle->job->proxy_tickets = use;
+        changed(handle);
+        return bus_property_committed(handle_context(handle), handle->job, error);
+}
+
 /* ---- credential caches ---- */
 
 static bool is_helpers(const char *property)

@@ -11,6 +11,13 @@ int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_get_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int bus_get_use_stored_credentials(sd_bus *bus, const char *path, const char *interface,
+                                   const char *property, sd_bus_message *reply, void *userdata,
+                                   sd_bus_error *error);
+int bus_set_use_stored_credentials(sd_bus *bus, const char *path, const char *interface,
+                                   const char *property, sd_bus_message *value, void *userdata,
+                                   sd_bus_error *error);
+
 /* "CredentialCache" of the owner, "HelperCredentialCache" of the helper. */
 int bus_get_credential_cache(sd_bus *bus, const char *path, const char *interface,
                              const char *property, sd_bus_message *reply, void *userdata,

@@ -77,7 +77,8 @@ uint32_t net_terms_flags(const Job *job)
                         : 0) |
                (http->security_flags & HTTP_REDIRECT_HTTPS_TO_HTTP ? NET_FLAG_REDIRECT_HTTPS_TO_HTTP
                                                                    : 0) |
-               (string_equal(http->certificate, CERTIFICATE_NONE) ? NET_FLAG_NO_CERTIFICATE : 0);
+               (string_equal(http->certificate, CERTIFICATE_NONE) ? NET_FLAG_NO_CERTIFICATE : 0) |
+               (job->proxy_tickets ? NET_FLAG_PROXY_TICKETS : 0);
 }
 
 /* SEC-82: a sealed box as a file, for the worker alone. */

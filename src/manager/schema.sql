@@ -59,6 +59,7 @@ CREATE TABLE jobs (
         security_flags INTEGER NOT NULL DEFAULT 0,
         http_method TEXT NOT NULL DEFAULT '',
         custom_headers BLOB, -- sealed
+        proxy_tickets INTEGER NOT NULL DEFAULT 0,
         validated INTEGER NOT NULL DEFAULT 0,
         headers_write_only INTEGER NOT NULL DEFAULT 0,
         credentials BLOB, -- sealed, NULL: none

@@ -84,6 +84,7 @@ static const Column job_columns[] = {
         COLUMN_OF(security_flags, COLUMN_INTEGER, Job, http.security_flags),
         COLUMN_OF(http_method, COLUMN_TEXT, Job, http.method),
         COLUMN_BLOB_OF(custom_headers, Job, http.headers, http.headers_size),
+        COLUMN_OF(proxy_tickets, COLUMN_INTEGER, Job, proxy_tickets),
         COLUMN_OF(validated, COLUMN_INTEGER, Job, http.validated),
         COLUMN_OF(headers_write_only, COLUMN_INTEGER, Job, http.headers_write_only),
 };

@@ -83,6 +83,21 @@ static AuthStep refuse_unfit(const Pool *pool, AuthTarget target, bool permitted
         return refuse(status, url, failure, what);
 }
 
+/* NET-163: without an entry of its own a job may show the identity's tickets to a proxy. */
+static const Credential *find_entry(const Pool *pool, AuthTarget target, AuthScheme scheme)
+{
+        static char nothing[] = "";
+        static const Credential tickets = {
+                .set = true, .implicit = true, .user = nothing, .password = nothing
+        };
+        const Credential *entry = credentials_find(pool_credentials(pool), target, scheme);
+
+        if (!entry && target == AUTH_PROXY && scheme == AUTH_NEGOTIATE &&
+            pool_terms(pool)->proxy_tickets)
+                return &tickets;
+        return entry;
+}
+
 /* NET-58, NET-59: only here is an entry chosen, and only after a challenge. */
 AuthStep auth_answer(Auth *auth, Pool *pool, AuthTarget target, bool permitted, long offered,
                      unsigned status, const char *url, NetFailure *failure)
@@ -97,7 +112,7 @@ AuthStep auth_answer(Auth *auth, Pool *pool, AuthTarget target, bool permitted, 
         }
         for (size_t i = 0; permitted && i < ELEMENTS(strength); i++) {
                 AuthScheme scheme = strength[i].scheme;
-                const Credential *entry = credentials_find(pool_credentials(pool), target, scheme);
+                const Credential *entry = find_entry(pool, target, scheme);
                 int r = 0;
 
                 if (!entry || !((unsigned long)offered & strength[i].bit))

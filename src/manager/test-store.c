@@ -575,6 +575,7 @@ static void test_senseless_row(void **state)
                 "UPDATE jobs SET token_flags = 99 WHERE row = 1",
                 "UPDATE jobs SET fault_context = 99 WHERE row = 1",
                 "UPDATE jobs SET id = 'x' WHERE row = 1",
+                "UPDATE files SET wanted = 'nonsense' WHERE job = 1",
         };
 
         (void)state;

@@ -193,9 +193,11 @@ def test_set_user_id_means_nothing(folder, manager, alice):
 @needs_root
 def test_runs_too_long(manager, broker, alice):
     # NTF-249: what it started goes with it
-    script = f'echo $$ > {alice}/new; mv {alice}/new {alice}/pid; sleep 1000 & wait'
+    script = f'sleep 1000 & echo $$ $! > {alice}/pids; wait'
     assert run(manager, '/bin/sh', f"sh -c '{script}'", seconds=1) == TIMED_OUT
-    assert gone(int((alice / 'pid').read_text()))
+    from bus import poll_until
+    for pid in map(int, (alice / 'pids').read_text().split()):
+        poll_until(lambda: gone(pid), 'all of it to end', PATIENCE)
 
 
 @needs_root

@@ -124,6 +124,22 @@ def test_order_of_the_signals(world):
     assert behind.count('JobModification') <= 1     # that of Complete
 
 
+def test_no_modification_for_a_change_to_error(world):
+    # NTF-250: a job whose helper is missing is queued, has its turn, and fails
+    job = world.manager().create()
+    job.add(world.put(1000), world.vault() / 'file')
+    job.set_helper_flags(bus.LOCAL_FILE)
+    job.set('MinimumNotificationInterval', 0)
+    job.set('NotifyFlags', ERROR | MODIFICATION)
+    mark = len(job.bus.signals)
+    job.resume()
+    job.bus.wait_signal(is_event(job), mark)
+    changed = len(job.bus.signals)
+    job.bus.wait_signal(lambda s: s.path == job.path and s.member == 'Changed', changed)
+    seen = members(job.bus, job, mark)
+    assert seen[-1] == 'JobError' and set(seen[:-1]) == {'JobModification'} and len(seen) <= 3    # queued, connecting
+
+
 def test_modifications_are_gathered(world):
     # NTF-250: at most one in each interval, and none without its flag
     job = world.manager().create()

@@ -6,6 +6,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import ctypes
 import os
 import select
+import time
 
 import pytest
 
@@ -30,9 +31,11 @@ class EventInfo(ctypes.Structure):
 
 def process(bits, manager, arrived):    # noqa: F811
     """As an event loop does it."""
+    deadline = time.monotonic() + 30
     while not arrived():
+        assert time.monotonic() < deadline, 'the event does not come'
         if not bits('manager_process', manager):
-            select.select([bits('manager_fd', manager)], [], [], 10)
+            select.select([bits('manager_fd', manager)], [], [], 1)
 
 
 def test_command_line_of_the_library(world, bits, opened):    # noqa: F811

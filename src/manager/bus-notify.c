@@ -261,7 +261,8 @@ BUS_GETTER(bus_get_notify_cmd_line_state)
 static int subscribe(sd_bus_message *m, Handle *handle, bool receives, sd_bus_error *error)
 {
         const BusContext *context = handle_context(handle);
-        int r = handle_require(handle, RIGHT_READ, error);
+        /* Whoever receives an event keeps it from others: to read a job is not enough. */
+        int r = handle_require(handle, RIGHT_MODIFY, error);
 
         if (r >= 0)
                 r = sd_bus_reply_method_return(m, "");

@@ -555,7 +555,7 @@ def copier():
 
 def start(channel, path, target, number=1, offset=0, version=''):
     channel.send('COPY_START', serial=number, transfer=number, path=str(path), offset=offset,
-                 version=version, file=target.fileno())
+                 version=version, limit=2 ** 64 - 1, file=target.fileno())
 
 
 def until(channel, *names):
@@ -641,7 +641,7 @@ def test_nonsense_ends_it(copier, tmp_path, what):
         elif what == 'offset':
             start(copier, source, target, offset=2 ** 63)
         else:
-            data, _ = wire.pack('COPY_START', 1, transfer=1, path='/a', offset=0, version='', file=0)
+            data, _ = wire.pack('COPY_START', 1, transfer=1, path='/a', offset=0, version='', limit=0, file=0)
             copier.send_raw(data[:2] + bytes(2) + data[4:])
         with pytest.raises(EOFError):
             while True:

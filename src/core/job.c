@@ -3,6 +3,7 @@
 #include "core/command-line.h"
 
 #include "core/policy.h"
+#include "core/remote-name.h"
 #include "core/wait.h"
 
 #include "basic/fd.h"
@@ -320,6 +321,11 @@ File *job_file(const Job *job, size_t i)
 bool file_is_fetched(const File *file)
 {
         return !job_is_upload(file->job) || file == file->job->reply;
+}
+
+bool file_is_deposited(const File *file)
+{
+        return !file_is_fetched(file) && remote_name_is_file(file->remote_name);
 }
 
 bool job_is_transferred(const Job *job)

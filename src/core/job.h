@@ -246,6 +246,8 @@ File *job_file(const Job *job, size_t i);
 /* The file is fetched into a temporary file and gets its name with Complete: a download's, or a
    reply. The other ones are read. */
 bool file_is_fetched(const File *file);
+/* An upload's file, to a place on this machine. */
+bool file_is_deposited(const File *file);
 /* Nothing is left to be done for any file, a reply and a session included. */
 bool job_is_transferred(const Job *job);
 

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "file/attributes.h"
 #include "file/origin.h"
+#include "file/put.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,6 +42,8 @@ struct Fetch {
         uint64_t told; /* µs, monotonic */
         uint64_t slice;
         bool by_hand;
+        bool putting; /* an upload: origin is the local file, target lies beside the remote name */
+        Put put;
 };
 
 /* Why a slice went wrong. */
@@ -52,12 +55,14 @@ typedef struct Trouble {
 static void fetch_free(Fetch *fetch)
 {
         origin_done(&fetch->origin);
+        put_done(&fetch->put);
         fd_close(fetch->target);
         free(fetch);
 }
 
-void fetches_init(Fetches *fetches, Talk *talk)
+void fetches_init(Fetches *fetches, Talk *talk, Changed *changed)
 {
+        fetches->changed = changed;
         fetches->talk = talk;
         TAILQ_INIT(&fetches->queue);
 }
@@ -108,8 +113,26 @@ static int tell_failure(Fetches *fetches, const Fetch *fetch, ErrorContext conte
         return talk_send(fetches->talk);
 }
 
+/* FIL-114: the two files have changed places. */
+static int tell_put_trouble(Fetches *fetches, const Fetch *fetch, const Trouble *trouble)
+{
+        if (trouble->context == CONTEXT_NONE)
+                return tell_failure(fetches, fetch, CONTEXT_LOCAL_FILE, BG_E_LOCAL_FILE_CHANGED,
+                                    "The local file",
+                                    "it was changed since its upload began; make "
+                                    "a new job");
+        if (trouble->context == CONTEXT_REMOTE_FILE)
+                return tell_failure(fetches, fetch, CONTEXT_LOCAL_FILE,
+                                    code_from_errno(trouble->error),
+                                    "The local file could not be read", strerror(trouble->error));
+        return tell_failure(fetches, fetch, CONTEXT_REMOTE_FILE, code_from_errno(trouble->error),
+                            "Could not write to the remote place", strerror(trouble->error));
+}
+
 static int tell_trouble(Fetches *fetches, const Fetch *fetch, const Trouble *trouble)
 {
+        if (fetch->putting)
+                return tell_put_trouble(fetches, fetch, trouble);
         if (trouble->context == CONTEXT_NONE)
                 return tell_end(fetches, fetch, NET_VERSION_CHANGED);
         if (trouble->context == CONTEXT_REMOTE_FILE)
@@ -128,6 +151,17 @@ static int tell_started(Fetches *fetches, const Fetch *fetch)
                                          .total = (uint64_t)fetch->origin.st.st_size,
                                          .etag = fetch->origin.version,
                                          .resumable = 1 });
+        return talk_send(fetches->talk);
+}
+
+static int tell_placed(Fetches *fetches, const Fetch *fetch)
+{
+        copy_placed_write(&fetches->talk->out, fetch->serial,
+                          &(CopyPlaced){ .transfer = fetch->id,
+                                         .device = fetch->put.mark.device,
+                                         .inode = fetch->put.mark.inode,
+                                         .birth = fetch->put.mark.birth,
+                                         .offset = fetch->position });
         return talk_send(fetches->talk);
 }
 
@@ -282,6 +316,17 @@ static bool copy_slice(Fetch *fetch, Trouble *ret)
         return true;
 }
 
+static int finish(Fetches *fetches, Fetch *fetch)
+{
+        int r = 0;
+
+        if (fetch->putting)
+                r = put_finish(fetches->changed, &fetch->put, fetch->target, fetch->origin.fd,
+                               &fetch->origin.st);
+        return r < 0 ? tell_trouble(fetches, fetch, &(Trouble){ CONTEXT_LOCAL_FILE, -r })
+                     : tell_complete(fetches, fetch);
+}
+
 int fetches_run(Fetches *fetches)
 {
         Fetch *fetch = TAILQ_FIRST(&fetches->queue);
@@ -293,7 +338,7 @@ int fetches_run(Fetches *fetches)
                 fetch->position = MIN(fetch->position, before);
                 r = tell_trouble(fetches, fetch, &trouble);
         } else if (fetch->position == (uint64_t)fetch->origin.st.st_size)
-                r = tell_complete(fetches, fetch);
+                r = finish(fetches, fetch);
         else {
                 TAILQ_REMOVE(&fetches->queue, fetch, entries);
                 TAILQ_INSERT_TAIL(&fetches->queue, fetch, entries);
@@ -337,57 +382,108 @@ static int begin(Fetches *fetches, Fetch *fetch, const CopyStart *start)
         int r;
 
         r = origin_open(start->path, &fetch->origin, &why);
-        if (r < 0) {
-                r = tell_failure(fetches, fetch, CONTEXT_REMOTE_FILE, code_from_remote_errno(-r),
-                                 "The remote file could not be opened", why);
-                return r < 0 ? r : 0;
-        }
+        if (r < 0)
+                return tell_failure(fetches, fetch, CONTEXT_REMOTE_FILE, code_from_remote_errno(-r),
+                                    "The remote file could not be opened", why);
         /* Decided before a byte is written. RNG-185 */
-        if ((uint64_t)fetch->origin.st.st_size > start->limit) {
-                r = tell_failure(
-                        fetches, fetch, CONTEXT_REMOTE_FILE, BG_E_MAX_DOWNLOAD_SIZE_LIMIT_REACHED,
-                        "The remote file has more bytes than the job may download", start->path);
-                return r < 0 ? r : 0;
-        }
-        if (fetch->position > 0 && !string_equal(start->version, fetch->origin.version)) {
-                r = tell_end(fetches, fetch, NET_VERSION_CHANGED);
-                return r < 0 ? r : 0;
-        }
+        if ((uint64_t)fetch->origin.st.st_size > start->limit)
+                return tell_failure(fetches, fetch, CONTEXT_REMOTE_FILE,
+                                    BG_E_MAX_DOWNLOAD_SIZE_LIMIT_REACHED,
+                                    "The remote file has more bytes than the job may download",
+                                    "raise the limit, or leave the file out");
+        if (fetch->position > 0 && !string_equal(start->version, fetch->origin.version))
+                return tell_end(fetches, fetch, NET_VERSION_CHANGED);
         r = cut(fetch);
-        if (r < 0) {
-                r = tell_trouble(fetches, fetch, &(Trouble){ CONTEXT_LOCAL_FILE, -r });
-                return r < 0 ? r : 0;
-        }
+        if (r < 0)
+                return tell_trouble(fetches, fetch, &(Trouble){ CONTEXT_LOCAL_FILE, -r });
         r = tell_started(fetches, fetch);
         return r < 0 ? r : 1;
 }
 
-int fetches_start(Fetches *fetches, const CopyStart *start, uint32_t serial)
+/* -EBADMSG: that number is taken. */
+static int new_fetch(Fetches *fetches, uint64_t id, uint64_t offset, uint32_t serial, Fetch **ret)
 {
-        Fetch *fetch = calloc(1, sizeof(*fetch));
-        int r;
+        Fetch *fetch;
 
-        if (!fetch || find(fetches, start->transfer) || start->offset > INT64_MAX) {
-                fd_close(start->file);
-                r = fetch ? -EBADMSG : -ENOMEM;
-                free(fetch);
-                return r;
-        }
-        *fetch = (Fetch){ .id = start->transfer,
+        if (find(fetches, id) || offset > INT64_MAX)
+                return -EBADMSG;
+        fetch = malloc(sizeof(*fetch));
+        if (!fetch)
+                return -ENOMEM;
+        *fetch = (Fetch){ .id = id,
                           .serial = serial,
                           .origin = { .fd = -EBADF },
-                          .target = start->file,
-                          .position = start->offset,
-                          .kicked = start->offset,
+                          .target = -EBADF,
+                          .position = offset,
+                          .kicked = offset,
                           .told = clock_usec(CLOCK_MONOTONIC),
                           .slice = LEAST_SLICE };
-        r = begin(fetches, fetch, start);
-        if (r <= 0) {
+        *ret = fetch;
+        return 0;
+}
+
+/* `begun`: 1 it runs, 0 or -errno it does not. */
+static int enqueue(Fetches *fetches, Fetch *fetch, int begun)
+{
+        if (begun > 0)
+                TAILQ_INSERT_TAIL(&fetches->queue, fetch, entries);
+        else
                 fetch_free(fetch);
+        return MIN(begun, 0);
+}
+
+int fetches_start(Fetches *fetches, const CopyStart *start, uint32_t serial)
+{
+        Fetch *fetch = NULL;
+        int r = new_fetch(fetches, start->transfer, start->offset, serial, &fetch);
+
+        if (r < 0) {
+                fd_close(start->file);
                 return r;
         }
-        TAILQ_INSERT_TAIL(&fetches->queue, fetch, entries);
-        return 0;
+        fetch->target = start->file;
+        return enqueue(fetches, fetch, begin(fetches, fetch, start));
+}
+
+/* What the upload began with; the time in ns tells as much as the size and more. */
+static bool is_the_one(const Origin *origin, const CopyPut *q)
+{
+        const struct timespec *t = &origin->st.st_mtim;
+
+        return (uint64_t)origin->st.st_size == q->total &&
+               (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec == q->modification_time;
+}
+
+/* As begin(). */
+static int begin_put(Fetches *fetches, Fetch *fetch, const CopyPut *q)
+{
+        int r = origin_of(q->file, &fetch->origin);
+
+        if (r < 0)
+                return tell_trouble(fetches, fetch, &(Trouble){ CONTEXT_REMOTE_FILE, -r });
+        if (!is_the_one(&fetch->origin, q))
+                return tell_trouble(fetches, fetch, &(Trouble){ CONTEXT_NONE, 0 });
+        r = put_open(fetches->changed, q, &fetch->put, &fetch->target, &fetch->position);
+        if (r >= 0)
+                r = cut(fetch);
+        if (r < 0)
+                return tell_trouble(fetches, fetch, &(Trouble){ CONTEXT_LOCAL_FILE, -r });
+        fetch->kicked = fetch->position;
+        r = tell_placed(fetches, fetch);
+        return r < 0 ? r : 1;
+}
+
+int fetches_put(Fetches *fetches, const CopyPut *put, uint32_t serial)
+{
+        Fetch *fetch = NULL;
+        int r = new_fetch(fetches, put->transfer, put->offset, serial, &fetch);
+
+        if (r < 0) {
+                fd_close(put->file);
+                return r;
+        }
+        fetch->putting = true;
+        return enqueue(fetches, fetch, begin_put(fetches, fetch, put));
 }
 
 /* A stop may cross the end of its copy: an unknown number is no breach. */

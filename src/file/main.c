@@ -247,6 +247,14 @@ static int on_copy_start(Worker *w)
         return r < 0 ? r : fetches_start(&w->fetches, &q, w->talk.in.serial);
 }
 
+static int on_copy_put(Worker *w)
+{
+        CopyPut q;
+        int r = copy_put_read(&w->talk.in, &q);
+
+        return r < 0 ? r : fetches_put(&w->fetches, &q, w->talk.in.serial);
+}
+
 static int on_net_stop(Worker *w)
 {
         NetStop q;
@@ -272,6 +280,7 @@ static const struct {
         { MESSAGE_FILE_READ_REPLY, on_read_reply },
         { MESSAGE_FILE_ATTRIBUTES, on_attributes },
         { MESSAGE_COPY_START, on_copy_start },
+        { MESSAGE_COPY_PUT, on_copy_put },
         { MESSAGE_NET_STOP, on_net_stop },
 };
 
@@ -359,7 +368,7 @@ static int run(Worker *w, uint32_t layers)
 {
         int r = 0;
 
-        fetches_init(&w->fetches, &w->talk);
+        fetches_init(&w->fetches, &w->talk, &w->changed);
         if (fcntl(w->talk.channel, F_SETFL, fcntl(w->talk.channel, F_GETFL) | O_NONBLOCK) < 0)
                 r = -errno;
         if (r >= 0)

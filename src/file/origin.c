@@ -92,6 +92,20 @@ int origin_open(const char *path, Origin *ret, const char **ret_why)
         return 0;
 }
 
+int origin_of(int fd, Origin *ret)
+{
+        _cleanup_(origin_done) Origin origin = { .fd = fd };
+        const char *why;
+        int r = fstat(fd, &origin.st) < 0 ? -errno : kind_check(origin.st.st_mode, &why);
+
+        if (r < 0)
+                return r;
+        format_version(&origin.st, origin.version);
+        *ret = origin;
+        origin.fd = -EBADF;
+        return 0;
+}
+
 void origin_done(Origin *origin)
 {
         origin->fd = fd_close(origin->fd);

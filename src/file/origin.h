@@ -23,6 +23,9 @@ typedef struct Origin {
    file, -EISDIR, -ELOOP a symbolic link, -EINVAL a device, FIFO or socket, or a file that the
    kernel makes up (proc, sysfs). Nothing but a regular file is ever opened. */
 int origin_open(const char *path, Origin *ret, const char **ret_why);
+/* Of a file that another identity opened; takes the descriptor. 0 or -errno: -EINVAL it is no
+   regular file. */
+int origin_of(int fd, Origin *ret);
 void origin_done(Origin *origin);
 
 /* 1 still the version that was opened, 0 another one, or -errno. */

@@ -103,20 +103,17 @@ static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_
         return bus_fail_code(error, policy_limit_code(LIMIT_FILES_PER_JOB));
 }
 
-/* A file of this machine has nobody who could answer, and comes whole. */
+/* FIL-111: a file of this machine has nobody who could answer, and comes whole. */
 static int check_kind(const Job *job, const char *remote_name, sd_bus_error *error)
 {
         if (job->on_demand && remote_name_is_file(remote_name))
                 return bus_fail(error, BG_E_UNSUPPORTED_JOB_CONFIGURATION,
                                 "OnDemandMode is for http and https");
-        if (!job_is_upload(job) || !remote_name_is_file(remote_name))
+        if (job->type != JOB_UPLOAD_REPLY || !remote_name_is_file(remote_name))
                 return 0;
-        if (job->type == JOB_UPLOAD_REPLY)
-                return bus_fail(error, BITS_E_INVALID_ARGUMENT,
-                                "a job of type upload-reply needs a server that answers: use http "
-                                "or https");
-        return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
-                        "uploads to files of this machine are not implemented");
+        return bus_fail(error, BITS_E_INVALID_ARGUMENT,
+                        "a job of type upload-reply needs a server that answers: use http or "
+                        "https");
 }
 
 int add_files_add(AddFiles *add, const char *remote_name, const char *local_name,

@@ -498,20 +498,10 @@ static void on_done(void *userdata, const NetDone *done)
         end_synced(t);
 }
 
-/* FIL-115, FIL-116 */
-static uint32_t attributes_wanted(const Job *job, const CopyDone *done)
-{
-        uint32_t flags = done->modification_time != 0 ? ATTRIBUTE_TIME : 0;
-
-        flags |= job->file_acl_flags & COPY_FILE_OWNER ? ATTRIBUTE_OWNER : 0;
-        flags |= job->file_acl_flags & COPY_FILE_GROUP ? ATTRIBUTE_GROUP : 0;
-        flags |= job->file_acl_flags & COPY_FILE_DACL ? ATTRIBUTE_RIGHTS : 0;
-        return flags;
-}
-
 static void on_copied(void *userdata, const CopyDone *done)
 {
         Download *t = userdata;
+        uint32_t time = done->modification_time != 0 ? ATTRIBUTE_TIME : 0; /* FIL-115 */
         char *acl = strdup(done->acl);
 
         if (!acl) {
@@ -520,7 +510,7 @@ static void on_copied(void *userdata, const CopyDone *done)
                 return;
         }
         free((char *)t->attributes.acl);
-        t->attributes = (FileAttributes){ .flags = attributes_wanted(t->file->job, done),
+        t->attributes = (FileAttributes){ .flags = transfer_attributes(t->file->job) | time,
                                           .modification_time = done->modification_time,
                                           .modification_nsec = done->modification_nsec,
                                           .owner = done->owner,
@@ -566,9 +556,7 @@ static void on_failed(void *userdata, WorkResult result)
 
         t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result };
         if (result == WORK_SILENT)
-                set_failure(t, CONTEXT_REMOTE_FILE, BITS_E_TIMEOUT,
-                            "The file system of the remote file, or of another one that the same "
-                            "identity fetches, does not answer");
+                set_failure(t, CONTEXT_REMOTE_FILE, BITS_E_TIMEOUT, TRANSFER_SILENT_TEXT);
         end_soon(t);
 }
 

@@ -2,6 +2,7 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
+#include "core/remote-name.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -245,12 +246,12 @@ static void on_renamed(void *userdata, FileAnswer *answer)
 
 static void leave_behind(Finish *finish, const File *file, const char *why)
 {
-        const char *slash = strrchr(file->local_name, '/');
+        const char *name = file_is_deposited(file) ? file->remote_name : file->local_name;
+        const char *slash = strrchr(name, '/');
 
         finish->leftovers = true;
         log_notice("job %s: cannot remove %.*s/%s: %s", finish->job->id,
-                   (int)(slash ? slash - file->local_name : 0), file->local_name,
-                   file->temporary_name, why);
+                   (int)(slash ? slash - name : 0), name, file->temporary_name, why);
 }
 
 static void on_discarded(void *userdata, FileAnswer *answer)
@@ -302,8 +303,11 @@ static int begin_rename(Finish *finish, File *file, Work *work)
 /* JOB-22, JOB-27, JOB-28 */
 static int begin_discard(Finish *finish, File *file, Work *work)
 {
+        char path[REMOTE_PATH_MAX];
+        bool deposited = file_is_deposited(file) && !remote_name_path(file->remote_name, path);
+
         return worker_discard(finish->worker,
-                              &(FileDiscard){ .local_name = file->local_name,
+                              &(FileDiscard){ .local_name = deposited ? path : file->local_name,
                                               .temporary_name = file->temporary_name,
                                               .device = file->device,
                                               .inode = file->inode,
@@ -317,6 +321,8 @@ static bool concerns(const Finish *finish, const File *file)
 {
         bool rename = finish->kind == PENDING_COMPLETE && file->transferred;
 
+        if (file_is_deposited(file)) /* FIL-113 */
+                return finish->step == STEP_DISCARD && file->inode != 0 && !file->completed;
         if (!file_is_fetched(file)) /* UPL-130 */
                 return false;
         return finish->step == STEP_RENAME ? rename : !rename;
@@ -432,7 +438,7 @@ static bool has_local_work(const Job *job)
 {
         File *file = job_file(job, 0);
 
-        return file && (file_is_fetched(file) || job->reply);
+        return file && (file_is_fetched(file) || file_is_deposited(file) || job->reply);
 }
 
 /* Complete is to give names. */
@@ -468,6 +474,8 @@ static void on_intended(void *userdata, uint64_t id)
                 finish->kind == PENDING_COMPLETE ? PURPOSE_RENAME : PURPOSE_DELETE_TEMPORARY;
 
         (void)id;
+        if (job->n_files > 0 && file_is_deposited(job->files[0]))
+                purpose = PURPOSE_REMOTE_FILE;
         begin_pass(finish);
         /* Only now: transfers that wound down may have come to their end. */
         finish->partial = finish->kind == PENDING_COMPLETE && job->n_transferred < job->n_files;

@@ -186,7 +186,7 @@ static bool accept_reply(Upload *u)
                            "to be set up for jobs of type upload-reply");
                 return false;
         }
-        /* A server may not name files of this machine. */
+        /* FIL-111: a server may not name files of this machine. */
         if (policy_check_remote_name(job->upload.reply_url, &why) != 0 ||
             remote_name_is_file(job->upload.reply_url)) {
                 end_failed(u, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,

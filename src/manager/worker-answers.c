@@ -146,6 +146,18 @@ static int on_copy_done(Worker *worker, Message *m)
         return 0;
 }
 
+static int on_copy_placed(Worker *worker, Message *m)
+{
+        CopyPlaced placed;
+        NetClient *client;
+
+        if (copy_placed_read(m, &placed) < 0 || !(client = find_client(worker, placed.transfer)) ||
+            !client->listener->on_placed)
+                return -EBADMSG;
+        client->listener->on_placed(client->userdata, &placed);
+        return 0;
+}
+
 static int on_net_message(Worker *worker, Message *m)
 {
         NetStarted started;
@@ -188,12 +200,25 @@ static int on_net_message(Worker *worker, Message *m)
         }
 }
 
+/* What a process of remote files says: about copies, or in answer to a question about a file. */
+static int on_remote_message(Worker *worker, Message *m)
+{
+        switch (m->type) {
+        case MESSAGE_COPY_DONE:
+                return on_copy_done(worker, m);
+        case MESSAGE_COPY_PLACED:
+                return on_copy_placed(worker, m);
+        case MESSAGE_FILE_RESULT:
+                return on_file_answer(worker, m);
+        default:
+                return on_net_message(worker, m);
+        }
+}
+
 int worker_on_answer(Worker *worker, Message *m)
 {
         worker_heard(worker);
-        if (m->type == MESSAGE_COPY_DONE && worker->identity.remote)
-                return on_copy_done(worker, m);
-        if (worker->kind == WORKER_NET || worker->identity.remote)
-                return on_net_message(worker, m);
-        return on_file_answer(worker, m);
+        if (worker->identity.remote)
+                return on_remote_message(worker, m);
+        return worker->kind == WORKER_FILE ? on_file_answer(worker, m) : on_net_message(worker, m);
 }

@@ -28,8 +28,12 @@ static NetClient *longest_stopping(Worker *worker)
 
 static bool has_started(const Worker *worker)
 {
+        const FileRequest *request;
         const NetClient *client;
 
+        TAILQ_FOREACH (request, &worker->requests, entries)
+                if (request->sent)
+                        return true;
         TAILQ_FOREACH (client, &worker->clients, entries)
                 if (client->started)
                         return true;

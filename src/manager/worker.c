@@ -496,6 +496,7 @@ bool worker_send_request(Worker *worker, FileRequest *request)
         for (unsigned i = 0; i < request->fds.count; i++)
                 message_put_fd(m, request->fds.items[i]);
         request->sent = send_draft(worker);
+        worker_expect_news(worker);
         return request->sent;
 }
 

@@ -126,6 +126,8 @@ typedef struct NetListener {
         /* Instead of on_done, of a remote file that was copied to its end; detached already. */
         void (*on_copied)(void *userdata, const CopyDone *done);
         void (*on_certificate)(void *userdata, const NetCertificate *question);
+        /* Instead of on_started, of an upload to a place on this machine. NULL: a breach. */
+        void (*on_placed)(void *userdata, const CopyPlaced *placed);
 } NetListener;
 
 struct NetClient {

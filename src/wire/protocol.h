@@ -45,6 +45,8 @@
  *        ├─ NET_STOP ─────────────────►│
  *        │ ◄──────────────── NET_DONE ─┤   exactly once for each COPY_START, unless it is
  *        │ ◄─────────────── COPY_DONE ─┤   complete
+ *        ├─ COPY_PUT + fd ────────────►│   an upload's file, to a place beside the remote name
+ *        │ ◄───────────── COPY_PLACED ─┤   instead of NET_STARTED; the rest likewise
  *
  *      bitsd                          bits-net
  *        │ ◄──────────── WORKER_HELLO ─┤
@@ -305,6 +307,26 @@ enum {
         U32(mode) /* permission bits */                             \
         STR(acl)  /* system.posix_acl_access in hexadecimal, "" none */
 
+#define FIELDS_COPY_PUT(U32, U64, STR, U32S, FD, FDS)                                     \
+        U64(transfer)                                                                     \
+        STR(path)                                                                         \
+        STR(temporary_name) /* one component, beside it */                                \
+        U64(device)         /* of the recorded temporary file; 0 and 0: make a new one */ \
+        U64(inode)                                                                        \
+        U64(birth)                                                                        \
+        U64(offset)            /* bytes already in it */                                  \
+        U64(total)             /* of the local file, when the upload began */             \
+        U64(modification_time) /* likewise, ns since 1970 */                              \
+        U32(flags)             /* ATTRIBUTE_… to be carried over */                     \
+        FD(file)
+
+#define FIELDS_COPY_PLACED(U32, U64, STR, U32S, FD, FDS) \
+        U64(transfer)                                    \
+        U64(device) /* of the temporary file */          \
+        U64(inode)                                       \
+        U64(birth)                                       \
+        U64(offset) /* where writing begins: the one asked for, or 0 */
+
 /* ---- bits-net ---- */
 
 #define FIELDS_NET_START(U32, U64, STR, U32S, FD, FDS)                                      \
@@ -468,6 +490,8 @@ enum {
         M(0x2a, FileAccess, file_access, FILE_ACCESS)                              \
         M(0x40, CopyStart, copy_start, COPY_START)                                 \
         M(0x41, CopyDone, copy_done, COPY_DONE)                                    \
+        M(0x43, CopyPut, copy_put, COPY_PUT)                                       \
+        M(0x44, CopyPlaced, copy_placed, COPY_PLACED)                              \
         M(0x42, FileAttributes, file_attributes, FILE_ATTRIBUTES)                  \
         M(0x30, NetStart, net_start, NET_START)                                    \
         M(0x31, NetStop, net_stop, NET_STOP)                                       \

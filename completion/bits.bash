@@ -9,7 +9,7 @@ _bits_jobs() {
 
 _bits() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-        local verbs='get put create add resume suspend complete cancel wait list watch show set token credentials take admin'
+        local verbs='get put create add resume suspend complete cancel wait list watch show set token credentials certificate take admin'
         local verb= sub= word i words=
         COMPREPLY=()
 
@@ -47,6 +47,7 @@ _bits() {
                 set) words+=' --keys' ;;
                 token) words+=' --as' ;;
                 credentials) words+=' --implicit --password-file' ;;
+                certificate) words+=' --key --passphrase --passphrase-file' ;;
                 admin) words+=' --state-directory=' ;;
                 esac
         else
@@ -71,6 +72,10 @@ _bits() {
                                 words=$(bits set --keys 2>/dev/null | sed 's/ .*/=/')
                                 compopt -o nospace 2>/dev/null
                         fi ;;
+                certificate)
+                        if [[ -z $sub ]]; then words='set remove'
+                        elif [[ $prev == set || $prev == remove ]]; then words=$(_bits_jobs)
+                        else COMPREPLY=($(compgen -f -- "$cur")); return; fi ;;
                 credentials)
                         case ${COMP_WORDS[COMP_CWORD-1]} in
                         credentials) words='set remove' ;;

@@ -99,6 +99,18 @@ def test_get_and_set(admin):
     assert get('notifyinterface') == 'not registered'
     admin('/setcredentials', 'j', 'SERVER', 'BASIC', 'user', 'password')
     admin('/removecredentials', 'j', 'server', 'basic')
+    admin('/setnotifycmdline', 'j', '/bin/true', 'true a b')
+    assert get('notifycmdline') == "'/bin/true' 'true a b'"
+    admin('/setnotifycmdline', 'j', 'NULL', 'NULL')
+    admin('/setaclflag', 'j', 'OG')
+    assert get('aclflags') == 'og'
+    admin('/setsecurityflags', 'j', '0x102')
+    assert get('securityflags') == '0x102'
+    admin('/setcustomheaders', 'j', 'A:b', 'C: d')
+    assert get('customheaders').splitlines() == ['A:b', 'C: d']
+    admin('/makecustomheaderswriteonly', 'j')
+    assert 'Unable to get custom headers - 0x80070005' in admin('/getcustomheaders', 'j', status=1)
+    assert 'bits certificate' in admin('/setclientcertificatebyid', 'j', '1', 'MY', '00', status=1)
     assert 'Unable to get error - 0x8020000f' in admin('/geterror', 'j', status=1)
     for wrong in (['/setpriority', 'j', 'urgent'], ['/setminretrydelay', 'j', 'soon'],
                   ['/setnotifyflags', 'j'], ['/setproxysettings', 'j', 'SOMETIMES'],

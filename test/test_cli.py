@@ -392,6 +392,7 @@ def test_set_keys_and_show_values(world, bits):
     assert {'display-name', 'priority', 'proxy', 'notify-flags'} <= set(keys)
     shown = bits('show', ident).stdout
     job = json.loads(bits('show', '--json', ident).stdout)['jobs'][0]
+    keys.remove('custom-headers-write-only')    # nothing to read
     for key in keys:        # CLI-281
         assert key in job
         value = bits('show', ident, key).stdout
@@ -401,6 +402,43 @@ def test_set_keys_and_show_values(world, bits):
     assert bits('show', ident, 'priority', 'display-name').stdout == 'normal\na name\n'
     assert 'colour' in bits('show', ident, 'colour', status=2).stderr
     bits('show', '--json', ident, 'priority', status=2)
+
+
+def test_http_settings(world, bits):
+    """CLI-291: words for flags, lines for headers, letters for rights."""
+    ident = bits('create').stdout.strip()
+    bits('set', ident, 'security-flags=ignore-name,no-redirects', 'custom-headers=A: b\\nC: d', 'file-acl-flags=og')
+    assert bits('show', ident, 'security-flags', 'custom-headers', 'file-acl-flags').stdout.splitlines() == [
+        'ignore-name,no-redirects', 'A: b\\nC: d', 'og']
+    bits('set', ident, 'security-flags=0x1', 'custom-headers=', 'file-acl-flags=none')
+    assert bits('show', ident, 'security-flags', 'custom-headers', 'file-acl-flags').stdout.splitlines() == [
+        'check-revocation', '', 'none']
+    for wrong in ('security-flags=ignore-all', 'file-acl-flags=x', 'custom-headers-write-only=maybe'):
+        bits('set', ident, wrong, status=2)
+    assert 'E_INVALIDARG' in bits('set', ident, 'custom-headers=Host: x', status=1).stderr
+
+
+def test_certificate(world, bits, tmp_path):
+    """CLI-290: certificate, key and passphrase are set from files; what is shown is their names."""
+    vault = world.vault()
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-days', '2', '-subj', '/CN=x', '-passout',
+                    'pass:secret', '-keyout', vault / 'key', '-out', vault / 'certificate'], check=True,
+                   capture_output=True)
+    (vault / 'word').write_text('secret\n')
+    if world.root:
+        for path in vault.iterdir():
+            os.chown(path, world.alice, world.alice)
+    ident = bits('create').stdout.strip()
+    bits('certificate', 'set', ident, vault / 'certificate', '--key', vault / 'key',
+         '--passphrase-file', vault / 'word')
+    assert bits('show', ident, 'client-certificate', 'client-certificate-key').stdout.splitlines() == [
+        str(vault / 'certificate'), str(vault / 'key')]
+    bits('certificate', 'remove', ident)
+    assert 'had no certificate' in bits('certificate', 'remove', ident).stderr
+    assert bits('show', ident, 'client-certificate').stdout == '\n'
+    assert 'No such file' in bits('certificate', 'set', ident, vault / 'nothing', status=1).stderr
+    for wrong in (['set', ident], ['drop', ident], ['remove', ident, '--key', 'x'], []):
+        bits('certificate', *wrong, status=2)
 
 
 def test_watch_in_a_pipe(world, bits):
@@ -500,7 +538,7 @@ def test_help(world, bits):
     text = bits('--help').stdout
     assert bits('help').stdout == text
     verbs = re.findall(r'^  ([a-z]+) ', text, re.M)
-    assert len(verbs) == 17
+    assert len(verbs) == 18
     for verb in verbs:
         assert bits(verb, '--help').stdout.startswith(f'usage: bits {verb} ')
 

@@ -123,6 +123,78 @@ static int set_helper_flags(Call *call)
         return r < 0 ? r : bits_token_options_set_helper_token_flags(options, flags);
 }
 
+static int set_notify_command(Call *call)
+{
+        return bits_job_set_notify_cmd_line(call->job, null_or(call->argv[0]),
+                                            null_or(call->argv[1]));
+}
+
+static int set_acl_flags(Call *call)
+{
+        static const char letters[] = "ogds";
+        uint32_t flags = 0;
+
+        for (const char *p = call->argv[0]; *p; p++) {
+                const char *found = strchr(letters, *p | 0x20);
+
+                if (!found)
+                        return WRONG_ARGUMENTS;
+                flags |= 1u << (found - letters);
+        }
+        return bits_job_set_file_acl_flags(call->job, flags);
+}
+
+/* Each argument is a header. */
+static int set_headers(Call *call)
+{
+        _cleanup_(bits_http_options_freep) bits_http_options *options = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        FILE *f;
+        int r = bits_job_query_http_options(call->job, &options);
+
+        if (r < 0)
+                return r;
+        if (call->argc == 1 && !null_or(call->argv[0]))
+                return bits_http_options_set_custom_headers(options, NULL);
+        f = open_memstream(&text, &size);
+        if (!f)
+                return -ENOMEM;
+        for (int i = 0; i < call->argc; i++)
+                fprintf(f, "%s%s", i > 0 ? "\r\n" : "", call->argv[i]);
+        if (fclose(f) != 0)
+                return -ENOMEM;
+        return bits_http_options_set_custom_headers(options, text);
+}
+
+static int make_headers_write_only(Call *call)
+{
+        _cleanup_(bits_http_options_freep) bits_http_options *options = NULL;
+        int r = bits_job_query_http_options(call->job, &options);
+
+        return r < 0 ? r : bits_http_options_make_custom_headers_write_only(options);
+}
+
+static int set_security_flags(Call *call)
+{
+        _cleanup_(bits_http_options_freep) bits_http_options *options = NULL;
+        uint32_t flags;
+        int r;
+
+        if (!number_parse(call->argv[0], &flags))
+                return WRONG_ARGUMENTS;
+        r = bits_job_query_http_options(call->job, &options);
+        return r < 0 ? r : bits_http_options_set_security_flags(options, flags);
+}
+
+static int remove_certificate(Call *call)
+{
+        _cleanup_(bits_http_options_freep) bits_http_options *options = NULL;
+        int r = bits_job_query_http_options(call->job, &options);
+
+        return r < 0 ? r : bits_http_options_remove_client_certificate(options);
+}
+
 /* CLI-289 */
 static const Change changes[] = {
         { "/setdisplayname", "name", 1, 1, "set display name", .text = bits_job_set_display_name },
@@ -140,6 +212,17 @@ static const Change changes[] = {
           .own = set_credentials },
         { "/removecredentials", "SERVER|PROXY scheme", 2, 2, "remove credentials",
           .own = remove_credentials },
+        { "/setnotifycmdline", "program parameters", 2, 2, "set notification command line",
+          .own = set_notify_command },
+        { "/setaclflag", "letters of ogds", 1, 1, "set ACL flags", .own = set_acl_flags },
+        { "/setaclflags", "letters of ogds", 1, 1, "set ACL flags", .own = set_acl_flags },
+        { "/setcustomheaders", "header [header …]", 1, 10000, "set custom headers",
+          .own = set_headers },
+        { "/makecustomheaderswriteonly", "", 0, 0, "make custom headers write-only",
+          .own = make_headers_write_only },
+        { "/setsecurityflags", "value", 1, 1, "set security flags", .own = set_security_flags },
+        { "/removeclientcertificate", "", 0, 0, "remove client certificate",
+          .own = remove_certificate },
         { "/sethelpertoken", "[user [password]]", 0, 2, "set helper token",
           .own = set_helper_token },
         { "/sethelpertokenflags", "flags", 1, 1, "set helper token flags",

@@ -94,6 +94,16 @@ static void print_proxy(bits_job *job)
                        list ? list : "NULL", bypass ? bypass : "NULL");
 }
 
+static void print_notify_command(bits_job *job)
+{
+        _cleanup_free_ char *program = NULL, *parameters = NULL, *safe = NULL;
+
+        if (bits_job_get_notify_cmd_line(job, &program, &parameters) < 0)
+                return;
+        safe = format_safe(parameters ? parameters : program ? program : "none");
+        printf("NOTIFICATION COMMAND LINE: %s\n", safe ? safe : "");
+}
+
 static int print_verbose(bits_job *job)
 {
         _cleanup_free_ char *name = NULL, *description = NULL, *owner = NULL, *safe = NULL;
@@ -105,7 +115,7 @@ static int print_verbose(bits_job *job)
         bits_job_priority job_priority;
         bits_progress progress;
         bits_times times;
-        uint32_t delay, timeout, count, flags, integrity;
+        uint32_t delay, timeout, count, flags, acl_flags, integrity;
         int elevated;
 
         if (bits_job_get_display_name(job, &name) < 0 ||
@@ -118,6 +128,7 @@ static int print_verbose(bits_job *job)
             bits_job_get_no_progress_timeout(job, &timeout) < 0 ||
             bits_job_get_error_count(job, &count) < 0 ||
             bits_job_get_notify_flags(job, &flags) < 0 ||
+            bits_job_get_file_acl_flags(job, &acl_flags) < 0 ||
             bits_job_get_owner_elevated(job, &elevated) < 0 ||
             bits_job_get_owner_integrity_level(job, &integrity) < 0)
                 return fail_action("get job information");
@@ -133,7 +144,8 @@ static int print_verbose(bits_job *job)
                size_text(progress.bytes_transferred, done), size_text(progress.bytes_total, total));
         printf("CREATION TIME: %s MODIFICATION TIME: %s\n", date_text(times.creation, created),
                date_text(times.modification, modified));
-        printf("COMPLETION TIME: %s\n", date_text(times.transfer_completion, completed));
+        printf("COMPLETION TIME: %s ACL FLAGS: 0x%x\n",
+               date_text(times.transfer_completion, completed), acl_flags);
         printf("NOTIFY INTERFACE: UNREGISTERED NOTIFICATION FLAGS: %u\n", flags);
         printf("RETRY DELAY: %u NO PROGRESS TIMEOUT: %u ERROR COUNT: %u\n", delay, timeout, count);
         print_proxy(job);
@@ -143,6 +155,7 @@ static int print_verbose(bits_job *job)
         printf("DESCRIPTION: %s\n", safe ? safe : "");
         printf("JOB FILES:\n");
         print_files(job);
+        print_notify_command(job);
         printf("owner MIC integrity level: 0x%x\n", integrity);
         printf("owner elevated ?           %s\n", elevated ? "true" : "false");
         return EXIT_OK;

@@ -42,6 +42,8 @@ static const struct {
         { "/cache", "OpenBITS has no peer cache." },
         { "/peers", "OpenBITS has no peer cache." },
         { "/peercaching", "OpenBITS has no peer cache." },
+        { "/setclientcertificatebyid", "Certificates are files here: bits certificate set." },
+        { "/setclientcertificatebyname", "Certificates are files here: bits certificate set." },
 };
 
 static void print_banner(void)

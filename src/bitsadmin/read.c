@@ -159,6 +159,55 @@ static int get_helper(Call *call, const char *name)
         return EXIT_OK;
 }
 
+static int get_notify_command(Call *call, const char *name _unused_)
+{
+        _cleanup_free_ char *program = NULL, *parameters = NULL;
+
+        if (bits_job_get_notify_cmd_line(call->job, &program, &parameters) < 0)
+                return fail_action("get notification command line");
+        put_value(call, "'%s' '%s'", program ? program : "NULL", parameters ? parameters : "NULL");
+        return EXIT_OK;
+}
+
+static int get_acl_flags(Call *call, const char *name _unused_)
+{
+        static const char letters[] = "ogds";
+        char text[sizeof(letters)] = "";
+        size_t n = 0;
+        uint32_t flags;
+
+        if (bits_job_get_file_acl_flags(call->job, &flags) < 0)
+                return fail_action("get ACL flags");
+        for (size_t i = 0; letters[i]; i++)
+                if (flags & (1u << i))
+                        text[n++] = letters[i];
+        put_value(call, "%s", text);
+        return EXIT_OK;
+}
+
+static int get_http(Call *call, const char *name)
+{
+        _cleanup_(bits_http_options_freep) bits_http_options *options = NULL;
+        _cleanup_free_ char *text = NULL, *key = NULL;
+        uint32_t flags;
+
+        if (bits_job_query_http_options(call->job, &options) < 0)
+                return fail_action("get HTTP options");
+        if (word_is(name, "/getsecurityflags")) {
+                if (bits_http_options_get_security_flags(options, &flags) < 0)
+                        return fail_action("get security flags");
+                put_value(call, "0x%x", flags);
+                return EXIT_OK;
+        }
+        if (word_is(name, "/getcustomheaders")
+                    ? bits_http_options_get_custom_headers(options, &text) < 0
+                    : bits_http_options_get_client_certificate(options, &text, &key) < 0)
+                return fail_action(word_is(name, "/getcustomheaders") ? "get custom headers"
+                                                                      : "get client certificate");
+        put_value(call, "%s", text ? text : "NULL");
+        return EXIT_OK;
+}
+
 /* CLI-288 */
 static const Reading readings[] = {
         { "/gettype", "get type", .own = get_type },
@@ -185,6 +234,11 @@ static const Reading readings[] = {
         { "/getproxylist", "get proxy settings", .own = get_proxy },
         { "/getproxybypasslist", "get proxy settings", .own = get_proxy },
         { "/gettemporaryname", "get temporary name", .own = get_temporary_name },
+        { "/getnotifycmdline", "get notification command line", .own = get_notify_command },
+        { "/getaclflags", "get ACL flags", .own = get_acl_flags },
+        { "/getsecurityflags", "get security flags", .own = get_http },
+        { "/getcustomheaders", "get custom headers", .own = get_http },
+        { "/getclientcertificate", "get client certificate", .own = get_http },
         { "/gethelpertokenflags", "get helper token flags", .own = get_helper },
         { "/gethelpertokensid", "get helper token SID", .own = get_helper },
 };

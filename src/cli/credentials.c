@@ -1,24 +1,16 @@
 /*
- * bits credentials: names and passwords for servers and proxies. A password comes from the
- * terminal, from standard input or from a file, never from the command line, where every process
- * could read it.
+ * bits credentials: names and passwords for servers and proxies.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "cli/credentials.h"
 
+#include "cli/password.h"
 #include "cli/report.h"
 #include "cli/select.h"
 #include "cli/verbs.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <termios.h>
-#include <unistd.h>
-
-enum {
-        PASSWORD_BYTES_MAX = 65536 * 4 + 2, /* characters of four bytes, line end */
-};
 
 static const char *const targets[] = {
         [BITS_AUTH_SERVER] = "server",
@@ -37,88 +29,6 @@ static int find_word(const char *word, const char *const *words, size_t n)
                 if (string_equal(word, words[i]))
                         return (int)i;
         return -1;
-}
-
-/* ---- the password ---- */
-
-typedef struct Password {
-        char *text; /* owned, wiped */
-} Password;
-
-static void password_done(Password *password)
-{
-        if (password->text)
-                explicit_bzero(password->text, PASSWORD_BYTES_MAX);
-        free(password->text);
-}
-
-/* The first line, without its end. The descriptor is read without a buffer of stdio's. */
-static int read_line(int fd, char *text)
-{
-        size_t n = 0;
-
-        while (n < PASSWORD_BYTES_MAX - 1) {
-                ssize_t got = read(fd, text + n, 1);
-
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0)
-                        return -errno;
-                if (got == 0 || text[n] == '\n')
-                        break;
-                n++;
-        }
-        if (n > 0 && text[n - 1] == '\r')
-                n--;
-        text[n] = 0;
-        return 0;
-}
-
-/* Without echo; the terminal is as before afterwards, also after Ctrl-C (the signal is the shell's
-   to repair then: it resets a terminal that a program left behind). */
-static int ask_terminal(const char *user, char *text)
-{
-        struct termios before, silent;
-        int r, fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
-
-        if (fd < 0)
-                fd = STDIN_FILENO;
-        if (tcgetattr(fd, &before) < 0) {
-                r = -errno;
-        } else {
-                silent = before;
-                silent.c_lflag &= ~(tcflag_t)ECHO;
-                dprintf(fd, "Password of %s: ", user);
-                (void)tcsetattr(fd, TCSAFLUSH, &silent);
-                r = read_line(fd, text);
-                (void)tcsetattr(fd, TCSAFLUSH, &before);
-                dprintf(fd, "\n");
-        }
-        if (fd != STDIN_FILENO)
-                close(fd);
-        return r;
-}
-
-/* CLI-51 */
-static int get_password(const char *user, const char *file, Password *ret)
-{
-        int r, fd = STDIN_FILENO;
-
-        ret->text = calloc(1, PASSWORD_BYTES_MAX);
-        if (!ret->text)
-                return report_error("out of memory");
-        if (!file && isatty(STDIN_FILENO)) {
-                r = ask_terminal(user, ret->text);
-        } else {
-                if (file && !string_equal(file, "-"))
-                        fd = open(file, O_RDONLY | O_CLOEXEC);
-                r = fd < 0 ? -errno : read_line(fd, ret->text);
-                if (fd > STDIN_FILENO)
-                        close(fd);
-        }
-        return r < 0 ? report_error("cannot read the password%s%s: %s", file ? " from " : "",
-                                    file ? file : "", strerror(-r))
-                     : EXIT_OK;
 }
 
 /* ---- the verb ---- */
@@ -140,7 +50,7 @@ static int call(const CredentialsCall *what)
         if (r == EXIT_OK)
                 r = open_job(manager, what->job, &job);
         if (r == EXIT_OK && !what->remove && !what->implicit)
-                r = get_password(what->user, what->password_file, &password);
+                r = password_read(what->user, what->password_file, &password);
         if (r != EXIT_OK)
                 return r;
         if (!what->remove) {

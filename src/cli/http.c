@@ -1,26 +1,14 @@
 /*
- * A passphrase comes from a file or from standard input ("-"), never from the command line, where
- * everybody could read it.
- *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "cli/http.h"
 
+#include "cli/password.h"
 #include "cli/paths.h"
 #include "cli/report.h"
 #include "cli/verbs.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-enum {
-        PASSPHRASE_BYTES_MAX = 1024,
-};
-
-DEFINE_CLEANUP(bits_http_options, bits_http_options_free);
 
 static const struct {
         const char *word;
@@ -38,7 +26,7 @@ static const struct {
 
 static bool parse_word(const char *word, size_t n, uint32_t *flags)
 {
-        for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        for (size_t i = 0; i < ELEMENTS(words); i++)
                 if (strlen(words[i].word) == n && strncmp(words[i].word, word, n) == 0) {
                         *flags |= words[i].flag;
                         return true;
@@ -46,20 +34,48 @@ static bool parse_word(const char *word, size_t n, uint32_t *flags)
         return false;
 }
 
+bool http_parse_security(const char *text, uint32_t *ret)
+{
+        char *end;
+        unsigned long number;
+
+        *ret = 0;
+        if (string_equal(text, "none"))
+                return true;
+        errno = 0;
+        number = strtoul(text, &end, 0);
+        if (*text >= '0' && *text <= '9') {
+                *ret = (uint32_t)number;
+                return errno == 0 && !*end && number <= UINT32_MAX;
+        }
+        for (;; text++) {
+                size_t n = strcspn(text, ",");
+
+                if (!parse_word(text, n, ret))
+                        return false;
+                text += n;
+                if (!*text)
+                        return true;
+        }
+}
+
+const char *http_security_text(uint32_t flags, char buffer[static HTTP_SECURITY_SIZE])
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < ELEMENTS(words); i++)
+                if (flags & words[i].flag)
+                        n += (size_t)snprintf(buffer + n, HTTP_SECURITY_SIZE - n, "%s%s",
+                                              n ? "," : "", words[i].word);
+        return n ? buffer : "none";
+}
+
 static int parse_security(const char *list, Http *http)
 {
         http->has_flags = true;
-        while (*list) {
-                size_t n = strcspn(list, ",");
-
-                if (!parse_word(list, n, &http->flags))
-                        return usage_error("'%.*s' is no security flag: check-revocation, "
-                                           "ignore-name, ignore-date, ignore-issuer, ignore-usage, "
-                                           "report-redirects, no-redirects or https-to-http",
-                                           (int)n, list);
-                list += n + (list[n] == ',');
-        }
-        return EXIT_OK;
+        return http_parse_security(list, &http->flags)
+                       ? EXIT_OK
+                       : usage_error("'%s' are no security flags: %s", list, HTTP_SECURITY_VALUES);
 }
 
 static int add_header(const char *line, Http *http)
@@ -107,38 +123,17 @@ int http_option(int option, const char *value, Http *http)
         return -1;
 }
 
-/* The first line, without its end. */
-static int read_passphrase(const char *file, char text[PASSPHRASE_BYTES_MAX + 2])
-{
-        int fd = string_equal(file, "-") ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-        size_t n = 0;
-        ssize_t got = 0;
-
-        while (fd >= 0 && n < PASSPHRASE_BYTES_MAX + 1 && (got = read(fd, text + n, 1)) > 0 &&
-               text[n] != '\n')
-                n++;
-        text[n] = 0;
-        if (n > 0 && text[n - 1] == '\r')
-                text[n - 1] = 0;
-        if (fd < 0 || got < 0)
-                return report_error("cannot read the passphrase from %s: %s", file,
-                                    strerror(errno));
-        if (fd != STDIN_FILENO)
-                close(fd);
-        return EXIT_OK;
-}
-
 static int set_certificate(const Http *http, bits_http_options *options)
 {
-        char passphrase[PASSPHRASE_BYTES_MAX + 2] = "";
+        _cleanup_(password_done) Password passphrase = {};
         int r = EXIT_OK;
 
-        if (http->passphrase_file)
-                r = read_passphrase(http->passphrase_file, passphrase);
-        if (r == EXIT_OK && bits_http_options_set_client_certificate(options, http->certificate,
-                                                                     http->key, passphrase) < 0)
+        if (http->passphrase_file || http->ask_passphrase)
+                r = password_read(http->key ? http->key : http->certificate, http->passphrase_file,
+                                  &passphrase);
+        if (r == EXIT_OK && bits_http_options_set_client_certificate(
+                                    options, http->certificate, http->key, passphrase.text) < 0)
                 r = report_failure("cannot use the client certificate %s", http->certificate);
-        explicit_bzero(passphrase, sizeof(passphrase));
         return r;
 }
 

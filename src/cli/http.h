@@ -27,11 +27,24 @@ enum {
                 "security", required_argument, NULL, HTTP_SECURITY                    \
         }
 
+/* What flags may be written as. */
+#define HTTP_SECURITY_VALUES                                                             \
+        "none, a number, or check-revocation, ignore-name, ignore-date, ignore-issuer, " \
+        "ignore-usage, report-redirects, no-redirects, https-to-http with commas between"
+
+enum {
+        HTTP_SECURITY_SIZE = 160,
+};
+
+bool http_parse_security(const char *text, uint32_t *ret);
+const char *http_security_text(uint32_t flags, char buffer[static HTTP_SECURITY_SIZE]);
+
 /* Zeroed: nothing. */
 typedef struct Http {
         char *certificate, *key; /* owned: absolute */
         const char *passphrase_file, *method;
-        char *headers; /* owned: lines */
+        bool ask_passphrase; /* on the terminal */
+        char *headers;       /* owned: lines */
         uint32_t flags;
         bool has_flags;
 } Http;

@@ -53,6 +53,10 @@ static const struct Verb {
           "set JOB server|proxy SCHEME USER [--password-file FILE|-] | bits credentials set JOB "
           "server|proxy negotiate --implicit | bits credentials remove JOB server|proxy SCHEME",
           "names and passwords; SCHEME: basic, digest, ntlm, negotiate" },
+        { "certificate", verb_certificate,
+          "set JOB FILE [--key FILE] [--passphrase | --passphrase-file FILE|-] | bits certificate "
+          "remove JOB",
+          "the certificate that is shown to servers that ask for one" },
         { "take", verb_take, "JOB…", "make jobs of others your own (administrators)" },
         { "admin", verb_admin,
           "owners|notify [--state-directory=DIR] | bits admin owners [--state-directory=DIR] "

@@ -68,7 +68,7 @@ static int print_keys(void)
 {
         for (size_t i = 0; i < n_settings; i++)
                 if (setting_can_be_set(&settings[i]))
-                        printf("%-24s %s\n", settings[i].key, settings[i].values);
+                        printf("%-30s %s\n", settings[i].key, settings[i].values);
         return EXIT_OK;
 }
 

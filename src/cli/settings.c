@@ -5,6 +5,8 @@
 
 #include "cli/credentials.h"
 #include "cli/format.h"
+#include "cli/http-settings.h"
+#include "cli/http.h"
 #include "cli/notify-command.h"
 #include "cli/ranges.h"
 
@@ -249,6 +251,36 @@ const Setting settings[] = {
           .quiet = true,
           .set_text = set_helper_cache,
           .get_text = get_helper_cache },
+        { .key = "client-certificate",
+          .values = "the path of a file with certificate and key, \"none\", or nothing; see bits "
+                    "certificate",
+          .quiet = true,
+          .set_text = http_set_certificate,
+          .get_text = http_get_certificate },
+        { .key = "client-certificate-key", .quiet = true, .get_text = http_get_certificate_key },
+        { .key = "custom-headers",
+          .values = "\"Name: value\", several divided by \\n",
+          .quiet = true,
+          .set_text = http_set_headers,
+          .get_text = http_get_headers },
+        { .key = "custom-headers-write-only",
+          .values = "yes, and never no again",
+          .kind = SETTING_SWITCH,
+          .set_switch = http_set_headers_write_only },
+        { .key = "http-method",
+          .values = "GET or another method, before the first resume",
+          .set_text = http_set_method,
+          .get_text = http_get_method },
+        { .key = "security-flags",
+          .values = HTTP_SECURITY_VALUES,
+          .allowed = http_is_security,
+          .set_text = http_set_security,
+          .get_text = http_get_security },
+        { .key = "file-acl-flags",
+          .values = "none, or letters: o owner, g group, d permissions, s nothing here",
+          .allowed = acl_is_flags,
+          .set_text = acl_set_flags,
+          .get_text = acl_get_flags },
 };
 const size_t n_settings = ELEMENTS(settings);
 

@@ -150,7 +150,7 @@ static void line(const char *key, const char *text)
 {
         _cleanup_free_ char *safe = format_safe(text ? text : "");
 
-        printf("%-20s %s\n", key, safe ? safe : "");
+        printf("%-30s %s\n", key, safe ? safe : "");
 }
 
 /* The service knows users by number. */
@@ -232,7 +232,7 @@ static void print_settings(const Shown *shown)
                         snprintf(text, sizeof(text), "0x%llX", strtoull(value, NULL, 10));
                         line(setting->key, text);
                 } else if (setting->unit)
-                        printf("%-20s %s %s\n", setting->key, value, setting->unit);
+                        printf("%-30s %s %s\n", setting->key, value, setting->unit);
                 else
                         line(setting->key, value);
         }
@@ -264,7 +264,7 @@ static int print_text(const Shown *shown)
         line("modified", format_time(shown->times.modification, text));
         line("transferred", format_time(shown->times.transfer_completion, text));
         print_settings(shown);
-        printf("%-20s %u\n", "error-count", shown->error_count);
+        printf("%-30s %u\n", "error-count", shown->error_count);
         line("helper-flags",
              shown->helper_known ? token_flags_text(shown->flags, text) : "only the owner may ask");
         line("helper-sid", !shown->helper_known ? "only the owner may ask"

@@ -53,5 +53,6 @@ int verb_wait(int argc, char **argv);
 int verb_set(int argc, char **argv);
 int verb_token(int argc, char **argv);
 int verb_credentials(int argc, char **argv);
+int verb_certificate(int argc, char **argv);
 int verb_take(int argc, char **argv);
 int verb_admin(int argc, char **argv);

@@ -173,6 +173,22 @@ def test_source_is_looked_at_when_it_is_added(world, server):
     assert job.files() == []
 
 
+# What is for downloads only
+def test_calls_that_are_for_downloads(world, server):
+    job = upload(world, server, b'x')
+    path = source(world, b'x')
+    with_ranges = world.manager().create('up', 'upload')
+    assert refused(with_ranges.call, 'AddFileWithRanges', 'ssa(tt)', server.url('in/a'), str(path),
+                   [(0, 1)]) == 'NotImplemented'
+    assert refused(job.call, 'ReplaceRemotePrefix', 'ss', 'http://', 'https://') == 'NotImplemented'
+    for name, value in (('DynamicContent', ('b', True)), ('OnDemandMode', ('b', True)),
+                        ('HighPerformance', ('b', True)), ('MaxDownloadSize', ('t', 5))):
+        assert refused(job.set, name, value[1], value[0]) in (
+            'PropertySupportedForDownloadJobsOnly', 'NotImplemented'), name
+    job.resume()
+    finish(job, server, b'x')
+
+
 # ---- resuming ----
 
 # UPL-124, NET-129

@@ -93,12 +93,6 @@ static BitsCode set_name(BusContext *context, Job *job, const char *name)
         return 0;
 }
 
-static int fail_too_late(sd_bus_error *error)
-{
-        return bus_fail(error, BG_E_INVALID_STATE,
-                        "the reply is being fetched, or is there: it keeps its name");
-}
-
 /* The job may have changed while the worker was asked. */
 static void on_checked(void *userdata, FileAnswer *answer)
 {
@@ -136,13 +130,13 @@ int bus_set_reply_file_name(sd_bus_message *m, void *userdata, sd_bus_error *err
         int r = sd_bus_message_read(m, "s", &name);
 
         if (r >= 0)
-                r = bus_require(handle, RIGHT_FILES, error);
+                r = handle_require(handle, RIGHT_FILES, error);
         if (r >= 0)
                 r = require_reply(handle, error);
+        if (r >= 0)
+                r = bus_require_call(handle, RIGHT_FILES, CALL_SET_REPLY_FILE_NAME, NULL, error);
         if (r < 0)
                 return r;
-        if (!upload_reply_name_is_open(handle->job))
-                return fail_too_late(error);
         if (!*name) {
                 code = set_name(context, handle->job, NULL);
                 return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
@@ -220,15 +214,18 @@ int bus_get_reply_data(sd_bus_message *m, void *userdata, sd_bus_error *error)
         Handle *handle = userdata;
         const Job *job = handle->job;
         _cleanup_(question_freep) Question *q = NULL;
+        const char *why = "";
+        BitsCode code;
         int r = handle_require(handle, RIGHT_FILES, error);
 
         if (r >= 0)
                 r = require_reply(handle, error);
         if (r < 0)
                 return r;
-        if ((job->state != STATE_TRANSFERRED && job->state != STATE_ACKNOWLEDGED) || !job->reply)
-                return bus_fail(error, BG_E_INVALID_STATE, "the reply is not there: the job is %s",
-                                job_state_name(job->state));
+        code = job_call_check(job, NULL, CALL_GET_REPLY_DATA, &why);
+        if (code != 0 || !job->reply)
+                return bus_fail(error, BG_E_INVALID_STATE, "the reply is not there: %s",
+                                code != 0 ? why : "the job is over for too long");
         r = question_new(handle, m, &q, error);
         if (r >= 0)
                 r = worker_read_reply(

@@ -48,6 +48,7 @@ class Failure:
     drop_after: int = -1        # bytes of the body, then the connection is cut
     drop_answer: bool = False   # all is done, but nobody hears of it
     hang: bool = False          # nothing is done, no answer before release()
+    pause: bool = False         # goes on after release()
     hang_after: bool = False    # all is done, no answer before release()
     headers: dict = dataclasses.field(default_factory=dict)     # instead of the right ones
     without: tuple = ()         # headers that are left out
@@ -345,8 +346,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body is None:
             self.cut()
             return
-        if failure and failure.hang:
+        if failure and (failure.hang or failure.pause):
             owner.released.wait()
+        if failure and failure.hang:
             self.cut()
             return
         seen.status, answer = self.handle_packet(packet, headers, body, failure)

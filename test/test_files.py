@@ -61,8 +61,11 @@ def test_a_file_says_what_it_is(world, nginx):
     assert file.ranges() == []
     assert file.progress == (bus.SIZE_UNKNOWN, 0, False)
     assert file.get('ValidationState') is False and file.get('DownloadedFromPeer') is False
+    assert file.get('ResponseHeaders') == ''
     job.resume()
     job.wait('transferred')
+    assert file.get('ResponseHeaders').startswith('HTTP/1.1 200 OK')
+    assert 'Content-Length: 5000' in file.get('ResponseHeaders')
     assert file.progress == (5000, 5000, False)
     assert read(temporary, 0, 5000) == content
     assert file.call('GetPeerDownloadStats') == (5000, 0)

@@ -44,8 +44,9 @@ bool bytes_parse(const char *text, uint64_t *ret_bytes)
 
 static bool read_range(const char **text, bits_range *ret)
 {
-        if (!read_bytes(text, &ret->offset) || *(*text)++ != ':')
+        if (!read_bytes(text, &ret->offset) || **text != ':')
                 return false;
+        (*text)++;
         if (**text == ',' || !**text) {
                 ret->length = BITS_LENGTH_TO_EOF;
                 return true;

@@ -143,7 +143,7 @@ bool fill_can_scatter(const File *file)
                 file->inode != 0 && (file->etag || file->last_modified || file->written > 0);
 
         if (file->wanted.count > 0 || job->dynamic_content || job->type != JOB_DOWNLOAD ||
-            remote_name_is_file(file->remote_name))
+            remote_name_is_file(file->remote_name) || http_has_custom_method(&job->http))
                 return false;
         return file->scattered || file->resumable || !answered;
 }

@@ -76,8 +76,9 @@ static bool read_number(const char **text, uint64_t *ret)
 
 static bool read_range(const char **text, Range *ret)
 {
-        if (!read_number(text, &ret->offset) || *(*text)++ != '+')
+        if (!read_number(text, &ret->offset) || **text != '+')
                 return false;
+        (*text)++;
         if (**text == '*') {
                 (*text)++;
                 ret->length = RANGE_TO_END;

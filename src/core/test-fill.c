@@ -119,6 +119,7 @@ static void on_demand(void **state)
         assert_int_equal(range_set_add(&w.file->requested, (Range){ 50, 10 }), 0);
         assert_part(w.file, 50, 60, 50, true);
         fill_set_remote_size(w.file, 350); /* what lies behind is forgotten */
+        assert_int_equal(range_set_end(&w.file->requested), 350);
         arrive(w.file, 10);
         assert_part(w.file, 300, 350, 300, true);
         arrive(w.file, 50);
@@ -178,6 +179,28 @@ static void what_cannot_be_scattered(void **state)
         assert_true(fill_can_scatter(w.file));
         w.job->dynamic_content = true;
         assert_false(fill_can_scatter(w.file));
+        job_free(w.job);
+}
+
+/* DUR-170: a sync of what is not wanted any more makes nothing safe. */
+static void a_file_that_began_anew(void **state)
+{
+        World w = new_world("");
+        Ranges news = { 0 };
+        FillMark mark;
+
+        (void)state;
+        w.job->on_demand = true;
+        assert_int_equal(fill_begin(w.file), 0);
+        assert_int_equal(range_set_add(&w.file->requested, (Range){ 100, 50 }), 0);
+        arrive(w.file, 50);
+        assert_int_equal(fill_mark(w.file, &mark), 0);
+        file_reset(w.file);
+        assert_int_equal(fill_begin(w.file), 0);
+        fill_keep(w.file, &mark, &news);
+        assert_int_equal(w.file->kept, 0);
+        assert_int_equal(news.count, 0);
+        fill_mark_done(&mark);
         job_free(w.job);
 }
 
@@ -330,6 +353,7 @@ int main(void)
                 cmocka_unit_test(on_demand),
                 cmocka_unit_test(a_reader),
                 cmocka_unit_test(what_cannot_be_scattered),
+                cmocka_unit_test(a_file_that_began_anew),
                 cmocka_unit_test(nothing_counts_before_it_is_safe),
         };
 

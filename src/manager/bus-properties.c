@@ -107,9 +107,8 @@ static BitsCode on_demand(const Job *job, uint64_t *number, const char **ret_why
                 code = without_method(job, number, ret_why);
         if (code == 0 && *number != 0 &&
             (job->dynamic_content || has_ranges(job) || has_files_of_machine(job))) {
-                *ret_why = "OnDemandMode does not go with files with ranges, files of this "
-                           "machine, or "
-                           "DynamicContent";
+                *ret_why = "OnDemandMode does not go with DynamicContent, ranges, or files of "
+                           "this machine";
                 code = BG_E_UNSUPPORTED_JOB_CONFIGURATION;
         }
         return code;

@@ -229,13 +229,80 @@ static void values_that_cannot_be_kept(void **state)
         answer_done(&a);
 }
 
+/* NET-170 … NET-173: bytes 100 to 199 of a file of 1000 bytes, known or not. */
+static void parts_that_are_wanted(void **state)
+{
+        static const Wanted fresh = { .offset = 100,
+                                      .end = 200,
+                                      .part = true,
+                                      .total = SIZE_UNKNOWN,
+                                      .etag = "",
+                                      .last_modified = "" };
+        static const Wanted known = { .offset = 100,
+                                      .end = 200,
+                                      .part = true,
+                                      .total = 1000,
+                                      .etag = "\"a\"",
+                                      .last_modified = "Mon" };
+        static const Wanted rest = { .offset = 100,
+                                     .end = SIZE_UNKNOWN,
+                                     .part = true,
+                                     .total = SIZE_UNKNOWN,
+                                     .etag = "",
+                                     .last_modified = "" };
+        static const struct {
+                const char *answer;
+                const Wanted *wanted;
+                Verdict verdict;
+        } rows[] = {
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/1000", &fresh, VERDICT_TAKE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/*", &fresh, VERDICT_TAKE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-149/1000", &fresh, VERDICT_TAKE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-149/150", &fresh, VERDICT_BEYOND },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-200/1000", &fresh, VERDICT_NONSENSE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 0-199/1000", &fresh, VERDICT_NONSENSE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 101-199/1000", &fresh, VERDICT_NONSENSE },
+                { "HTTP/1.1 206 x\nContent-Type: multipart/byteranges", &fresh, VERDICT_NONSENSE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/1000\nContent-Length: 99", &fresh,
+                  VERDICT_NONSENSE },
+                { "HTTP/1.1 200 x\nContent-Length: 1000", &fresh, VERDICT_WHOLE },
+                { "HTTP/1.1 416 x", &fresh, VERDICT_BEYOND },
+                { "HTTP/1.1 416 x\nContent-Range: bytes */50", &fresh, VERDICT_BEYOND },
+                { "HTTP/1.1 404 x", &fresh, VERDICT_STATUS },
+                { "HTTP/1.1 302 x\nLocation: /y", &fresh, VERDICT_REDIRECT },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-999/1000", &rest, VERDICT_TAKE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/1000\nETag: \"a\"", &known,
+                  VERDICT_TAKE },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/1000\nETag: \"b\"", &known,
+                  VERDICT_VERSION_CHANGED },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/999\nETag: \"a\"", &known,
+                  VERDICT_VERSION_CHANGED },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/1000\nLast-Modified: Tue", &known,
+                  VERDICT_VERSION_CHANGED },
+                { "HTTP/1.1 206 x\nContent-Range: bytes 100-199/1000\nLast-Modified: Mon", &known,
+                  VERDICT_TAKE },
+                { "HTTP/1.1 416 x\nContent-Range: bytes */50", &known, VERDICT_VERSION_CHANGED },
+                { "HTTP/1.1 416 x\nContent-Range: bytes */1000", &known, VERDICT_NONSENSE },
+                { "HTTP/1.1 416 x", &known, VERDICT_VERSION_CHANGED },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                assert_int_equal(judge(rows[i].answer, *rows[i].wanted), rows[i].verdict);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(content_range),  cmocka_unit_test(strong_etags),
-                cmocka_unit_test(whole_files),    cmocka_unit_test(parts),
-                cmocka_unit_test(other_answers),  cmocka_unit_test(interim_answers_and_trailers),
-                cmocka_unit_test(broken_headers), cmocka_unit_test(values_that_cannot_be_kept),
+                cmocka_unit_test(parts_that_are_wanted),
+                cmocka_unit_test(content_range),
+                cmocka_unit_test(strong_etags),
+                cmocka_unit_test(whole_files),
+                cmocka_unit_test(parts),
+                cmocka_unit_test(other_answers),
+                cmocka_unit_test(interim_answers_and_trailers),
+                cmocka_unit_test(broken_headers),
+                cmocka_unit_test(values_that_cannot_be_kept),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

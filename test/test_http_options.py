@@ -8,6 +8,7 @@ import ctypes
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import tempfile
 
@@ -16,6 +17,7 @@ import pytest
 import bus
 import conftest
 import tls
+from bits_server import BitsServer
 from bus import CLIENT_CERTIFICATE, CONTEXT_LOCAL_FILE, CONTEXT_REMOTE_FILE, HTTP_OPTIONS, LOCAL_FILE, NETWORK
 
 DATA = os.urandom(100_000)
@@ -344,7 +346,6 @@ def test_a_wrong_certificate(world, site, nginx):
 
 # SEC-153: an alert in the handshake is 403, too
 def test_a_certificate_that_the_handshake_refuses(world, site):
-    import ssl
     from net_worker import Server
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(site.ca.path('good', 'pem'), site.ca.path('good', 'key'))
@@ -922,3 +923,36 @@ def test_response_headers(world, site):
     job.wait_until(lambda: headers(0))
     world.restart('bitsd')
     assert headers(0).startswith('HTTP/1.1 200 ') and f'Content-Length: {len(DATA)}\r\n' in headers(0)
+
+
+# ---- uploads ----
+
+# SEC-153, NET-152, NET-160: every request of an upload is like one of a download
+def test_uploads_show_the_same(world, site, tmp_path):
+    server = BitsServer(tmp_path / 'www')
+    server.file('in').mkdir()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(site.ca.path('good', 'pem'), site.ca.path('good', 'key'))
+    context.load_verify_locations(site.ca.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    try:
+        job = world.manager().create('up', 'upload')
+        source = world.vault() / 'source'
+        source.write_bytes(DATA)
+        own(source, world.alice)
+        job.add(f'https://localhost:{server.port}/in/file', source)
+        assert get(job, 'HttpMethod') == 'BITS_POST'
+        with pytest.raises(bus.BusError) as error:
+            set_method(job, 'POST')
+        assert error.value.short == 'NotImplemented'
+        set_certificate(job, site.give(world, 'alice', world.alice))
+        http(job, 'SetCustomHeaders', 's', 'X-One: mine')
+        judge = Judge(world, job)
+        job.resume()
+        judge.answer(judge.asked()[0])
+        job.wait('transferred')
+        assert server.file('in/file').read_bytes() == DATA
+        assert server.seen and all(s.headers.get('x-one') == 'mine' for s in server.seen)
+    finally:
+        server.close()

@@ -189,3 +189,23 @@ def test_nginx_in_front(world, behind, tmp_path):
         assert max(sizes) <= 300 * 1024
     finally:
         nginx.close()
+
+
+# SEC-120: a server may say that its reply is anywhere; the job's credentials are for its own host
+@pytest.mark.parametrize('host', ['localhost', '127.0.0.1'])
+def test_reply_from_another_host_shows_nobody(world, gate, behind, host):
+    gate.publish('reply', b'elsewhere')
+    behind.reply_url = lambda *_: f'http://{host}:{gate.port}/basic/reply'
+    try:
+        job = make(world, gate, 'basic', b'x' * 1000)
+        credentials(job, 'server', 'basic', 'paul')
+        job.resume()
+        if host == 'localhost':         # as in the remote name
+            job.wait('transferred')
+            assert job.reply_data() == b'elsewhere'
+        else:
+            job.wait('error')
+            assert job.error().code == E401
+            assert gate.log.statuses()[-1] in (401, '401')
+    finally:
+        behind.reply_url = None

@@ -71,7 +71,7 @@ uint32_t net_terms_flags(const Job *job)
 {
         const HttpOptions *http = &job->http;
 
-        return (job->priority == PRIORITY_FOREGROUND ? 0 : NET_FLAG_BACKGROUND) |
+        return net_class_flags((NetClass)job->priority) |
                ((http->security_flags & HTTP_REDIRECT_MASK) == HTTP_REDIRECT_DISALLOW
                         ? NET_FLAG_REDIRECT_DISALLOW
                         : 0) |

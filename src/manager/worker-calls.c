@@ -163,6 +163,32 @@ int worker_sync(Worker *worker, int fd, FileCallback callback, void *userdata)
 
 /* ---- network clients ---- */
 
+bool worker_send_rates(Worker *worker)
+{
+        NetRates rates;
+
+        if (worker->kind != WORKER_NET ||
+            !share_news(worker_sharing(worker), &worker->share, &rates))
+                return true;
+        net_rates_write(channel_draft(worker->channel), 0, &rates);
+        if (!worker_send_draft(worker))
+                return false;
+        share_told(&worker->share, &rates);
+        return true;
+}
+
+void worker_share_again(Sharing *sharing)
+{
+        Share *share;
+
+        LIST_FOREACH (share, &sharing->members, entries) {
+                Worker *worker = (Worker *)((char *)share - offsetof(Worker, share));
+
+                if (worker->ready)
+                        (void)worker_send_rates(worker);
+        }
+}
+
 int worker_net_attach(Worker *worker, NetClient *client)
 {
         assert(!client->worker);
@@ -174,6 +200,8 @@ int worker_net_attach(Worker *worker, NetClient *client)
                 return -ENOMEM;
         }
         TAILQ_INSERT_TAIL(&worker->clients, client, entries);
+        if (sharing_join(worker_sharing(worker), &worker->share, client->class))
+                worker_share_again(worker_sharing(worker));
         if (!worker->ready)
                 worker_need_process(worker);
         else if (worker_start_client(worker, client) < 0) {

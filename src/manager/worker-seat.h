@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "manager/rates.h"
 #include "manager/worker.h"
 
 /* A file operation under way: the bytes of the message, to be sent again to the next process. */
@@ -39,6 +40,7 @@ struct WorkerPool {
         void *workers;            /* tsearch by identity and kind */
         uint64_t last_client_id;
         uint64_t patience; /* µs that a process of remote files may be silent */
+        Sharing sharing;
 };
 
 struct Worker {
@@ -66,12 +68,16 @@ struct Worker {
         struct SyncList syncs; /* not yet in a request */
         bool syncing;
 
+        Share share;         /* of the rates */
         void *clients_by_id; /* tsearch */
         TAILQ_HEAD(, NetClient) clients;
 };
 
 /* A process for the work that waits, unless one is on its way or a pause is kept. */
 void worker_need_process(Worker *worker);
+/* Sends what was written into the channel's draft. False: there is no room now, all that is not
+   sent goes later. */
+bool worker_send_draft(Worker *worker);
 /* False: there is no room now, it goes later. The process must be ready. */
 bool worker_send_request(Worker *worker, FileRequest *request);
 /* 0, also when it has to wait for room; -EMSGSIZE when it can never be sent. */
@@ -90,6 +96,11 @@ void worker_expect_stop(Worker *worker, NetClient *client);
 void worker_heard(Worker *worker);
 void worker_detach(NetClient *client);
 uint64_t worker_next_client_id(Worker *worker);
+Sharing *worker_sharing(const Worker *worker);
+/* Before its transfers start; false as above. */
+bool worker_send_rates(Worker *worker);
+/* The parts of the rates have changed. */
+void worker_share_again(Sharing *sharing);
 int worker_compare_clients(const void *a, const void *b);
 
 /* The answer to a batch of syncs. `errors` is NULL unless the answer has some. */

@@ -59,6 +59,17 @@ int worker_compare_clients(const void *a, const void *b)
         return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
 }
 
+Sharing *worker_sharing(const Worker *worker)
+{
+        return &worker->pool->sharing;
+}
+
+void worker_pool_set_rates(WorkerPool *pool, const Rates *rates)
+{
+        if (sharing_set(&pool->sharing, rates))
+                worker_share_again(&pool->sharing);
+}
+
 uint64_t worker_next_client_id(Worker *worker)
 {
         return ++worker->pool->last_client_id;
@@ -74,6 +85,7 @@ int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret)
         pool->broker = broker;
         pool->patience = REMOTE_PATIENCE_USEC;
         LIST_INIT(&pool->leaving);
+        sharing_init(&pool->sharing);
         *ret = pool;
         return 0;
 }
@@ -183,6 +195,7 @@ static void end_process(Worker *worker)
         worker->channel = NULL;
         worker->ready = false;
         worker->pid = 0;
+        share_forget(&worker->share);
 }
 
 static void free_syncs(struct SyncList *syncs)
@@ -384,6 +397,8 @@ void worker_detach(NetClient *client)
         TAILQ_REMOVE(&worker->clients, client, entries);
         client->worker = NULL;
         client->started = client->lost = false;
+        if (sharing_leave(&worker->pool->sharing, &worker->share, client->class))
+                worker_share_again(&worker->pool->sharing);
 }
 
 /* Everything that waits for this seat fails. Callbacks may make new requests and attach new
@@ -474,7 +489,7 @@ void worker_process_ended(Worker *worker)
 
 /* Sends the draft. True: it is on its way, or the end of the channel is. False: there is no room
    now; the timer sends what is left. */
-static bool send_draft(Worker *worker)
+bool worker_send_draft(Worker *worker)
 {
         int r = channel_send(worker->channel);
 
@@ -495,7 +510,7 @@ bool worker_send_request(Worker *worker, FileRequest *request)
         m->size = request->size;
         for (unsigned i = 0; i < request->fds.count; i++)
                 message_put_fd(m, request->fds.items[i]);
-        request->sent = send_draft(worker);
+        request->sent = worker_send_draft(worker);
         worker_expect_news(worker);
         return request->sent;
 }
@@ -509,7 +524,7 @@ int worker_start_client(Worker *worker, NetClient *client)
         client->listener->write_start(client->userdata, m);
         if (m->bad)
                 return -EMSGSIZE;
-        client->started = send_draft(worker);
+        client->started = worker_send_draft(worker);
         worker_expect_news(worker);
         return 0;
 }
@@ -533,6 +548,8 @@ static void send_everything(Worker *worker)
         TAILQ_FOREACH (request, &worker->requests, entries)
                 if (!request->sent && !worker_send_request(worker, request))
                         return;
+        if (!worker_send_rates(worker))
+                return;
         while ((client = first_not_started(worker))) {
                 if (worker_start_client(worker, client) < 0) {
                         worker_detach(client);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "core/bandwidth.h"
 #include "manager/broker-link.h"
 #include "manager/presence.h"
 
@@ -74,6 +75,9 @@ void worker_pool_set_presence(WorkerPool *pool, const Presence *presence);
    */
 void worker_pool_dismiss(WorkerPool *pool, const WorkerIdentity *identity);
 
+/* How fast background transfers may be from now on, all workers together. */
+void worker_pool_set_rates(WorkerPool *pool, const Rates *rates);
+
 /* Whose seat it is. */
 WorkerPool *worker_pool(const Worker *worker);
 /* Number of the process that answered last; another number is another process. */
@@ -133,6 +137,7 @@ typedef struct NetListener {
 struct NetClient {
         const NetListener *listener;
         void *userdata;
+        NetClass class;
         uint64_t id; /* given by worker_net_attach() */
         Worker *worker;
         bool started;     /* a process has its NET_START */

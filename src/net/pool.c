@@ -76,7 +76,8 @@ static bool same_secret(const Secret *a, const Secret *b)
 /* SEC-154 */
 static bool is_for(const Pool *pool, const PoolTerms *terms, const Secrets *s)
 {
-        return pool->terms.security == terms->security &&
+        return pool->terms.background == terms->background &&
+               pool->terms.security == terms->security &&
                pool->terms.without_certificate == terms->without_certificate &&
                pool->terms.proxy_tickets == terms->proxy_tickets &&
                string_equal(pool->terms.validation, terms->validation) &&

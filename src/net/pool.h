@@ -3,6 +3,9 @@
  * authenticated for, and one whose other end was judged to whoever judged it so. Transfers share
  * connections only if they bring exactly the same secrets and the same terms; those without any
  * share one pool for good, every other pool ends with its last transfer. SEC-85, SEC-154
+ *
+ * Background work has pools of its own: paused transfers keep their connections, and of those
+ * there is a number for each server that the foreground must not have to share. POL-214
  */
 #pragma once
 
@@ -25,6 +28,7 @@ DEFINE_CLEANUP(Pools, pools_free);
 
 /* On whose behalf, and on which terms a server is trusted. */
 typedef struct PoolTerms {
+        bool background;
         uint32_t security;                       /* HTTP_CERTIFICATE_FLAGS */
         bool without_certificate, proxy_tickets; /* NET_FLAG_… */
         const char *validation;                  /* who else judges, "": nobody */

@@ -7,16 +7,25 @@ enum {
         CONNECT_SECONDS = 60,
 };
 
+/* Whatever libcurl kept could not be delivered: the request has ended. */
+static void on_pace_failed(void *userdata, CURLcode result)
+{
+        request_on_done(userdata, result);
+}
+
 int request_init(Request *r, Pool *pool, const RequestSettings *settings, const RequestTerms *terms,
                  void (*on_done)(void *userdata, CURLcode result), void *userdata)
 {
-        *r = (Request){ .pool = pool,
-                        .settings = settings,
-                        .on_done = on_done,
-                        .userdata = userdata,
-                        .listener = terms->listener,
-                        .listener_userdata = terms->userdata,
-                        .proxy_usage = terms->proxy_usage };
+        *r = (Request){
+                .pool = pool,
+                .settings = settings,
+                .on_done = on_done,
+                .userdata = userdata,
+                .listener = terms->listener,
+                .listener_userdata = terms->userdata,
+                .proxy_usage = terms->proxy_usage,
+                .paced = { .class = terms->class, .on_failed = on_pace_failed, .userdata = r }
+        };
         r->url = strdup(terms->url);
         r->first = strdup(terms->url);
         r->proxy_list = strdup(terms->proxy_list);
@@ -29,6 +38,7 @@ static void forget_request(Request *r)
 {
         request_drop_errand(r);
         r->asking = false;
+        pacer_leave(r->settings->pacer, &r->paced);
         curl_slist_free_all(TAKE_PTR(r->headers));
         tls_unref(TAKE_PTR(r->tls));
 }
@@ -38,6 +48,16 @@ void request_drop(Request *r)
         if (r->easy)
                 curl_glue_return(pool_glue(r->pool), TAKE_PTR(r->easy));
         forget_request(r);
+}
+
+bool request_may_move(Request *r)
+{
+        return pacer_admit(r->settings->pacer, &r->paced);
+}
+
+void request_moved(Request *r, size_t bytes)
+{
+        pacer_spend(r->settings->pacer, &r->paced, bytes);
 }
 
 void request_done(Request *r)
@@ -140,6 +160,7 @@ int request_prepare(Request *r)
                 r->easy = curl_glue_borrow(pool_glue(r->pool));
         if (!r->easy)
                 return -ENOMEM;
+        r->paced.easy = r->easy;
         r->explanation[0] = '\0';
         set_security(r);
         set_connection(r);

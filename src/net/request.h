@@ -8,6 +8,7 @@
 #include "core/proxy.h"
 #include "net/auth.h"
 #include "net/net-error.h"
+#include "net/pacer.h"
 #include "net/pool.h"
 #include "net/tls.h"
 #include "net/work.h"
@@ -18,6 +19,7 @@ typedef struct RequestSettings {
         const char *ca_file, *ca_path; /* NULL: the system's */
         long stall_seconds;            /* without a byte */
         struct curl_slist *headers;    /* of every request */
+        Pacer *pacer;                  /* borrowed */
 } RequestSettings;
 
 /* What the job says about all its requests. */
@@ -25,6 +27,7 @@ typedef struct RequestTerms {
         const char *url;
         ProxyUsage proxy_usage;
         const char *proxy_list, *proxy_bypass;
+        NetClass class;
         const WorkListener *listener; /* its on_certificate alone is used */
         void *userdata;
 } RequestTerms;
@@ -44,6 +47,7 @@ typedef struct Request {
 
         CURL *easy;                 /* borrowed while a request runs */
         struct curl_slist *headers; /* of that request; the protocol adds its own */
+        Paced paced;
         char explanation[CURL_ERROR_SIZE];
         NetFailure failure; /* the first one is the one that is told */
 
@@ -82,6 +86,12 @@ int request_prepare(Request *r);
 int request_run(Request *r);
 /* Gives the handle back; a request that runs is cut off. */
 void request_drop(Request *r);
+
+/* Asked in a data callback before it moves anything: false, and it has to answer that it pauses
+   (CURL_WRITEFUNC_PAUSE, CURL_READFUNC_PAUSE); it is called again when the pacer lets it go on. */
+bool request_may_move(Request *r);
+/* What it moved. */
+void request_moved(Request *r, size_t bytes);
 
 /* Another URL, which this takes: whoever answers there has to ask for himself. */
 void request_move(Request *r, char *url);

@@ -44,6 +44,7 @@ struct Service {
         sd_event *event;
         ServiceOptions options;
         Pools *pools;
+        Pacer *pacer;
         Channel *channel;
         sd_event_source *progress, *idle;
         void *tasks; /* tsearch() tree by id */
@@ -213,11 +214,11 @@ static bool start_is_sound(const NetStart *start)
 {
         const char *why;
 
-        return (start->flags & ~(uint32_t)NET_FLAG_MAX) == 0 && plain_ascii(start->etag) &&
-               plain_ascii(start->last_modified) && start->part <= NET_PART_MAX &&
-               start->offset <= INT64_MAX && start->position <= INT64_MAX &&
-               start->end > start->offset && start->limit >= start->position &&
-               start->proxy_usage < PROXY_USAGE_MAX &&
+        return (start->flags & ~(NET_FLAG_MAX | NET_FLAG_HIGH | NET_FLAG_LOW)) == 0 &&
+               plain_ascii(start->etag) && plain_ascii(start->last_modified) &&
+               start->part <= NET_PART_MAX && start->offset <= INT64_MAX &&
+               start->position <= INT64_MAX && start->end > start->offset &&
+               start->limit >= start->position && start->proxy_usage < PROXY_USAGE_MAX &&
                (start->security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0 &&
                http_check_method(start->method, &why) == 0;
 }
@@ -235,6 +236,7 @@ static int get_pool(Service *s, PoolTerms terms, uint32_t which, FdList *files, 
 #define POOL_TERMS(start)                                                               \
         (PoolTerms)                                                                     \
         {                                                                               \
+                .background = ((start)->flags & NET_FLAG_BACKGROUND) != 0,              \
                 .security = (start)->security,                                          \
                 .without_certificate = ((start)->flags & NET_FLAG_NO_CERTIFICATE) != 0, \
                 .proxy_tickets = ((start)->flags & NET_FLAG_PROXY_TICKETS) != 0,        \
@@ -327,8 +329,8 @@ static bool session_is_sound(const char *session, const char *host)
 
 static bool terms_are_sound(uint32_t flags, uint32_t proxy_usage, uint32_t security)
 {
-        return (flags & ~(uint32_t)NET_FLAG_MAX) == 0 && proxy_usage < PROXY_USAGE_MAX &&
-               (security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0;
+        return (flags & ~(NET_FLAG_MAX | NET_FLAG_HIGH | NET_FLAG_LOW)) == 0 &&
+               proxy_usage < PROXY_USAGE_MAX && (security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0;
 }
 
 static int start_upload(Service *s, uint32_t serial, NetUpload *start)
@@ -435,6 +437,23 @@ static int on_net_accept(Service *s, Message *m)
         return 0;
 }
 
+/* POL-213 */
+static int on_net_rates(Service *s, Message *m)
+{
+        NetRates rates;
+        int r = net_rates_read(m, &rates);
+
+        if (r < 0)
+                return r;
+        pacer_set_rates(s->pacer,
+                        (uint64_t[NET_CLASS_MAX]){ [NET_FOREGROUND] = RATE_NONE,
+                                                   [NET_HIGH] = rates.high,
+                                                   [NET_NORMAL] = rates.normal,
+                                                   [NET_LOW] = rates.low },
+                        rates.all);
+        return 0;
+}
+
 static int on_message(void *userdata, Message *m)
 {
         Service *s = userdata;
@@ -450,6 +469,8 @@ static int on_message(void *userdata, Message *m)
                 return on_net_stop(s, m);
         case MESSAGE_NET_ACCEPT:
                 return on_net_accept(s, m);
+        case MESSAGE_NET_RATES:
+                return on_net_rates(s, m);
         }
         return -EBADMSG;
 }
@@ -497,11 +518,14 @@ int service_new(sd_event *event, int fd, const ServiceOptions *options, Service 
                 r = pools_new(event, PRIORITY_NETWORK, request_on_done, options->kerberos,
                               &s->pools);
         if (r >= 0)
+                r = pacer_new(event, PRIORITY_NETWORK, &s->pacer);
+        if (r >= 0)
                 r = add_clock(s, on_progress, &s->progress);
         if (r >= 0)
                 r = add_clock(s, on_idle, &s->idle);
         if (r < 0)
                 return r;
+        s->options.request.pacer = s->pacer;
         set_idle(s, true);
         *ret = TAKE_PTR(s);
         return 0;
@@ -514,6 +538,7 @@ void service_free(Service *s)
         while (s->tasks)
                 task_free(*(Task **)s->tasks);
         pools_free(s->pools);
+        pacer_free(s->pacer);
         channel_free(s->channel);
         sd_event_source_disable_unref(s->progress);
         sd_event_source_disable_unref(s->idle);

@@ -69,9 +69,13 @@ int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *st
                  const WorkListener *listener, void *userdata, Transfer **ret)
 {
         _cleanup_(transfer_freep) Transfer *t = calloc(1, sizeof(*t));
-        RequestTerms terms = { start->url,        (ProxyUsage)start->proxy_usage,
-                               start->proxy_list, start->proxy_bypass,
-                               listener,          userdata };
+        RequestTerms terms = { start->url,
+                               (ProxyUsage)start->proxy_usage,
+                               start->proxy_list,
+                               start->proxy_bypass,
+                               net_class_of(start->flags),
+                               listener,
+                               userdata };
         int r;
 
         if (!t) {
@@ -227,6 +231,7 @@ static size_t take_body(Transfer *t, const char *data, size_t size)
                 net_failure_file(&t->request.failure, errno);
                 return 0;
         }
+        request_moved(&t->request, size);
         kick_write_back(t);
         t->listener->on_written(t->userdata);
         return size;
@@ -238,7 +243,8 @@ static size_t on_body(char *data, size_t one, size_t size, void *userdata)
 
         (void)one;
         if (t->verdict == VERDICT_TAKE)
-                return take_body(t, data, size);
+                return request_may_move(&t->request) ? take_body(t, data, size)
+                                                     : CURL_WRITEFUNC_PAUSE;
         t->discarded += size;
         return t->discarded <= DISCARD_BYTES ? size : 0;
 }

@@ -159,6 +159,8 @@ static size_t on_read(char *data, size_t one, size_t size, void *userdata)
         (void)one;
         if (left == 0)
                 return 0;
+        if (!request_may_move(&u->request))
+                return CURL_READFUNC_PAUSE;
         do
                 n = pread(u->file, data, (size_t)MIN((uint64_t)size, left),
                           (off_t)(u->position + u->sent));
@@ -171,6 +173,7 @@ static size_t on_read(char *data, size_t one, size_t size, void *userdata)
         if (n <= 0)
                 return CURL_READFUNC_ABORT;
         u->sent += (uint64_t)n;
+        request_moved(&u->request, (size_t)n);
         if (u->sent == u->length) /* from now on it is the answer that is waited for. NET-125 */
                 curl_easy_setopt(u->request.easy, CURLOPT_LOW_SPEED_TIME,
                                  u->request.settings->stall_seconds);
@@ -683,9 +686,13 @@ int upload_new(Pool *pool, const RequestSettings *settings, const NetUpload *sta
                const WorkListener *listener, void *userdata, Upload **ret)
 {
         _cleanup_(upload_freep) Upload *u = NULL;
-        RequestTerms terms = { start->url,        (ProxyUsage)start->proxy_usage,
-                               start->proxy_list, start->proxy_bypass,
-                               listener,          userdata };
+        RequestTerms terms = { start->url,
+                               (ProxyUsage)start->proxy_usage,
+                               start->proxy_list,
+                               start->proxy_bypass,
+                               net_class_of(start->flags),
+                               listener,
+                               userdata };
         int r = make(pool, settings, &terms, start->session, start->host, start->host_fallback, &u);
 
         if (r < 0) {
@@ -711,9 +718,13 @@ int upload_new_farewell(Pool *pool, const RequestSettings *settings, const NetFa
                         const WorkListener *listener, void *userdata, Upload **ret)
 {
         _cleanup_(upload_freep) Upload *u = NULL;
-        RequestTerms terms = { start->url,        (ProxyUsage)start->proxy_usage,
-                               start->proxy_list, start->proxy_bypass,
-                               listener,          userdata };
+        RequestTerms terms = { start->url,
+                               (ProxyUsage)start->proxy_usage,
+                               start->proxy_list,
+                               start->proxy_bypass,
+                               net_class_of(start->flags),
+                               listener,
+                               userdata };
         int r = make(pool, settings, &terms, start->session, start->host, start->host_fallback, &u);
 
         if (r < 0)

@@ -56,6 +56,7 @@
  *        │ ◄───────────── NET_STARTED ─┤   headers of the answer; at most once
  *        │ ◄──────────── NET_PROGRESS ─┤   now and then while bytes arrive
  *        ├─ NET_STOP ─────────────────►│   at any time
+ *        ├─ NET_RATES ────────────────►│   at any time, for all of background work
  *        │ ◄──────────────── NET_DONE ─┤   exactly once for each NET_START
  *        ├─ NET_UPLOAD + fd ──────────►│   or NET_FAREWELL, to end a session
  *        │ ◄───────────── NET_SESSION ─┤   whenever the server said more about it
@@ -153,6 +154,36 @@ enum {
         NET_PART_KEEP_TAIL = 1u << 1, /* the local file is not cut behind what is written */
         NET_PART_MAX = (1u << 2) - 1,
 };
+
+/* Of background work; neither: of normal priority. */
+#define NET_FLAG_HIGH (1u << 30)
+#define NET_FLAG_LOW  (1u << 31)
+
+/* Which work a transfer is: those of a class share its rate. In the order of BITS's priorities. */
+typedef enum NetClass {
+        NET_FOREGROUND,
+        NET_HIGH,
+        NET_NORMAL,
+        NET_LOW,
+        NET_CLASS_MAX,
+        NET_CLASS_INVALID = -1,
+} NetClass;
+
+/* The class of a transfer with these flags, and the flags of a class. */
+static inline NetClass net_class_of(uint32_t flags)
+{
+        if ((flags & NET_FLAG_BACKGROUND) == 0)
+                return NET_FOREGROUND;
+        return flags & NET_FLAG_HIGH ? NET_HIGH : flags & NET_FLAG_LOW ? NET_LOW : NET_NORMAL;
+}
+
+static inline uint32_t net_class_flags(NetClass class)
+{
+        return (class == NET_FOREGROUND ? 0 : NET_FLAG_BACKGROUND) |
+               (class == NET_HIGH ? NET_FLAG_HIGH : 0) | (class == NET_LOW ? NET_FLAG_LOW : 0);
+}
+
+#define RATE_NONE    UINT64_MAX /* no limit */
 
 /* Unknown length of a remote file (BG_SIZE_UNKNOWN). */
 #define SIZE_UNKNOWN UINT64_MAX
@@ -353,6 +384,14 @@ enum {
 
 #define FIELDS_NET_STOP(U32, U64, STR, U32S, FD, FDS) U64(transfer)
 
+/* Bytes a second of the background transfers of each class together, and of all of them; RATE_NONE:
+   no limit, as it is before the first of these; 0: they stand still. */
+#define FIELDS_NET_RATES(U32, U64, STR, U32S, FD, FDS) \
+        U64(high)                                      \
+        U64(normal)                                    \
+        U64(low)                                       \
+        U64(all)
+
 #define FIELDS_NET_STARTED(U32, U64, STR, U32S, FD, FDS)                          \
         U64(transfer)                                                             \
         U32(status)                                                               \
@@ -507,6 +546,7 @@ enum {
         M(0x60, FileRead, file_read, FILE_READ)                                    \
         M(0x61, NetCertificate, net_certificate, NET_CERTIFICATE)                  \
         M(0x62, NetAccept, net_accept, NET_ACCEPT)                                 \
+        M(0x80, NetRates, net_rates, NET_RATES)                                    \
         M(0x90, BrokerKeepCommand, broker_keep_command, BROKER_KEEP_COMMAND)       \
         M(0x91, BrokerCommand, broker_command, BROKER_COMMAND)                     \
         M(0x92, BrokerDropCommand, broker_drop_command, BROKER_DROP_COMMAND)       \

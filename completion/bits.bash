@@ -59,7 +59,7 @@ _bits() {
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
                         else words=$(bits set --keys 2>/dev/null | sed 's/ .*//'); fi ;;
                 admin)
-                        if [[ -z $sub ]]; then words='owners notify'
+                        if [[ -z $sub ]]; then words='owners notify policy'
                         elif [[ $prev == remove ]]; then COMPREPLY=($(compgen -u -- "$cur")); return
                         else words=remove; fi ;;
                 get | put) COMPREPLY=($(compgen -f -- "$cur")); return ;;

@@ -68,8 +68,24 @@ enum {
         BITS_TOKEN_CLIENT_CERTIFICATE = 0x10000 /* not in BITS: read the client certificate */
 };
 
+/* BITS_COST_STATE_…: kinds of networks, and BITS_JOB_TRANSFER_POLICY_…: sets of them. */
+#define BITS_COST_UNRESTRICTED             0x01u
+#define BITS_COST_CAPPED_USAGE_UNKNOWN     0x02u
+#define BITS_COST_BELOW_CAP                0x04u
+#define BITS_COST_NEAR_CAP                 0x08u
+#define BITS_COST_OVERCAP_CHARGED          0x10u
+#define BITS_COST_OVERCAP_THROTTLED        0x20u
+#define BITS_COST_USAGE_BASED              0x40u
+#define BITS_COST_ROAMING                  0x80u
+#define BITS_COST_OPTION_IGNORE_CONGESTION 0x80000000u
+#define BITS_TRANSFER_POLICY_ALWAYS        0x800000FFu
+#define BITS_TRANSFER_POLICY_NOT_ROAMING   0x8000007Fu
+#define BITS_TRANSFER_POLICY_NO_SURCHARGE  0x8000006Fu
+#define BITS_TRANSFER_POLICY_STANDARD      0x80000067u
+#define BITS_TRANSFER_POLICY_UNRESTRICTED  0x80000021u
+
 /* A size that is not known yet. */
-#define BITS_SIZE_UNKNOWN UINT64_MAX
+#define BITS_SIZE_UNKNOWN                  UINT64_MAX
 
 /* ---- errors, of the calling thread ---- */
 
@@ -149,6 +165,25 @@ BITS_EXPORT int bits_manager_get_job(bits_manager *manager, const char *id, bits
    E_ACCESSDENIED). (IBackgroundCopyManager::EnumJobs) */
 BITS_EXPORT int bits_manager_list_jobs(bits_manager *manager, int all_users,
                                        bits_job_list **ret_list);
+
+/* ---- the settings of bitsd.conf(5) that are in force: a snapshot ---- */
+
+typedef struct bits_policy bits_policy;
+
+typedef struct bits_setting {
+        const char *section;
+        const char *name;
+        const char *value; /* as a file would say it */
+        const char *file;  /* that says so, "": a default */
+        uint32_t line;     /* of it, 0: a default */
+} bits_setting;
+
+/* Negative when the service cannot be asked. The caller frees the snapshot. */
+BITS_EXPORT int bits_manager_get_policy(bits_manager *manager, bits_policy **ret_policy);
+BITS_EXPORT size_t bits_policy_count(const bits_policy *policy);
+/* NULL past the end; lives as long as the snapshot. */
+BITS_EXPORT const bits_setting *bits_policy_get(const bits_policy *policy, size_t index);
+BITS_EXPORT void bits_policy_free(bits_policy *policy);
 
 /* ---- lists: snapshots ---- */
 
@@ -316,6 +351,13 @@ BITS_EXPORT int bits_job_set_max_download_size(bits_job *job, uint64_t bytes);
    (IBackgroundCopyJob4::SetPeerCachingFlags) */
 BITS_EXPORT int bits_job_get_peer_caching_flags(bits_job *job, uint32_t *ret_flags);
 BITS_EXPORT int bits_job_set_peer_caching_flags(bits_job *job, uint32_t flags);
+/* On which networks the job may run: BITS_COST_… bits 0x1 to 0x80, at least one of them, with
+   BITS_COST_OPTION_IGNORE_CONGESTION or without; 0: those that bitsd.conf has for the job's
+   priority. Acts at once. What is read are the flags in force (0x800000ff, always, unless
+   bitsd.conf says otherwise). E_INVALIDARG for anything else.
+   (IBackgroundCopyJob5, BITS_JOB_PROPERTY_ID_COST_FLAGS) */
+BITS_EXPORT int bits_job_get_cost_flags(bits_job *job, uint32_t *ret_flags);
+BITS_EXPORT int bits_job_set_cost_flags(bits_job *job, uint32_t flags);
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
 /* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000

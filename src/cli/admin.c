@@ -211,11 +211,13 @@ int verb_admin(int argc, char **argv)
         }
         argc -= optind;
         argv += optind;
+        if (argc == 1 && string_equal(argv[0], "policy"))
+                return admin_policy();
         while (argc > 0 && i < ELEMENTS(ledgers) && !string_equal(argv[0], ledgers[i].word))
                 i++;
         if (argc == 0 || i == ELEMENTS(ledgers))
-                return usage_error(argc ? "'%s' is neither owners nor notify"
-                                        : "administer what? owners or notify",
+                return usage_error(argc ? "'%s' is not owners, notify or policy"
+                                        : "administer what? owners, notify or policy",
                                    argv[0]);
         if (argc > 1 && !string_equal(argv[1], "remove"))
                 return usage_error("'%s' is not remove", argv[1]);

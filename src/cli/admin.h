@@ -1,5 +1,6 @@
 /*
- * bits admin: what only root may look at, the ledgers in the broker's state directory.
+ * bits admin: what an administrator looks at: the settings in force, and, for root alone, the
+ * ledgers in the broker's state directory.
  */
 #pragma once
 
@@ -11,3 +12,6 @@ int admin_open(const char *state, const char *folder, const char *what, int *ret
 
 /* argv[0], if there is one, is "remove", and what follows are jobs. An exit status. */
 int admin_notify(const char *state, int argc, char **argv);
+
+/* The settings in force. An exit status. */
+int admin_policy(void);

@@ -59,12 +59,11 @@ static const struct Verb {
           "the certificate that is shown to servers that ask for one" },
         { "take", verb_take, "JOB…", "make jobs of others your own (administrators)" },
         { "admin", verb_admin,
-          "owners|notify [--state-directory=DIR] | bits admin owners [--state-directory=DIR] "
-          "remove "
-          "USER… | bits admin notify [--state-directory=DIR] remove JOB…",
-          "list or remove the users for whom the broker starts workers, or the command lines of "
-          "all "
-          "users (root)" },
+          "policy | bits admin owners|notify [--state-directory=DIR] | bits admin owners "
+          "[--state-directory=DIR] remove USER… | bits admin notify [--state-directory=DIR] remove "
+          "JOB…",
+          "the settings in force; list or remove the users for whom the broker starts workers, or "
+          "the command lines of all users (root)" },
 };
 
 static const struct Verb *current;

@@ -232,6 +232,13 @@ const Setting settings[] = {
           .set_text = bits_job_set_reply_file_name,
           .get_text = get_reply_name },
         { .key = "reply-progress", .quiet = true, .get_text = get_reply_progress },
+        { .key = "cost-flags",
+          .values = "a mask of networks: 0x800000ff always, 0x80000021 unrestricted ones, 0 as "
+                    "bitsd.conf has it",
+          .kind = SETTING_NUMBER,
+          .hexadecimal = true,
+          .set_number = bits_job_set_cost_flags,
+          .get_number = bits_job_get_cost_flags },
         { .key = "proxy",
           .values = "preconfig, no-proxy, or a list of proxies",
           .set_text = proxy_set,

@@ -208,6 +208,16 @@ int bits_job_set_file_acl_flags(bits_job *job, uint32_t flags)
         return set_number(job, "FileACLFlags", flags);
 }
 
+int bits_job_get_cost_flags(bits_job *job, uint32_t *ret_flags)
+{
+        return get_number(job, "CostFlags", ret_flags);
+}
+
+int bits_job_set_cost_flags(bits_job *job, uint32_t flags)
+{
+        return set_number(job, "CostFlags", flags);
+}
+
 int bits_job_get_error_count(bits_job *job, uint32_t *ret_count)
 {
         return get_number(job, "ErrorCount", ret_count);

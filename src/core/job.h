@@ -161,6 +161,7 @@ struct Job {
         bool dynamic_content, high_performance, on_demand;
         uint64_t max_download_size; /* bytes; UINT64_MAX: no limit */
         uint32_t peer_caching_flags;
+        uint32_t cost_flags; /* networks that it may run on; 0: bitsd.conf's */
         uint32_t token_flags;
         Token *token;
         uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */

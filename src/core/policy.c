@@ -166,9 +166,11 @@ BitsCode policy_limit_code(Limit limit)
 }
 
 /* POL-207 */
-bool policy_limit_is_near(uint32_t limit, size_t count)
+bool policy_limit_is_near(uint32_t limit, size_t before, size_t after)
 {
-        return limit != UINT32_MAX && limit >= 10 && count == limit - limit / 10;
+        size_t near = limit - limit / 10;
+
+        return limit != UINT32_MAX && limit >= 10 && before < near && after >= near;
 }
 
 /* POL-211 */

@@ -78,9 +78,9 @@ uint32_t policy_limit(Limit limit, uid_t uid);
 /* The BITS code for being over it. */
 BitsCode policy_limit_code(Limit limit);
 
-/* Whether `count` of `limit` is where somebody should be told that it will be reached soon: at nine
-   tenths of it, and not at every one beyond. */
-bool policy_limit_is_near(uint32_t limit, size_t count);
+/* Whether somebody should be told that the limit will be reached soon: when nine tenths of it are
+   passed, and not at every one beyond. */
+bool policy_limit_is_near(uint32_t limit, size_t before, size_t after);
 
 /* A job's own cost flags: BITS_COST_STATE_… bits, with at least one state; 0: it has none. 0, or
    BITS_E_INVALID_ARGUMENT. */

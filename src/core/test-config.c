@@ -235,11 +235,12 @@ static void near_a_limit_once(void **state)
 
         (void)state;
         for (size_t n = 0; n <= 300; n++)
-                told += policy_limit_is_near(300, n);
+                told += policy_limit_is_near(300, n, n + 1);
         assert_int_equal(told, 1);
-        assert_true(policy_limit_is_near(300, 270));
-        assert_false(policy_limit_is_near(UINT32_MAX, 270));
-        assert_false(policy_limit_is_near(5, 5)); /* too small to be near */
+        assert_true(policy_limit_is_near(300, 269, 270));
+        assert_true(policy_limit_is_near(300, 100, 299));
+        assert_false(policy_limit_is_near(UINT32_MAX, 0, SIZE_MAX));
+        assert_false(policy_limit_is_near(5, 4, 5)); /* too small to be near */
 }
 
 /* POL-211 */

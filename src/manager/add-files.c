@@ -1,5 +1,6 @@
 #include "manager/add-files.h"
 
+#include "basic/log.h"
 #include "core/remote-name.h"
 
 #include <stdio.h>
@@ -169,6 +170,15 @@ int add_files_set_ranges(AddFiles *add, const Ranges *ranges)
         return file_set_wanted(add->files[add->n_files - 1], ranges);
 }
 
+/* POL-207 */
+static void warn_of_limit(const Job *job, size_t before)
+{
+        uint32_t limit = policy_limit(LIMIT_FILES_PER_JOB, job->owner);
+
+        if (policy_limit_is_near(limit, before, job->n_files))
+                log_warning("job %s has %zu of at most %u files", job->id, job->n_files, limit);
+}
+
 /* The job may have changed while the checks ran. DUR-16, DUR-17. HND-36: another owner's identity
    was not asked, and did not want these files. */
 static BitsCode append_all(AddFiles *add, Job *job)
@@ -191,6 +201,7 @@ static BitsCode append_all(AddFiles *add, Job *job)
                         store_mark_file(add->context->store, add->files[i], STORE_PROMISED);
                 add->files[i] = NULL;
         }
+        warn_of_limit(job, job->n_files - add->n_files);
         add->n_files = 0;
         return name_reply(job);
 }

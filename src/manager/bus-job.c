@@ -327,6 +327,8 @@ static const sd_bus_vtable job_vtable[] = {
                                  bus_set_use_stored_credentials, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("CredentialCache", "s", bus_get_credential_cache,
                                  bus_set_credential_cache, 0, WRITABLE),
+        SD_BUS_WRITABLE_PROPERTY("CostFlags", "u", bus_get_cost_flags, bus_set_cost_flags, 0,
+                                 WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("NotifyFlags", "u", bus_get_number, bus_set_number, 0, WRITABLE),
         SD_BUS_WRITABLE_PROPERTY("MinimumNotificationInterval", "u", bus_get_number, bus_set_number,
                                  0, WRITABLE),

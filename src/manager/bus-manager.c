@@ -368,6 +368,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD("ListJobs", "a{sv}", "aa{sv}", on_list_jobs, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetErrorDescription", "us", "s", on_get_error_description,
                       SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetPolicy", "", "a(ssssu)", bus_get_policy, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Subscribe", "", "", on_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Unsubscribe", "", "", on_unsubscribe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Version", "s", get_constant, 0, SD_BUS_VTABLE_PROPERTY_CONST),

@@ -335,6 +335,7 @@ BUS_SETTER(bus_set_priority)
                 return 0;
         handle->job->priority = priority;
         engine_priority_changed(context->engine, handle->job);
+        engine_reconsider(context->engine, handle->job); /* policies are those of a priority */
         return bus_property_committed(context, handle->job, error);
 }
 

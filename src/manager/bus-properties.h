@@ -18,6 +18,10 @@ BUS_GETTER(bus_get_number);
 BUS_SETTER(bus_set_number);
 BUS_GETTER(bus_get_timing);
 
+/* bus-policy.c */
+BUS_GETTER(bus_get_cost_flags);
+BUS_SETTER(bus_set_cost_flags);
+
 BUS_GETTER(bus_get_text);
 BUS_SETTER(bus_set_text);
 BUS_SETTER(bus_set_priority);

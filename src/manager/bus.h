@@ -8,6 +8,7 @@
 #include "manager/authorize.h"
 #include "manager/broker-link.h"
 #include "manager/bus-names.h"
+#include "manager/conditions.h"
 #include "manager/engine.h"
 #include "manager/finish.h"
 #include "manager/handle.h"
@@ -37,6 +38,7 @@ typedef struct BusContext {
         Notifier *notifier;
         Validations *validations;
         Settings *settings; /* borrowed */
+        Conditions *conditions;
         bool user_mode;
         const char *token_socket;
 } BusContext;
@@ -63,6 +65,9 @@ int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error);
 /* The same for a call that has a row of its own in core/calls.h; `file` as there. */
 int bus_require_call(const Handle *handle, unsigned rights, JobCall call, const File *file,
                      sd_bus_error *error);
+
+/* GetPolicy. */
+int bus_get_policy(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* An empty reply, or a reply made by the caller, after the commit. */
 int bus_reply_committed(BusContext *context, sd_bus_message *call);

@@ -781,9 +781,7 @@ int download_new(const TransferParts *parts, Transfer **ret)
         t->userdata = parts->userdata;
         t->fd = -EBADF;
         net_terms_init(&t->terms, t->store, t->file->job, may_show_secrets(t->file));
-        t->client = (NetClient){ .listener = &net_listener,
-                                 .userdata = t,
-                                 .class = (NetClass)t->file->job->priority };
+        t->client = (NetClient){ &net_listener, t, (NetClass)t->file->job->priority };
         *ret = t->file->transfer = &t->base;
         open_temporary(t);
         return 0;

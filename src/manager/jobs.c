@@ -1,5 +1,6 @@
 #include "manager/jobs.h"
 
+#include "basic/log.h"
 #include "basic/tally.h"
 #include "core/policy.h"
 
@@ -58,6 +59,20 @@ void job_table_free(JobTable *table)
         free(table);
 }
 
+/* POL-207: before somebody is refused. */
+static void warn_of_limits(const JobTable *table, uid_t owner)
+{
+        uint32_t per_user = policy_limit(LIMIT_JOBS_PER_USER, owner);
+        uint32_t per_machine = policy_limit(LIMIT_JOBS_PER_MACHINE, owner);
+
+        size_t n = tally_get(&table->counts, owner);
+
+        if (policy_limit_is_near(per_user, n - 1, n))
+                log_warning("uid %u has %zu of at most %u jobs", (unsigned)owner, n, per_user);
+        if (policy_limit_is_near(per_machine, table->n_jobs - 1, table->n_jobs))
+                log_warning("the machine has %zu of at most %u jobs", table->n_jobs, per_machine);
+}
+
 int job_table_add(JobTable *table, Job *job)
 {
         if (tally_up(&table->counts, job->owner) < 0)
@@ -68,6 +83,7 @@ int job_table_add(JobTable *table, Job *job)
         }
         TAILQ_INSERT_TAIL(&table->jobs, job, table_entries);
         table->n_jobs++;
+        warn_of_limits(table, job->owner);
         return 0;
 }
 

@@ -189,7 +189,17 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *sig
         return 0;
 }
 
-static int serve(const ManagerOptions *options, const char *config_directory)
+/* NetworkManager and UPower are on the system bus, whoever is served; a user's daemon can do
+   without it. */
+static void open_machine_bus(sd_event *event, sd_bus *bus, bool user_mode, sd_bus **ret)
+{
+        if (!user_mode)
+                *ret = sd_bus_ref(bus);
+        else if (sd_bus_open_system(ret) >= 0)
+                (void)sd_bus_attach_event(*ret, event, SD_EVENT_PRIORITY_NORMAL);
+}
+
+static int serve(ManagerOptions *options, const char *config_directory)
 {
         sd_event *event = NULL;
         sd_bus *bus = NULL;
@@ -206,6 +216,8 @@ static int serve(const ManagerOptions *options, const char *config_directory)
                 r = options->user_mode ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
         if (r < 0)
                 log_errno(LOG_ERR, r, "cannot connect to the message bus");
+        else
+                open_machine_bus(event, bus, options->user_mode, &options->machine);
         if (r >= 0)
                 r = enter_sandbox(options->state_directory, config_directory);
         if (r >= 0)
@@ -220,6 +232,9 @@ static int serve(const ManagerOptions *options, const char *config_directory)
                 (void)sd_notify(0, "STOPPING=1");
         }
         manager_free(manager);
+        if (options->machine)
+                sd_bus_detach_event(options->machine);
+        sd_bus_unref(options->machine);
         sd_bus_flush_close_unref(bus);
         sd_event_unref(event);
         return r;
@@ -264,6 +279,6 @@ int main(int argc, char **argv)
         umask(0077);
         raise_descriptor_limit();
         (void)sd_id128_get_boot(&boot); /* remembered by the library: the sandbox hides the file */
-        r = serve(&(ManagerOptions){ arg_user, state, runtime, settings }, config);
+        r = serve(&(ManagerOptions){ arg_user, state, runtime, settings, NULL }, config);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

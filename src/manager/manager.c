@@ -135,6 +135,31 @@ static void on_appeared(void *userdata)
         notifier_look_at_all(manager->parts.notifier);
 }
 
+/* ---- news of the machine ---- */
+
+static void on_conditions(void *userdata)
+{
+        Manager *manager = userdata;
+        Job *job;
+
+        TAILQ_FOREACH (job, job_table_list(manager->parts.jobs), table_entries)
+                engine_reconsider(manager->parts.engine, job);
+}
+
+static void on_network_back(void *userdata)
+{
+        Manager *manager = userdata;
+        Job *job;
+
+        TAILQ_FOREACH (job, job_table_list(manager->parts.jobs), table_entries)
+                engine_network_back(manager->parts.engine, job);
+}
+
+static void on_rates(void *userdata, const Rates *rates)
+{
+        worker_pool_set_rates(((Manager *)userdata)->parts.workers, rates);
+}
+
 /* ---- start ---- */
 
 static int on_loaded(void *userdata, Job *job)
@@ -197,6 +222,7 @@ static void set_life(Manager *manager)
         engine_set_presence(p->engine, presence);
         farewells_set_presence(manager->farewells, presence);
         engine_set_config(p->engine, settings_config(p->settings));
+        engine_set_gate(p->engine, conditions_gate(p->conditions));
         worker_pool_set_presence(p->workers, presence);
 }
 
@@ -246,6 +272,11 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_signed_on = on_signed_on,
                 .on_appeared = on_appeared,
         };
+        static const ConditionsListener conditions_listener = {
+                .on_changed = on_conditions,
+                .on_network_back = on_network_back,
+                .on_rates = on_rates,
+        };
         static const FinisherListener finisher_listener = { .on_removed = on_removed,
                                                             .on_cancelled = on_cancelled };
         BusContext *p = &manager->parts;
@@ -270,6 +301,9 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
         if (r >= 0)
                 r = sessions_new(manager->event, options->user_mode, &sessions_listener, manager,
                                  &manager->sessions);
+        if (r >= 0)
+                r = conditions_new(manager->event, options->machine, settings_config(p->settings),
+                                   &conditions_listener, manager, &p->conditions);
         if (r >= 0)
                 set_life(manager);
         if (r >= 0)
@@ -299,6 +333,7 @@ void manager_reload(Manager *manager)
         log_info("the configuration was read again");
         engine_set_config(manager->parts.engine, settings_config(manager->parts.settings));
         notifier_look_at_all(manager->parts.notifier);
+        conditions_configured(manager->parts.conditions);
 }
 
 static int register_on_bus(Manager *manager)
@@ -348,6 +383,8 @@ int manager_new(sd_event *event, sd_bus *bus, const ManagerOptions *options, Man
         if (r >= 0)
                 r = adopt_all(manager);
         if (r >= 0)
+                conditions_configured(manager->parts.conditions);
+        if (r >= 0)
                 r = register_on_bus(manager);
         if (r < 0)
                 return r;
@@ -388,6 +425,7 @@ void manager_free(Manager *manager)
         finisher_free(p->finisher);
         farewells_free(manager->farewells);
         engine_free(p->engine);
+        conditions_free(p->conditions);
         worker_pool_free(p->workers);
         sessions_free(manager->sessions);
         keeper_free(manager->keeper);

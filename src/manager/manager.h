@@ -17,6 +17,7 @@ typedef struct ManagerOptions {
         const char *state_directory;   /* exists, ours */
         const char *runtime_directory; /* the broker's sockets are there */
         Settings *settings;            /* borrowed */
+        sd_bus *machine;               /* the bus of the machine's services, NULL: there is none */
 } ManagerOptions;
 
 /* Loads the jobs and starts to work; the bus name is asked for last. 0 or -errno. */

@@ -71,6 +71,7 @@ CREATE TABLE jobs (
         busy_since INTEGER NOT NULL DEFAULT 0,
         busy INTEGER NOT NULL DEFAULT 0,
         active_at INTEGER NOT NULL DEFAULT 0,
+        cost_flags INTEGER NOT NULL DEFAULT 0,
         resumed INTEGER NOT NULL DEFAULT 0,
         dynamic_content INTEGER NOT NULL DEFAULT 0,
         high_performance INTEGER NOT NULL DEFAULT 0,

@@ -44,6 +44,7 @@ static const Column job_columns[] = {
         COLUMN_OF(command_started, COLUMN_INTEGER, Job, command.started),
         COLUMN_OF(command_runs, COLUMN_INTEGER, Job, command.runs),
         COLUMN_OF(command_result, COLUMN_INTEGER, Job, command.result),
+        COLUMN_OF(cost_flags, COLUMN_INTEGER, Job, cost_flags),
         COLUMN_OF(token_flags, COLUMN_INTEGER, Job, token_flags),
         COLUMN_OF(file_acl_flags, COLUMN_INTEGER, Job, file_acl_flags),
         COLUMN_OF(created, COLUMN_INTEGER, Job, created),

@@ -396,9 +396,7 @@ int upload_new(const TransferParts *parts, Transfer **ret)
         u->userdata = parts->userdata;
         u->fd = -EBADF;
         net_terms_init(&u->terms, u->store, u->file->job, true);
-        u->client = (NetClient){ .listener = &net_listener,
-                                 .userdata = u,
-                                 .class = (NetClass)u->file->job->priority };
+        u->client = (NetClient){ &net_listener, u, (NetClass)u->file->job->priority };
         *ret = u->file->transfer = &u->base;
         begin(u);
         return 0;

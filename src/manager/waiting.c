@@ -42,6 +42,19 @@ static char *delayed(const char *why, uint64_t next)
         return text;
 }
 
+/* What the gate said is more than the kind. */
+static char *explained(WaitKind kind, const Job *job)
+{
+        bool kept_back =
+                job->state == STATE_TRANSIENT_ERROR && wait_kind_of(job->fault.code) == kind;
+        const char *detail = kept_back && job->fault.detail ? job->fault.detail : "";
+        char *text;
+
+        if (asprintf(&text, "%s%s%s", wait_kind_text(kind), *detail ? ": " : "", detail) < 0)
+                return NULL;
+        return text;
+}
+
 /* JOB-77 */
 char *waiting_sentence(const Engine *engine, const Job *job)
 {
@@ -54,5 +67,5 @@ char *waiting_sentence(const Engine *engine, const Job *job)
                 return helper_needed(job);
         if (next != 0)
                 return delayed(kind == WAIT_RETRY ? "" : wait_kind_text(kind), next);
-        return strdup(wait_kind_text(kind));
+        return explained(kind, job);
 }

@@ -1,0 +1,49 @@
+/*
+ * The state of the machine as jobs meet it: is there a network, what does it cost, where does the
+ * power come from, how fast may the background be (reference 05 sections 8 to 10). Pure: whoever
+ * watches the machine fills it in.
+ */
+#pragma once
+
+#include "core/config.h"
+#include "core/job.h"
+
+/* As NetworkManager counts them. */
+enum {
+        NETWORK_STATE_UNKNOWN = 0,
+        NETWORK_STATE_ASLEEP = 10,
+        NETWORK_STATE_DISCONNECTED = 20,
+        NETWORK_STATE_DISCONNECTING = 30,
+        NETWORK_STATE_CONNECTING = 40,
+        NETWORK_STATE_CONNECTED = 50, /* and above */
+
+        METERED_YES = 1,
+        METERED_GUESS_YES = 3,
+
+        WARNING_LOW = 3, /* and above: of UPower's display device */
+};
+
+typedef struct Machine {
+        uint32_t network_state; /* NETWORK_STATE_…, 0: nobody knows */
+        uint32_t metered;
+        uint32_t on_battery; /* bool */
+        uint32_t battery_warning;
+        bool seen_connected; /* by whoever tells the network's state, in the life of bitsd */
+        bool offline;
+        Rates rates;
+        time_t rates_until; /* BANDWIDTH_STEADY: they do not change */
+} Machine;
+
+/* Nothing is in the way. */
+void machine_init(Machine *machine);
+
+/* The network's state has become another one; true: jobs that need one cannot run any more, or can
+   again. */
+bool machine_set_network(Machine *machine, uint32_t state);
+/* BITS_COST_STATE_… of the network at hand. */
+uint32_t machine_cost_state(const Machine *machine, const Config *config);
+
+/* Why the job may not run now, 0: it may. *ret_why: a sentence that lives until the next
+   question. */
+BitsCode machine_obstacle(const Machine *machine, const Config *config, const Job *job,
+                          const char **ret_why);

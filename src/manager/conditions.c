@@ -1,0 +1,221 @@
+/*
+ * The hours are those of the wall clock: a timer on CLOCK_REALTIME for the next change, and a
+ * descriptor that becomes readable when somebody sets the clock, so that a window that has ended by
+ * that is over at once. Nothing wakes up while nothing changes.
+ *
+ * A network that comes back often goes again, and addresses and names need a moment: jobs hear of
+ * it a little later.
+ */
+#include "manager/conditions.h"
+
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "manager/surroundings.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum {
+        SETTLE_USEC = 2 * 1000 * 1000,
+        EXACT_USEC = 1000,
+};
+
+struct Conditions {
+        const Config *config;
+        const ConditionsListener *listener;
+        void *userdata;
+        Machine machine;
+        Gate gate;
+        Watch *watch;
+        bool started; /* the listener is ready */
+        sd_event_source *hour, *clock_set, *settled;
+        int clock_fd;
+};
+
+static BitsCode check(void *userdata, const Job *job, const char **ret_detail)
+{
+        const Conditions *c = userdata;
+
+        return machine_obstacle(&c->machine, c->config, job, ret_detail);
+}
+
+/* ---- the clock ---- */
+
+/* POL-205 */
+static void look_at_clock(Conditions *c)
+{
+        Rates before = c->machine.rates;
+        time_t now = time(NULL);
+
+        bandwidth_rates(&c->config->bandwidth, now, &c->machine.rates);
+        c->machine.rates_until = bandwidth_next_change(&c->config->bandwidth, now);
+        if (c->machine.rates_until != BANDWIDTH_STEADY)
+                (void)sd_event_source_set_time(c->hour, (uint64_t)c->machine.rates_until * 1000000);
+        (void)sd_event_source_set_enabled(c->hour, c->machine.rates_until == BANDWIDTH_STEADY
+                                                           ? SD_EVENT_OFF
+                                                           : SD_EVENT_ONESHOT);
+        if (!c->started || rates_equal(&before, &c->machine.rates))
+                return;
+        log_info("the hours of the bandwidth policies: other rates from now on");
+        c->listener->on_rates(c->userdata, &c->machine.rates);
+        c->listener->on_changed(c->userdata);
+}
+
+static int on_hour(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)source;
+        (void)usec;
+        look_at_clock(userdata);
+        return 0;
+}
+
+/* As far away as can be: it is the setting of the clock that is waited for. */
+static int arm_clock(int fd)
+{
+        const struct itimerspec far = { .it_value.tv_sec = INT64_MAX / 1000000000 };
+
+        return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL) < 0
+                       ? -errno
+                       : 0;
+}
+
+static int on_clock_set(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        uint64_t expired;
+
+        (void)source;
+        (void)events;
+        if (read(fd, &expired, sizeof(expired)) >= 0 || errno != ECANCELED)
+                return 0;
+        (void)arm_clock(fd);
+        look_at_clock(userdata);
+        return 0;
+}
+
+/* ---- what others say ---- */
+
+static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Conditions *c = userdata;
+
+        (void)source;
+        (void)usec;
+        log_info("the machine is connected again");
+        c->listener->on_network_back(c->userdata);
+        return 0;
+}
+
+static void network_changed(Conditions *c)
+{
+        if (c->machine.offline)
+                log_info("the machine is not connected any more");
+        else
+                (void)sd_event_source_set_time_relative(c->settled, SETTLE_USEC);
+        (void)sd_event_source_set_enabled(c->settled,
+                                          c->machine.offline ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static bool take(uint32_t *known, uint32_t said)
+{
+        bool other = *known != said;
+
+        *known = said;
+        return other;
+}
+
+static void on_surroundings(void *userdata, const Surroundings *now)
+{
+        Conditions *c = userdata;
+        Machine *machine = &c->machine;
+        bool other = take(&machine->metered, now->metered);
+
+        if (other)
+                log_info("the network's cost state is 0x%02x now",
+                         machine_cost_state(machine, c->config));
+        other = take(&machine->on_battery, now->on_battery) || other;
+        other = take(&machine->battery_warning, now->warning_level) || other;
+        if (machine->network_state != now->network_state &&
+            machine_set_network(machine, now->network_state)) {
+                network_changed(c);
+                other = other || machine->offline; /* its end is told when it has settled */
+        }
+        if (other && c->started)
+                c->listener->on_changed(c->userdata);
+}
+
+/* ---- life ---- */
+
+static int add_clock(Conditions *c, sd_event *event)
+{
+        int r;
+
+        c->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+        if (c->clock_fd < 0)
+                return -errno;
+        r = arm_clock(c->clock_fd);
+        if (r >= 0)
+                r = sd_event_add_io(event, &c->clock_set, c->clock_fd, EPOLLIN, on_clock_set, c);
+        if (r >= 0)
+                r = sd_event_add_time(event, &c->hour, CLOCK_REALTIME, 0, EXACT_USEC, on_hour, c);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(c->hour, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &c->settled, CLOCK_MONOTONIC, 0, 0, on_settled, c);
+        return r < 0 ? r : sd_event_source_set_enabled(c->settled, SD_EVENT_OFF);
+}
+
+int conditions_new(sd_event *event, sd_bus *bus, const Config *config,
+                   const ConditionsListener *listener, void *userdata, Conditions **ret)
+{
+        _cleanup_(conditions_freep) Conditions *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        c->clock_fd = -EBADF;
+        c->config = config;
+        c->listener = listener;
+        c->userdata = userdata;
+        c->gate = (Gate){ check, c };
+        machine_init(&c->machine);
+        r = add_clock(c, event);
+        if (r >= 0)
+                look_at_clock(c);
+        if (r >= 0)
+                r = watch_new(bus, on_surroundings, c, &c->watch);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+void conditions_free(Conditions *c)
+{
+        if (!c)
+                return;
+        watch_free(c->watch);
+        sd_event_source_disable_unref(c->hour);
+        sd_event_source_disable_unref(c->clock_set);
+        sd_event_source_disable_unref(c->settled);
+        fd_close(c->clock_fd);
+        free(c);
+}
+
+void conditions_configured(Conditions *c)
+{
+        c->started = true;
+        look_at_clock(c);
+        c->listener->on_rates(c->userdata, &c->machine.rates);
+        c->listener->on_changed(c->userdata);
+}
+
+const Gate *conditions_gate(const Conditions *c)
+{
+        return &c->gate;
+}
+
+const Machine *conditions_machine(const Conditions *c)
+{
+        return &c->machine;
+}

@@ -12,6 +12,7 @@
 
 enum {
         RUNS_PER_USER = 4, /* reference 02 section 12; the broker starts no more */
+        POSTPONE_USEC = 250 * 1000,
 };
 
 /* Of one job whose event is or was due. */
@@ -33,8 +34,10 @@ typedef struct Run {
         uint64_t number;
         char job[JOB_ID_CHARACTERS + 1];
         uid_t author;
-        uint64_t event; /* of the notice */
-        uint64_t begun; /* as the job has it */
+        uint64_t event;          /* of the notice */
+        uint64_t begun;          /* as the job has it */
+        uint64_t started_before; /* what the job had until then */
+        uint32_t result_before;
         CommandRun order;
         uint64_t ticket;
         Channel *channel;
@@ -285,6 +288,29 @@ static void on_end(void *userdata, int reason)
         run_ended(run, COMMAND_LOST);
 }
 
+/* The broker counts a process until it is reaped, which may be a moment after its end was told:
+   there is room soon, and this was no run. Frees the run. LIM-241 */
+static void postpone(Run *run)
+{
+        Notifier *notifier = run->notifier;
+        Job *job = job_table_find(notifier->parts.jobs, run->job);
+        Notice *notice = job ? job->notice : NULL;
+
+        if (notice && notice->run == run) {
+                notice->run = NULL;
+                notice->not_before = now_monotonic() + POSTPONE_USEC;
+                if (job->command.started == run->begun) {
+                        job->command.started = run->started_before;
+                        job->command.result = run->result_before;
+                        job->command.runs--;
+                }
+                mark(notifier, job);
+        }
+        run_free(run);
+        if (notice)
+                step(notifier, job);
+}
+
 static void on_answer(void *userdata, BrokerAnswer *a)
 {
         static const ChannelListener listener = { .on_message = on_message, .on_end = on_end };
@@ -292,13 +318,16 @@ static void on_answer(void *userdata, BrokerAnswer *a)
         int r;
 
         run->ticket = 0;
+        if (a->refused && a->reason == REFUSED_TOO_MANY) {
+                postpone(run);
+                return;
+        }
         if (a->refused) {
                 log_warning("job %s: its command line is not started: %s", run->job,
                             refusal_text(a->reason));
                 run_ended(run, COMMAND_NOT_STARTED +
                                        (uint32_t)(a->reason == REFUSED_START_FAILED && a->error > 0
                                                           ? a->error
-                                                  : a->reason == REFUSED_TOO_MANY   ? EAGAIN
                                                   : a->reason == REFUSED_NO_COMMAND ? ENOENT
                                                                                     : EACCES));
                 return;
@@ -341,6 +370,8 @@ static void begin_run(Notifier *notifier, Job *job, Notice *notice)
                               .seconds = notifier->parts.config->command_line_timeout };
         TAILQ_INSERT_TAIL(&notifier->runs, run, entries);
         notice->run = run;
+        run->started_before = job->command.started;
+        run->result_before = job->command.result;
         job->command.started = run->begun = clock_usec(CLOCK_REALTIME);
         notice->told = false;
         job->command.runs++;

@@ -119,6 +119,62 @@ def test_get_and_set(admin):
     assert 'Unable to set notify flags - 0x80004001' in admin('/setnotifyflags', 'j', '64', status=1)
 
 
+def test_other_properties(admin):
+    """CLI-331: download time, method, peer caching, replies, prefixes, ranges, validation."""
+    world, vault = admin.world, admin.world.vault()
+    url = world.put(1000)
+    admin('/create', 'j')
+
+    def get(name, *more):
+        return admin('/rawreturn', f'/get{name}', 'j', *more)
+    assert (get('maxdownloadtime'), get('peercachingflags'), get('httpmethod')) == ('7776000', '0', 'GET')
+    for name, value in (('maxdownloadtime', '77'), ('peercachingflags', '3'), ('httpmethod', 'POST')):
+        admin(f'/set{name}', 'j', value)
+        assert get(name) == value
+    admin('/sethttpmethod', 'j', 'NULL')
+    for wrong in ('10', '10:', ':5', '0:5,', '0:5,x', '0:eofx', '-1:4', '0:99999999999999999999', ''):
+        assert 'no list' in admin('/addfilewithranges', 'j', url, vault / 'file', wrong, status=1), wrong
+    assert 'Unable to add file to job - 0x8020002c' in \
+        admin('/addfilewithranges', 'j', url, vault / 'file', '0:5,4:2', status=1)
+    assert admin('/listfiles', 'j') == ''
+    admin('/addfilewithranges', 'j', url, vault / 'file', '990:EOF,0:10')
+    assert 'No remote name' in admin('/replaceremoteprefix', 'j', 'x', 'y')
+    admin('/replaceremoteprefix', 'j', url, url + '?again')
+    assert f'{url}?again -> ' in admin('/listfiles', 'j')
+    admin('/replaceremoteprefix', 'j', url + '?again', url)
+    assert get('temporaryname', 0).startswith(f'{vault}/')
+    assert 'Unable to get file - 0x' in admin('/getvalidationstate', 'j', 1, status=1)
+    assert 'Unable to set validation state - 0x8000000a' in \
+        admin('/setvalidationstate', 'j', 0, 'TRUE', status=1)
+    admin('/resume', 'j')
+    world.playground.run(['bits', 'wait', 'j'], uid=world.alice, check=True)
+    assert get('validationstate', 0) == 'FALSE'
+    admin('/setvalidationstate', 'j', 0, 'true')
+    assert get('validationstate', 0) == 'TRUE'
+    admin('/complete', 'j')
+    assert (vault / 'file').read_bytes() == world.bytes(url)[990:] + world.bytes(url)[:10]
+    for wrong in (['/setvalidationstate', 'k', '0'], ['/setvalidationstate', 'k', '0', 'MAYBE'],
+                  ['/gettemporaryname', 'k'], ['/getvalidationstate', 'k', 'x'], ['/getstate', 'k', 'x']):
+        admin('/create', 'k')
+        assert 'Invalid argument' in admin(*wrong, status=1)
+        admin('/cancel', 'k')
+
+
+def test_replies(admin):
+    """CLI-331: of upload-reply jobs; refused of others."""
+    admin('/create', '/upload-reply', 'r')
+    reply = admin.world.vault() / 'reply'
+    assert admin('/rawreturn', '/getreplyfilename', 'r') == 'NULL'
+    admin('/setreplyfilename', 'r', reply)
+    assert admin('/rawreturn', '/getreplyfilename', 'r') == str(reply)
+    assert admin('/getreplyprogress', 'r') == '0 / UNKNOWN\n'
+    assert 'Unable to get reply data - 0x80200002' in admin('/getreplydata', 'r', status=1)
+    admin('/create', 'd')
+    for switch in (['/getreplyfilename', 'd'], ['/getreplyprogress', 'd'], ['/getreplydata', 'd'],
+                   ['/setreplyfilename', 'd', reply]):
+        assert ' - 0x80004001' in admin(*switch, status=1)
+
+
 def test_helper_token(admin):
     """CLI-289: the caller's identity, or for root a named one."""
     admin('/create', 'j')
@@ -170,6 +226,10 @@ def test_transfer(admin):
     assert "DISPLAY: 'mine' TYPE: DOWNLOAD STATE: TRANSFERRED" in output
     assert 'PRIORITY: FOREGROUND FILES: 1 / 1 BYTES: 3000 / 3000 (100%)' in output
     assert (vault / 'file').read_bytes() == world.bytes(url)
+    changing = world.put(100)
+    admin('/transfer', 'mine', '/Dynamic', '/aclflags', 'O', changing, vault / 'changing')
+    assert (vault / 'changing').read_bytes() == world.bytes(changing)
+    admin('/transfer', 'mine', '/upload', '/dynamic', 'http://localhost/', vault / 'file', status=1)
     failed = admin('/transfer', 'mine', url + 'x', vault / 'none', status=1)
     assert 'Unable to complete transfer' in failed and 'ERROR CODE:    0x80190194' in failed
     assert admin('/list') == 'Listed 0 job(s).\n'

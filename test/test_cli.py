@@ -404,6 +404,20 @@ def test_set_keys_and_show_values(world, bits):
     bits('show', '--json', ident, 'priority', status=2)
 
 
+def test_other_settings(world, bits):
+    """CLI-330"""
+    ident = bits('create').stdout.strip()
+
+    def show():
+        return bits('show', ident, 'maximum-download-time', 'use-stored-credentials').stdout.split()
+    assert show() == ['7776000', 'none']
+    bits('set', ident, 'maximum-download-time=60', 'use-stored-credentials=proxy')
+    assert show() == ['60', 'proxy']
+    bits('set', ident, 'maximum-download-time=0', 'use-stored-credentials=none')
+    assert show() == ['7776000', 'none']
+    assert 'none, or proxy' in bits('set', ident, 'use-stored-credentials=server', status=2).stderr
+
+
 def test_http_settings(world, bits):
     """CLI-291: words for flags, lines for headers, letters for rights."""
     ident = bits('create').stdout.strip()

@@ -138,6 +138,22 @@ bool priority_parse(const char *text, bits_job_priority *ret)
         return false;
 }
 
+bool acl_flags_parse(const char *text, uint32_t *ret)
+{
+        static const char letters[] = "ogds";
+        uint32_t flags = 0;
+
+        for (const char *p = text; *p; p++) {
+                const char *found = strchr(letters, tolower((unsigned char)*p));
+
+                if (!found)
+                        return false;
+                flags |= 1u << (found - letters);
+        }
+        *ret = flags;
+        return true;
+}
+
 const char *null_or(const char *text)
 {
         return word_is(text, "NULL") ? NULL : text;

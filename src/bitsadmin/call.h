@@ -46,6 +46,8 @@ bool word_is(const char *word, const char *other);
 /* Decimal or 0x…. */
 bool number_parse(const char *text, uint32_t *ret);
 bool priority_parse(const char *text, bits_job_priority *ret);
+/* Letters of "ogds". */
+bool acl_flags_parse(const char *text, uint32_t *ret);
 /* NULL stands for no text. */
 const char *null_or(const char *text);
 
@@ -66,6 +68,7 @@ int run_listfiles(Call *call);
 int run_create(Call *call);
 int run_addfile(Call *call);
 int run_addfileset(Call *call);
+int run_addfilewithranges(Call *call);
 int run_suspend(Call *call);
 int run_resume(Call *call);
 int run_cancel(Call *call);

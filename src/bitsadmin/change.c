@@ -131,17 +131,11 @@ static int set_notify_command(Call *call)
 
 static int set_acl_flags(Call *call)
 {
-        static const char letters[] = "ogds";
-        uint32_t flags = 0;
+        uint32_t flags;
 
-        for (const char *p = call->argv[0]; *p; p++) {
-                const char *found = strchr(letters, *p | 0x20);
-
-                if (!found)
-                        return WRONG_ARGUMENTS;
-                flags |= 1u << (found - letters);
-        }
-        return bits_job_set_file_acl_flags(call->job, flags);
+        return acl_flags_parse(call->argv[0], &flags)
+                       ? bits_job_set_file_acl_flags(call->job, flags)
+                       : WRONG_ARGUMENTS;
 }
 
 /* Each argument is a header. */
@@ -195,7 +189,43 @@ static int remove_certificate(Call *call)
         return r < 0 ? r : bits_http_options_remove_client_certificate(options);
 }
 
-/* CLI-289 */
+static int set_http_method(Call *call)
+{
+        _cleanup_(bits_http_options_freep) bits_http_options *options = NULL;
+        int r = bits_job_query_http_options(call->job, &options);
+
+        return r < 0 ? r : bits_http_options_set_http_method(options, null_or(call->argv[0]));
+}
+
+static int set_reply_file_name(Call *call)
+{
+        return bits_job_set_reply_file_name(call->job, null_or(call->argv[0]));
+}
+
+static int set_validation_state(Call *call)
+{
+        static const char *const words[] = { "FALSE", "TRUE" };
+        int valid = find_word(call->argv[1], words, ELEMENTS(words));
+        _cleanup_(bits_file_freep) bits_file *file = NULL;
+        uint32_t index;
+        int r;
+
+        if (valid < 0 || !number_parse(call->argv[0], &index))
+                return WRONG_ARGUMENTS;
+        r = bits_job_get_file(call->job, index, &file);
+        return r < 0 ? r : bits_file_set_validation_state(file, valid);
+}
+
+static int replace_remote_prefix(Call *call)
+{
+        int r = bits_job_replace_remote_prefix(call->job, call->argv[0], call->argv[1]);
+
+        if (r > 0) /* S_FALSE */
+                put_text(call, "No remote name of the job begins with %s.\n", call->argv[0]);
+        return r;
+}
+
+/* CLI-289, CLI-331 */
 static const Change changes[] = {
         { "/setdisplayname", "name", 1, 1, "set display name", .text = bits_job_set_display_name },
         { "/setdescription", "text", 1, 1, "set description", .text = bits_job_set_description },
@@ -204,6 +234,8 @@ static const Change changes[] = {
           .number = bits_job_set_minimum_retry_delay },
         { "/setnoprogresstimeout", "seconds", 1, 1, "set no progress timeout",
           .number = bits_job_set_no_progress_timeout },
+        { "/setmaxdownloadtime", "seconds", 1, 1, "set maximum download time",
+          .number = bits_job_set_maximum_download_time },
         { "/setnotifyflags", "flags", 1, 1, "set notify flags",
           .number = bits_job_set_notify_flags },
         { "/setproxysettings", "PRECONFIG|NO_PROXY|AUTODETECT|OVERRIDE [list] [bypass]", 1, 3,
@@ -221,6 +253,14 @@ static const Change changes[] = {
         { "/makecustomheaderswriteonly", "", 0, 0, "make custom headers write-only",
           .own = make_headers_write_only },
         { "/setsecurityflags", "value", 1, 1, "set security flags", .own = set_security_flags },
+        { "/sethttpmethod", "method", 1, 1, "set HTTP method", .own = set_http_method },
+        { "/setpeercachingflags", "flags", 1, 1, "set peer caching flags",
+          .number = bits_job_set_peer_caching_flags },
+        { "/setreplyfilename", "path", 1, 1, "set reply file name", .own = set_reply_file_name },
+        { "/setvalidationstate", "index TRUE|FALSE", 2, 2, "set validation state",
+          .own = set_validation_state },
+        { "/replaceremoteprefix", "old new", 2, 2, "replace remote prefix",
+          .own = replace_remote_prefix },
         { "/removeclientcertificate", "", 0, 0, "remove client certificate",
           .own = remove_certificate },
         { "/sethelpertoken", "[user [password]]", 0, 2, "set helper token",

@@ -8,6 +8,7 @@
 #include "cli/format.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 /* ---- making ---- */
 
@@ -44,6 +45,62 @@ int run_create(Call *call)
 int run_addfile(Call *call)
 {
         if (bits_job_add_file(call->job, call->argv[0], call->argv[1]) < 0)
+                return fail_action("add file to job");
+        put_text(call, "Added %s -> %s to job.\n", call->argv[0], call->argv[1]);
+        return EXIT_OK;
+}
+
+/* "offset:length[,offset:length…]"; a length may be "eof". NULL: no such list, or no memory. */
+static bits_range *parse_ranges(const char *text, size_t *ret_n)
+{
+        _cleanup_free_ bits_range *ranges = NULL;
+        size_t n = 0;
+
+        do {
+                bits_range *larger = reallocarray(ranges, n + 1, sizeof(*larger));
+                char *end;
+
+                if (!larger)
+                        return NULL;
+                ranges = larger;
+                errno = 0;
+                if (*text < '0' || *text > '9')
+                        return NULL;
+                ranges[n].offset = strtoull(text, &end, 10);
+                if (errno != 0 || *end != ':')
+                        return NULL;
+                text = end + 1;
+                if (strncasecmp(text, "eof", 3) == 0) {
+                        ranges[n++].length = BITS_LENGTH_TO_EOF;
+                        text += 3;
+                        continue;
+                }
+                if (*text < '0' || *text > '9')
+                        return NULL;
+                ranges[n++].length = strtoull(text, &end, 10);
+                if (errno != 0)
+                        return NULL;
+                text = end;
+        } while (*text == ',' && *++text);
+        if (*text || text[-1] == ',')
+                return NULL;
+        *ret_n = n;
+        return TAKE(ranges);
+}
+
+/* CLI-331 */
+int run_addfilewithranges(Call *call)
+{
+        _cleanup_free_ bits_range *ranges = NULL;
+        size_t n = 0;
+
+        ranges = parse_ranges(call->argv[2], &n);
+        if (!ranges)
+                return fail_text(
+                        "Invalid argument: '%s' is no list offset:length[,offset:length…]; "
+                        "a length may be eof.",
+                        call->argv[2]);
+        if (bits_job_add_file_with_ranges(call->job, call->argv[0], call->argv[1], ranges, n) < 0)
                 return fail_action("add file to job");
         put_text(call, "Added %s -> %s to job.\n", call->argv[0], call->argv[1]);
         return EXIT_OK;
@@ -227,12 +284,23 @@ static bool looks_like_guid(const char *name)
         return strlen(name) == 38 && name[0] == '{' && name[37] == '}';
 }
 
-/* CLI-287 */
+/* Nothing remains of a transfer that could not begin. */
+static int give_up(const Call *call, const char *action)
+{
+        int r = fail_action(action);
+
+        (void)bits_job_cancel(call->job, NULL);
+        return r;
+}
+
+/* CLI-287, CLI-331 */
 int run_transfer(Call *call)
 {
         bits_job_type type = BITS_JOB_DOWNLOAD;
         bits_job_priority priority = BITS_PRIORITY_NORMAL;
         const char *name = call->argv[0];
+        bool dynamic = false;
+        uint32_t acl_flags = 0;
         int i = 1;
 
         if (looks_like_guid(name))
@@ -241,6 +309,11 @@ int run_transfer(Call *call)
                 if (word_is(call->argv[i], "/priority") && i + 1 < call->argc &&
                     priority_parse(call->argv[i + 1], &priority))
                         i++;
+                else if (word_is(call->argv[i], "/aclflags") && i + 1 < call->argc &&
+                         acl_flags_parse(call->argv[i + 1], &acl_flags))
+                        i++;
+                else if (word_is(call->argv[i], "/dynamic"))
+                        dynamic = true;
                 else if (!type_parse(call->argv[i], &type) || type == BITS_JOB_UPLOAD_REPLY)
                         break; /* a local path begins so, too */
         if (i == call->argc || (call->argc - i) % 2 != 0)
@@ -248,18 +321,16 @@ int run_transfer(Call *call)
                                  "needed.");
         if (bits_manager_create_job(call->manager, name, type, &call->job) < 0)
                 return fail_action("create job");
-        if (bits_job_set_priority(call->job, priority) < 0) {
-                (void)bits_job_cancel(call->job, NULL);
-                return fail_action("set priority");
-        }
+        if (bits_job_set_priority(call->job, priority) < 0)
+                return give_up(call, "set priority");
+        if (acl_flags != 0 && bits_job_set_file_acl_flags(call->job, acl_flags) < 0)
+                return give_up(call, "set ACL flags");
+        if (dynamic && bits_job_set_dynamic_content(call->job, true) < 0)
+                return give_up(call, "set dynamic content");
         for (; i < call->argc; i += 2)
-                if (bits_job_add_file(call->job, call->argv[i], call->argv[i + 1]) < 0) {
-                        int r = fail_action("add file to job");
-
-                        (void)bits_job_cancel(call->job, NULL);
-                        return r;
-                }
+                if (bits_job_add_file(call->job, call->argv[i], call->argv[i + 1]) < 0)
+                        return give_up(call, "add file to job");
         if (bits_job_resume(call->job) < 0)
-                return fail_action("resume job");
+                return give_up(call, "resume job");
         return wait_and_complete(call, name, type);
 }

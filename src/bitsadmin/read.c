@@ -9,7 +9,8 @@
 
 typedef struct Reading {
         const char *name;
-        const char *action; /* behind "Unable to " */
+        const char *action;    /* behind "Unable to " */
+        const char *arguments; /* for the help: behind the job; NULL: none */
         /* One of these. */
         int (*number)(bits_job *job, uint32_t *ret);
         int (*text)(bits_job *job, char **ret);
@@ -122,20 +123,66 @@ static int get_notify_interface(Call *call, const char *name _unused_)
         return EXIT_OK;
 }
 
-static int get_temporary_name(Call *call, const char *name _unused_)
+static int get_of_file(Call *call, const char *name)
 {
-        _cleanup_(bits_file_list_freep) bits_file_list *files = NULL;
-        const bits_file_info *file;
+        _cleanup_(bits_file_freep) bits_file *file = NULL;
+        _cleanup_free_ char *path = NULL;
         uint32_t index;
+        int valid;
 
         if (call->argc != 1 || !number_parse(call->argv[0], &index))
                 return fail_text("Invalid argument: the file's index is needed, from 0.");
-        if (bits_job_list_files(call->job, &files) < 0)
-                return fail_action("get files");
-        file = bits_file_list_get(files, index);
-        if (!file)
-                return fail_text("The job has no file %u.", index);
-        put_value(call, "%s", file->temporary_name);
+        if (bits_job_get_file(call->job, index, &file) < 0)
+                return fail_action("get file");
+        if (word_is(name, "/gettemporaryname")) {
+                if (bits_file_get_temporary_name(file, &path) < 0)
+                        return fail_action("get temporary name");
+                put_value(call, "%s", path);
+        } else {
+                if (bits_file_get_validation_state(file, &valid) < 0)
+                        return fail_action("get validation state");
+                put_value(call, "%s", valid ? "TRUE" : "FALSE");
+        }
+        return EXIT_OK;
+}
+
+/* ---- replies ---- */
+
+static int get_reply_progress(Call *call, const char *name _unused_)
+{
+        char done[NUMBER_SIZE], all[NUMBER_SIZE];
+        uint64_t total, transferred;
+
+        if (bits_job_get_reply_progress(call->job, &total, &transferred) < 0)
+                return fail_action("get reply progress");
+        put_value(call, "%s / %s", size_text(transferred, done), size_text(total, all));
+        return EXIT_OK;
+}
+
+/* Sixteen bytes a line: where they stand, in hexadecimal, and as text. */
+static int get_reply_data(Call *call, const char *name _unused_)
+{
+        enum { WIDTH = 16 };
+        _cleanup_free_ void *data = NULL;
+        const unsigned char *bytes;
+        size_t length;
+
+        if (bits_job_get_reply_data(call->job, &data, &length) < 0)
+                return fail_action("get reply data");
+        bytes = data;
+        put_text(call, "REPLY LENGTH: %zu\n", length);
+        for (size_t at = 0; at < length; at += WIDTH) {
+                printf("%08zx ", at);
+                for (size_t i = at; i < at + WIDTH; i++)
+                        if (i < length)
+                                printf(" %02x", bytes[i]);
+                        else
+                                printf("   ");
+                printf("  ");
+                for (size_t i = at; i < at + WIDTH && i < length; i++)
+                        putchar(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '.');
+                putchar('\n');
+        }
         return EXIT_OK;
 }
 
@@ -199,6 +246,12 @@ static int get_http(Call *call, const char *name)
                 put_value(call, "0x%x", flags);
                 return EXIT_OK;
         }
+        if (word_is(name, "/gethttpmethod")) {
+                if (bits_http_options_get_http_method(options, &text) < 0)
+                        return fail_action("get HTTP method");
+                put_value(call, "%s", text);
+                return EXIT_OK;
+        }
         if (word_is(name, "/getcustomheaders")
                     ? bits_http_options_get_custom_headers(options, &text) < 0
                     : bits_http_options_get_client_certificate(options, &text, &key) < 0)
@@ -208,7 +261,7 @@ static int get_http(Call *call, const char *name)
         return EXIT_OK;
 }
 
-/* CLI-288 */
+/* CLI-288, CLI-331 */
 static const Reading readings[] = {
         { "/gettype", "get type", .own = get_type },
         { "/getstate", "get state", .own = get_state },
@@ -228,12 +281,21 @@ static const Reading readings[] = {
         { "/getminretrydelay", "get retry delay", .number = bits_job_get_minimum_retry_delay },
         { "/getnoprogresstimeout", "get no progress timeout",
           .number = bits_job_get_no_progress_timeout },
+        { "/getmaxdownloadtime", "get maximum download time",
+          .number = bits_job_get_maximum_download_time },
         { "/getnotifyflags", "get notify flags", .number = bits_job_get_notify_flags },
         { "/getnotifyinterface", "get notify interface", .own = get_notify_interface },
         { "/getproxyusage", "get proxy settings", .own = get_proxy },
         { "/getproxylist", "get proxy settings", .own = get_proxy },
         { "/getproxybypasslist", "get proxy settings", .own = get_proxy },
-        { "/gettemporaryname", "get temporary name", .own = get_temporary_name },
+        { "/gettemporaryname", "get file", "index", .own = get_of_file },
+        { "/getvalidationstate", "get file", "index", .own = get_of_file },
+        { "/getreplyfilename", "get reply file name", .text = bits_job_get_reply_file_name },
+        { "/getreplyprogress", "get reply progress", .own = get_reply_progress },
+        { "/getreplydata", "get reply data", .own = get_reply_data },
+        { "/getpeercachingflags", "get peer caching flags",
+          .number = bits_job_get_peer_caching_flags },
+        { "/gethttpmethod", "get HTTP options", .own = get_http },
         { "/getnotifycmdline", "get notification command line", .own = get_notify_command },
         { "/getaclflags", "get ACL flags", .own = get_acl_flags },
         { "/getsecurityflags", "get security flags", .own = get_http },
@@ -259,7 +321,8 @@ bool is_get(const char *name)
 void help_get(void)
 {
         for (size_t i = 0; i < ELEMENTS(readings); i++)
-                printf("  %s job\n", readings[i].name);
+                printf("  %s job%s%s\n", readings[i].name, readings[i].arguments ? " " : "",
+                       readings[i].arguments ? readings[i].arguments : "");
 }
 
 int run_get(Call *call, const char *name)
@@ -268,6 +331,8 @@ int run_get(Call *call, const char *name)
         _cleanup_free_ char *text = NULL;
         uint32_t number;
 
+        if (!reading->arguments && call->argc > 0)
+                return fail_text("Invalid argument: %s job", reading->name);
         if (reading->own)
                 return reading->own(call, reading->name);
         if (reading->number) {

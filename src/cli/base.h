@@ -45,6 +45,7 @@ DEFINE_CLEANUP(bits_manager, bits_manager_close);
 DEFINE_CLEANUP(bits_job, bits_job_free);
 DEFINE_CLEANUP(bits_job_list, bits_job_list_free);
 DEFINE_CLEANUP(bits_file_list, bits_file_list_free);
+DEFINE_CLEANUP(bits_file, bits_file_free);
 DEFINE_CLEANUP(bits_token_options, bits_token_options_free);
 DEFINE_CLEANUP(bits_http_options, bits_http_options_free);
 

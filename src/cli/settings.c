@@ -116,6 +116,24 @@ static int get_max_size(bits_job *job, char **ret_text)
                                    : number_text(bytes, ret_text);
 }
 
+/* CLI-330 */
+static bool is_stored_target(const char *text)
+{
+        return string_equal(text, "none") || string_equal(text, "proxy");
+}
+
+static int set_stored(bits_job *job, const char *text)
+{
+        return bits_job_set_use_stored_credentials(job, string_equal(text, "proxy"));
+}
+
+static int get_stored(bits_job *job, char **ret_text)
+{
+        int for_proxies, r = bits_job_get_use_stored_credentials(job, &for_proxies);
+
+        return r < 0 ? r : copy_text(for_proxies ? "proxy" : "none", ret_text);
+}
+
 /* Nothing for any other type of job. CLI-121 */
 static int without_reply(int r, char **ret_text)
 {
@@ -178,8 +196,15 @@ const Setting settings[] = {
           .kind = SETTING_NUMBER,
           .set_number = bits_job_set_no_progress_timeout,
           .get_number = bits_job_get_no_progress_timeout },
+        { .key = "maximum-download-time",
+          .values = "a number of seconds, 0 for what the machine's policy says",
+          .unit = "s",
+          .kind = SETTING_NUMBER,
+          .set_number = bits_job_set_maximum_download_time,
+          .get_number = bits_job_get_maximum_download_time },
         { .key = "notify-flags",
-          .values = "a number: 1 transferred, 2 error, 3 both, 4 none, 8 changes, 16 each file",
+          .values = "a number: 1 transferred, 2 error, 3 both, 4 none, 8 changes, 16 each file, "
+                    "32 ranges",
           .kind = SETTING_NUMBER,
           .hexadecimal = true,
           .set_number = bits_job_set_notify_flags,
@@ -248,6 +273,11 @@ const Setting settings[] = {
           .quiet = true,
           .set_text = proxy_set_bypass,
           .get_text = get_bypass },
+        { .key = "use-stored-credentials",
+          .values = "none, or proxy: Kerberos tickets for proxies that ask for them",
+          .allowed = is_stored_target,
+          .set_text = set_stored,
+          .get_text = get_stored },
         { .key = "credential-cache",
           .values = "FILE:/PATH, DIR:/PATH, KEYRING:… or KCM:…",
           .quiet = true,

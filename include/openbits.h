@@ -229,8 +229,9 @@ BITS_EXPORT const char *bits_job_id(const bits_job *job);
 
 /* remote_name: absolute http://, https:// or file:// URL, at most 2,200 characters, or the absolute
    path of a file of this machine, which the network identity reads. local_name: absolute path in an
-   existing directory that the identity responsible for local files may write.
-   E_INVALIDARG, E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. (IBackgroundCopyJob::AddFile) */
+   existing directory that the identity responsible for local files may write. Of a job of type
+   BITS_JOB_UPLOAD the remote name is the place; BITS_JOB_UPLOAD_REPLY needs a server. E_INVALIDARG,
+   E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. (IBackgroundCopyJob::AddFile) */
 BITS_EXPORT int bits_job_add_file(bits_job *job, const char *remote_name, const char *local_name);
 
 /* All or none, in one call. (IBackgroundCopyJob::AddFileSet) */

@@ -174,8 +174,6 @@ def test_destination_that_is_no_file(world, kind):
 def test_words_and_keys_that_nobody_knows(world):
     manager = world.manager()
     assert refused(manager.create, 'a', 'sideways') in ('InvalidArgument', 'NotImplemented')
-    assert refused(manager.create, 'a', 'upload') == 'NotImplemented'
-    assert refused(manager.create, 'a', 'upload-reply') == 'NotImplemented'
     assert refused(manager.create, 'a', '') in ('InvalidArgument', 'NotImplemented')
     assert refused(lambda: manager.create(Colour=('s', 'red'))) == 'InvalidArgument'
     assert refused(lambda: manager.create(Priority='urgent')) in ('InvalidArgument',

@@ -78,7 +78,7 @@ class Seen:
 
 
 class BitsServer:
-    def __init__(self, folder, host='127.0.0.1'):
+    def __init__(self, folder, host='127.0.0.1', port=0):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.overwrite, self.move_at = True, 'last'
@@ -90,7 +90,7 @@ class BitsServer:
         self.sessions, self.failures, self.seen, self.breaches = {}, [], [], []
         self.lock = threading.Condition()
         self.released = threading.Event()
-        self.http = Listener((host, 0), Handler)
+        self.http = Listener((host, port), Handler)
         self.http.owner = self
         self.port = self.http.server_address[1]
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True)

@@ -4,10 +4,9 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import os
-import shlex
 
 from scene import (LARGE, PROXY, WEB, Log, bits, give_token, job_of, kdestroy, kinit, lend, login,
-                   owner_and_mode, poll, proxy, same, scenario, sh, sign_off, signed_on, start_job,
+                   owner_and_mode, poll, proxy, same, scenario, service_job, sh, sign_off, start_job,
                    systemctl, token_of, use_implicit_credentials, wait_bytes, wait_state)
 
 REALM = 'OPENBITS.TEST'
@@ -80,14 +79,6 @@ END''' % script)
 
 
 # ---- the classic case
-
-def service_job(name, url):
-    """A job of svc-sync into its own directory; suspended."""
-    run = ('systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--property=User=svc-sync')
-    identifier = sh(shlex.join([*run, 'bits', 'create', name])).strip()
-    sh(shlex.join([*run, 'bits', 'add', identifier, url, f'/srv/vault/{name}']))
-    return identifier
-
 
 def expect_domain_user(identifier, name, web, way):
     wait_state(identifier, 'transferred')
@@ -261,13 +252,3 @@ def ticket_expires_in_mid_transfer():
         os.unlink('/srv/vault/late')
         kdestroy(bob)
     sign_off('bob')
-
-
-@scenario(needs='SetClientCertificate')
-@signed_on('alice')
-def client_certificate_is_the_owners():
-    tls = Log('tls')
-    job = start_job('https://tls.openbits.test/certificate/large', '/home/alice/certified', 'alice')
-    bits('set', job, 'client-certificate=/etc/testca/alice.pem')
-    wait_state(job, 'transferred')
-    assert 'CN=alice' in tls.users()[0]

@@ -7,4 +7,5 @@ import service   # noqa: F401, I100: the boot is looked at before anything else 
 import clients   # noqa: F401
 import access    # noqa: F401
 import domain    # noqa: F401
+import errands   # noqa: F401
 import sign_off  # noqa: F401

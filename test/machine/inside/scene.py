@@ -310,6 +310,14 @@ def start_job(url, target, user=None, session=None):
     return identifier
 
 
+def service_job(name, url, kind='download'):
+    """A job of svc-sync with a file of that name in its own directory; suspended."""
+    run = ('systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--property=User=svc-sync')
+    identifier = sh(shlex.join([*run, 'bits', 'create', '--type', kind, name])).strip()
+    sh(shlex.join([*run, 'bits', 'add', identifier, url, f'/srv/vault/{name}']))
+    return identifier
+
+
 def workers(uid):
     """Ids of the workers that run as that user."""
     found = []
@@ -320,6 +328,14 @@ def workers(uid):
             if fields['Name'] in ('bits-file', 'bits-net') and int(fields['Uid'].split()[0]) == uid:
                 found.append(int(path.parent.name))
     return found
+
+
+def connections(address, port):
+    """The uids of those who are connected with that server, as the kernel knows them."""
+    number = int.from_bytes(socket.inet_aton(address), sys.byteorder)
+    lines = pathlib.Path('/proc/net/tcp').read_text().splitlines()[1:]
+    return {int(fields[7]) for fields in map(str.split, lines)
+            if fields[2] == f'{number:08X}:{port:04X}' and fields[3] == '01'}
 
 
 def bus_connection():

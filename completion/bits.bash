@@ -34,7 +34,8 @@ _bits() {
                 words='--json --user --help --version'
                 case $verb in
                 put) words+=' --reply --name --priority --detach --local-as --network-as --proxy --negotiate'
-                     words+=' --proxy-negotiate --notify-command' ;;
+                     words+=' --proxy-negotiate --notify-command'
+                     words+=' --certificate --key --passphrase-file --header --method --security' ;;
                 get) words+=' --name --priority --detach --local-as --network-as --proxy --negotiate'
                      words+=' --proxy-negotiate --notify-command --range --dynamic --max-size'
                      words+=' --certificate --key --passphrase-file --header --method --security' ;;

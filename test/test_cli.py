@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from conftest import temporary_files
+from conftest import HERE, temporary_files
 
 GUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}')
 
@@ -566,6 +566,25 @@ def test_no_service():
     assert result.returncode == 1
     assert 'cannot reach the OpenBITS service (bitsd)' in result.stderr
     assert 'systemctl start' in result.stderr
+
+
+def test_user_without_an_account(root_world, bits):
+    """LIB-330: the bus takes nobody else; that is said, and not that the service were gone."""
+    stderr = bits('list', uid=61999, status=1).stderr
+    assert 'refused the connection of user 61999' in stderr and 'account' in stderr
+
+
+def test_usage_and_completion_know_the_same_options(bits):
+    """CLI-332"""
+    script = (HERE.parent / 'completion' / 'bits.bash').read_text()
+    verbs = re.findall(r"^ +([a-z]+)\) (words\+='.*?) ;;$", script, re.M | re.S)
+    assert {'get', 'put', 'create', 'admin'} <= {verb for verb, words in verbs}
+    for verb, words in verbs:
+        completed = set(re.findall(r'--[a-z-]+', words))
+        usage = bits(verb, '--help').stdout
+        assert completed <= set(re.findall(r'--[a-z-]+', usage)), verb
+        if verb in ('get', 'put', 'create', 'add', 'wait', 'list', 'watch', 'set'):
+            assert set(re.findall(r'--[a-z-]+', usage)) == completed, verb
 
 
 # ---- identities, administration ----

@@ -89,6 +89,7 @@ def test_errors_are_told(world, bits, server):
     server.file('in/x').write_bytes(b'old')
     result = bits('put', path, server.url('in/x'), status=1)
     assert 'exists there and may not be replaced' in result.stderr
+    assert f'cannot send {path}\n' in result.stderr    # CLI-332
     for arguments in (['put'], ['put', path], ['put', path, 'http://h/', 'x'],
                       ['get', '--reply', 'x', 'http://h/f']):
         bits(*arguments, status=2)

@@ -451,7 +451,10 @@ static int look(Get *get, Progress *progress)
                 return finish(get, progress);
         case BITS_STATE_ERROR:
                 progress_clear(progress);
-                report_job_error(get->job, get->url);
+                if (get->type == BITS_JOB_DOWNLOAD)
+                        report_job_error(get->job, "fetch", get->url);
+                else
+                        report_job_error(get->job, "send", get->path);
                 return EXIT_FAILED;
         case BITS_STATE_SUSPENDED:
                 progress_clear(progress);

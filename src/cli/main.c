@@ -13,6 +13,11 @@
 bool arg_json = false;
 bool arg_user = false;
 
+#define HTTP_OPTIONS_USAGE                                                                      \
+        "[--certificate FILE [--key FILE] [--passphrase-file FILE]] [--header LINE] [--method " \
+        "METHOD] [--security WORD[,…]]"
+#define HTTP_USAGE "[--proxy LIST] [--negotiate] [--proxy-negotiate] " HTTP_OPTIONS_USAGE
+
 static const struct Verb {
         const char *name;
         int (*run)(int argc, char **argv);
@@ -20,17 +25,20 @@ static const struct Verb {
         const char *summary;
 } verbs[] = {
         { "get", verb_get,
-          "[--name NAME] [--priority P] [--detach] [--local-as USER] [--network-as USER] "
-          "[--proxy LIST] [--negotiate] [--proxy-negotiate] URL [FILE]",
+          "[--name NAME] [--priority P] [--detach] [--range OFFSET:LENGTH[,…]] [--dynamic] "
+          "[--max-size BYTES] [--local-as USER] [--network-as USER] [--notify-command "
+          "COMMAND] " HTTP_USAGE " URL [FILE]",
           "fetch a file and show the progress; Ctrl-C leaves it to the background" },
         { "put", verb_put,
           "[--reply FILE] [--name NAME] [--priority P] [--detach] [--local-as USER] "
-          "[--network-as USER] [--proxy LIST] [--negotiate] [--proxy-negotiate] FILE URL",
+          "[--network-as USER] [--notify-command COMMAND] " HTTP_USAGE " FILE URL",
           "send a file to a BITS server and show the progress; Ctrl-C leaves it to the "
           "background" },
-        { "create", verb_create, "[--type TYPE] [--description TEXT] [--priority P] [NAME]",
+        { "create", verb_create,
+          "[--type TYPE] [--description TEXT] [--priority P] [--notify-command COMMAND] "
+          "[--dynamic] [--max-size BYTES] " HTTP_OPTIONS_USAGE " [NAME]",
           "make an empty, suspended job and print its id" },
-        { "add", verb_add, "JOB URL FILE | bits add JOB --from LIST|-",
+        { "add", verb_add, "[--range OFFSET:LENGTH[,…]] JOB URL FILE | bits add JOB --from LIST|-",
           "add a file, or all lines 'URL FILE' of a list" },
         { "resume", verb_resume, "JOB…", "let jobs run" },
         { "suspend", verb_suspend, "JOB…", "pause jobs" },
@@ -89,7 +97,7 @@ static void print_help(FILE *to)
                     "bits\n");
 }
 
-/* CLI-32 */
+/* CLI-32, CLI-332 */
 int usage_error(const char *format, ...)
 {
         va_list ap;

@@ -139,23 +139,23 @@ void report_success_code(const char *id, uint32_t code)
                     bits_code_name(code) ? bits_code_name(code) : "?", code);
 }
 
-void report_job_error(bits_job *job, const char *url)
+void report_job_error(bits_job *job, const char *action, const char *name)
 {
         char shorter[SHORT_ID_SIZE], buffer[256];
         bits_job_error error;
-        const char *name, *advice, *sentence;
+        const char *code, *advice, *sentence;
 
         format_short_id(bits_job_id(job), shorter);
         if (bits_job_get_error(job, &error) < 0) {
                 report_failure("job %s failed, and why cannot be read", shorter);
                 return;
         }
-        name = bits_code_name(error.code);
-        if (url)
-                report_error("cannot fetch %s", url);
+        code = bits_code_name(error.code);
+        if (action)
+                report_error("cannot %s %s", action, name);
         else
                 report_error("job %s failed", shorter);
-        fprintf(stderr, "  error   %s (0x%08X), %s\n", name ? name : "unknown code", error.code,
+        fprintf(stderr, "  error   %s (0x%08X), %s\n", code ? code : "unknown code", error.code,
                 format_context(error.context));
         sentence = bits_code_text_localized(error.code, NULL);
         if (sentence)

@@ -20,8 +20,9 @@ void report_note(const char *format, ...) _printf_(1, 2);
 /* What a success code of Complete or Cancel means to the user; 0: silent. */
 void report_success_code(const char *id, uint32_t code);
 
-/* A job in the state ERROR: code, sentence, file, and how to go on. `url` may be NULL. */
-void report_job_error(bits_job *job, const char *url);
+/* A job in the state ERROR: code, sentence, file, and how to go on. "cannot fetch
+   URL": action and name; both NULL: "job … failed". */
+void report_job_error(bits_job *job, const char *action, const char *name);
 
 /* What to do about a code, as one sentence without a full stop, NULL if nothing special.
    `short_id` names the job in it and may be NULL. */

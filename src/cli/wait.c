@@ -36,7 +36,7 @@ static int judge(bits_job *job, bits_job_state state)
         case BITS_STATE_ACKNOWLEDGED:
                 return EXIT_OK;
         case BITS_STATE_ERROR:
-                report_job_error(job, NULL);
+                report_job_error(job, NULL, NULL);
                 return EXIT_FAILED;
         case BITS_STATE_SUSPENDED:
                 return report_error("job %s is suspended and waits for 'bits resume %s'", shorter,

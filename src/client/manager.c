@@ -21,6 +21,7 @@
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 /* The answer to an account's first showing is immediate or worthless. */
 #define PRESENT_TIMEOUT_MS 2000
@@ -47,6 +48,17 @@ static int manager_connect(bits_manager *manager, bool user)
         return 0;
 }
 
+/* Nobody but the bus itself can have closed a connection that is new. LIB-330 */
+static int opening_failed(int error, const sd_bus_error *bus_error)
+{
+        if (!error_is_disconnect(error))
+                return error_state_from_bus(error, bus_error);
+        return error_state_set(error, CLIENT_E_UNREACHABLE,
+                               "the message bus refused the connection of user %u: it takes users "
+                               "who have an account only",
+                               geteuid());
+}
+
 static int manager_open(bool user, bits_manager **ret_manager)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -68,7 +80,7 @@ static int manager_open(bool user, bits_manager **ret_manager)
                                                MANAGER_INTERFACE, "TokenSocket", &error,
                                                &manager->token_socket);
                 if (r < 0)
-                        r = error_state_from_bus(r, &error);
+                        r = opening_failed(r, &error);
         }
         if (r < 0) {
                 bits_manager_close(manager);

@@ -4,6 +4,7 @@ what, and how a job ends when a server fails. Through the bus and through the li
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import os
 import socket
 
 import pytest
@@ -26,6 +27,11 @@ def answer(job, member):
 
 # ---- defaults
 
+def properties(thing, interface):
+    found = thing.bus.call(thing.path, bus.PROPERTIES, 'GetAll', 's', interface)
+    return {key: value for key, (_, value) in found.items()}
+
+
 def test_defaults_of_a_new_job(world):
     """JOB-302: every property of a job that was only made."""
     job = world.manager().create('a name')
@@ -34,13 +40,35 @@ def test_defaults_of_a_new_job(world):
         'Type': 'download', 'State': 'suspended', 'Priority': 'normal', 'DisplayName': 'a name', 'Description': '',
         'MinimumRetryDelay': 600, 'NoProgressTimeout': 1209600, 'NotifyFlags': 3, 'ErrorCount': 0,
         'Progress': (0, 0, 0, 0), 'MaximumDownloadTime': 7776000, 'MinimumNotificationInterval': 500,
+        'NotificationClsid': '00000000-0000-0000-0000-000000000000', 'FileACLFlags': 0, 'PeerCachingFlags': 0,
+        'DynamicContent': False, 'HighPerformance': False, 'OnDemandMode': False, 'MaxDownloadSize': 2**64 - 1,
+        'CostFlags': 0x800000ff, 'UseStoredCredentials': 'none', 'CredentialCache': '', 'ErrorTime': 0,
+        'NextAttempt': 0, 'WaitReason': '', 'WaitingFor': '',
     }
     assert {key: found.get(key) for key in wanted} == wanted
+    assert found.keys() - wanted.keys() == {    # these differ from job to job
+        'Id', 'Owner', 'OwnerUid', 'OwnerElevated', 'OwnerIntegrityLevel', 'Times', 'NotifyCmdLineState'}
+    assert job.call('GetNotifyCmdLine') == ('', '')
     assert found['Times'][2] == 0 and found['Times'][0] == found['Times'][1]
     assert job.call('GetProxySettings') == ('preconfig', '', '')
     with pytest.raises(BusError, match='ErrorInformationUnavailable'):
         job.call('GetError')
     assert job.files() == []
+
+
+def test_defaults_of_http_options_and_files(world):
+    """JOB-302"""
+    job = world.manager().create('job')
+    assert properties(job, bus.HTTP_OPTIONS) == {'HttpMethod': 'GET', 'SecurityFlags': 0}
+    assert job.call('GetCustomHeaders', interface=bus.HTTP_OPTIONS) == ''
+    url, vault = world.put(10), world.vault()
+    job.add(url, vault / 'file')
+    found = properties(job.file(0), bus.FILE)
+    assert found.pop('TemporaryName').startswith(f'{vault}/')
+    assert found == {'RemoteName': url, 'LocalName': f'{vault}/file', 'ResponseHeaders': '',
+                     'Progress': (2**64 - 1, 0, False), 'ValidationState': False, 'DownloadedFromPeer': False}
+    assert job.file(0).call('GetFileRanges') == []
+    assert job.file(0).call('GetPeerDownloadStats') == (0, 0)
 
 
 # ---- calls in each state
@@ -102,6 +130,79 @@ def test_call_in_state(world, state, call):
         job.wait('transferred')
     elif ends[number]:
         assert job.state == ends[number]
+
+
+SETTERS = {     # name: (value, signature)
+    'FileACLFlags': (1, 'u'), 'HighPerformance': (True, 'b'), 'DynamicContent': (True, 'b'),
+    'MaxDownloadSize': (1 << 20, 't'), 'OnDemandMode': (False, 'b'), 'PeerCachingFlags': (1, 'u'),
+    'MaximumDownloadTime': (9000, 'u'), 'CostFlags': (0x800000ff, 'u'), 'UseStoredCredentials': ('proxy', 's'),
+    'MinimumNotificationInterval': (7, 'u'), 'NotificationClsid': ('00000000-0000-0000-0000-000000000000', 's')}
+LATE = {'DynamicContent': 'ReadOnlyPropertyAfterResume', 'MaxDownloadSize': 'ReadOnlyPropertyAfterResume',
+        'HighPerformance': 'ReadOnlyPropertyAfterAddfile'}
+
+
+@pytest.mark.parametrize('state', EXPECTED)
+def test_setters_in_state(world, state):
+    """JOB-330: which properties can still be set, and the code of those that cannot."""
+    job = in_state(world, state)
+    final = state in ('acknowledged', 'cancelled')
+
+    def outcome(call, *arguments, **options):
+        try:
+            call(*arguments, **options)
+        except BusError as error:
+            return error.name.rsplit('.', 1)[1]
+        return None
+    found = {name: outcome(job.set, name, *value) for name, value in SETTERS.items()}
+    wanted = dict.fromkeys(SETTERS)
+    if final:
+        wanted = dict.fromkeys(SETTERS, INVALID)
+    else:
+        wanted['HighPerformance'] = LATE['HighPerformance']
+        if state == 'transferred':
+            wanted['FileACLFlags'] = INVALID
+        if state != 'suspended':
+            wanted |= LATE
+    assert found == wanted
+    http = bus.HTTP_OPTIONS
+    assert outcome(job.call, 'SetCustomHeaders', 's', 'A: b', interface=http) == (INVALID if final else None)
+    assert outcome(job.call, 'SetNotifyCmdLine', 'ss', '', '') == (INVALID if final else None)
+    assert outcome(job.call, 'SetReplyFileName', 's', '') == 'NotImplemented'
+    assert outcome(job.call, 'GetReplyData') == 'NotImplemented'
+    assert outcome(job.call, 'GetReplyProgress') == 'NotImplemented'
+    assert outcome(job.call, 'ReplaceRemotePrefix', 'ss', 'x', 'y') == (INVALID if final else None)
+    assert outcome(job.error) == (None if 'error' in state else 'ErrorInformationUnavailable')
+    if state != 'cancelled':
+        validated = INVALID if final else None if state == 'transferred' else 'Pending'
+        assert outcome(job.file(0).call, 'SetValidationState', 'b', True) == validated
+
+
+@pytest.mark.parametrize('job_type', ['upload', 'upload-reply'])
+def test_uploads_lack_what_is_of_downloads(world, job_type):
+    """JOB-331: one file, no Complete before the end, no properties of downloads."""
+    job, vault = world.manager().create('job', job_type), world.vault()
+    for name in ('DynamicContent', 'HighPerformance', 'OnDemandMode', 'MaxDownloadSize'):
+        with pytest.raises(BusError, match='PropertySupportedForDownloadJobsOnly'):
+            job.set(name, *SETTERS[name])
+    for name in 'one', 'two':
+        path = vault / name
+        path.write_bytes(b'content')
+        os.chmod(path, 0o644)
+    job.add('http://localhost/one', vault / 'one')
+    with pytest.raises(BusError, match='TooManyFiles'):
+        job.add('http://localhost/two', vault / 'two')
+    with pytest.raises(BusError, match='NotImplemented'):
+        job.add_ranges('http://localhost/two', vault / 'two', [(0, 1)])
+    with pytest.raises(BusError, match='NotImplemented'):
+        job.call('ReplaceRemotePrefix', 'ss', 'http', 'https')
+    with pytest.raises(BusError, match='NotImplemented'):
+        job.file(0).call('SetRemoteName', 's', 'http://localhost/three')
+    assert answer(job, 'Complete') == INVALID and job.state == 'suspended'
+    if job_type == 'upload':
+        assert answer(job, 'GetReplyFileName') == 'NotImplemented'
+    else:
+        assert job.reply_file_name().startswith(f'{vault}/') and job.reply_progress() == (2**64 - 1, 0)
+        assert answer(job, 'GetReplyData') == INVALID
 
 
 def test_resume_without_files(world):

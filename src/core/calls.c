@@ -96,7 +96,7 @@ static bool only_reads(JobCall call)
         return call == CALL_GET_REPLY_DATA || call == CALL_GET_ERROR;
 }
 
-/* JOB-57, JOB-227 */
+/* JOB-57, JOB-227, JOB-330, JOB-331 */
 BitsCode job_call_check(const Job *job, const File *file, JobCall call, const char **ret_why)
 {
         const struct Rule *rule = &rules[call];

@@ -61,6 +61,8 @@ _bits() {
                         else words=$(bits set --keys 2>/dev/null | sed 's/ .*//'); fi ;;
                 admin)
                         if [[ -z $sub ]]; then words='owners notify policy'
+                        elif [[ $sub == policy ]]; then words=
+                        elif [[ $prev == remove && $sub == notify ]]; then words=$(_bits_jobs)
                         elif [[ $prev == remove ]]; then COMPREPLY=($(compgen -u -- "$cur")); return
                         else words=remove; fi ;;
                 get | put) COMPREPLY=($(compgen -f -- "$cur")); return ;;

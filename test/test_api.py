@@ -149,3 +149,15 @@ def test_man_page_has_no_method_that_does_not_exist(page):
     known = {name for interface in OURS for _, name in from_file(interface)}
     shown = set(re.findall(r'^\.(?:BI?|TP)\s+([A-Z][a-z]+[A-Z]\w+)\(', page, re.M))
     assert shown <= known
+
+
+def test_library_page_names_every_function():
+    """OPS-331: by its name, or as one of the properties that are read and set by their names."""
+    page = (ROOT / 'man' / 'openbits.3').read_text()
+    pairs = page[page.index('each with the prefixes'):].split('.RE')[0]
+    properties = set(re.findall(r'^\.BR? ([a-z_]+)', pairs, re.M))
+    header = (ROOT / 'include' / 'openbits.h').read_text()
+    missing = [name for name in re.findall(r'^BITS_EXPORT\b[^(]*?\b(bits_\w+)\(', header, re.M)
+               if not re.search(rf'\b{name}\b', page) and
+               re.sub(r'^bits_job_(get|set)_', '', name) not in properties]
+    assert not missing

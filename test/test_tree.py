@@ -136,6 +136,19 @@ def test_every_module_opens_with_what_it_is_about():
     assert not silent
 
 
+def test_the_map_shows_every_module():
+    """OPS-330: each source file stands under its directory in ARCHITECTURE's tree."""
+    text = (ROOT / 'doc' / 'ARCHITECTURE.md').read_text()
+    tree = text[text.index('## The tree'):text.index('Who may include whom')]
+    missing = []
+    for path in c_files('src'):
+        part = re.search(rf'^src/{path.parent.name}/.*?(?=^\S)', tree, re.M | re.S)
+        if path.suffix == '.c' and not path.name.startswith(('test-', 'fuzz-')) and not (
+                part and re.search(rf'(?<![\w-]){path.stem}(?![\w-])', part[0])):
+            missing.append(name(path))
+    assert not missing
+
+
 def test_no_file_is_two_modules():
     long = [f'{name(path)}: {len(path.read_text().splitlines())} lines' for path in c_files()
             if len(path.read_text().splitlines()) > MOST_LINES]

@@ -7,6 +7,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import os
+import signal
 import socket
 
 import pytest
@@ -386,6 +387,42 @@ def test_descriptor_that_is_no_token_is_refused(world):
         os.close(fd)
     assert job.helper_sid() == ''
     assert world.daemons() == before
+
+
+# TOK-52: the socket that connected is not what came over it; nor is another server's
+def test_sockets_that_lead_to_servers_are_no_tokens(world):
+    job = world.manager().create()
+    before = world.daemons()
+    address = world.playground.environment['DBUS_SYSTEM_BUS_ADDRESS']
+    for path in (world.manager().get('TokenSocket'), address.split('path=')[1].split(',')[0]):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            assert refused(job.set_helper_token, sock.fileno()) == 'InvalidHandle'
+    assert job.helper_sid() == ''
+    assert world.daemons() == before
+
+
+# TOK-301
+def test_token_that_was_ended_is_refused_and_starts_no_process(world):
+    url = world.put(2 * MIB, stall_after=MIB, times=1)
+    job, other = (world.manager().create() for _ in range(2))
+    with socket.socket(fileno=world.token(world.bob)) as token:
+        job.set_helper_token(token.fileno())
+        job.set_helper_flags(bus.NETWORK)
+        job.add(url, world.vault() / 'a')
+        job.resume()
+        world.server.wait_stalled(world.path_of(url))
+        job.wait_until(lambda: job.progress.transferred >= MIB // 2)
+        token.shutdown(socket.SHUT_RDWR)
+        world.playground.kill('bits-net', signal.SIGKILL)     # so that another one is needed
+        job.wait('error')
+        assert job.error().code == E_TOKEN_REQUIRED
+        assert refused(other.set_helper_token, token.fileno()) == 'InvalidHandle'
+    set_token(world, job, world.bob)
+    job.resume()
+    job.wait('transferred')
+    assert MIB // 2 <= offset(world.server.seen(world.path_of(url))[1]) <= MIB
+    assert job.complete() == 0
 
 
 # TOK-53

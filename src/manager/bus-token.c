@@ -52,7 +52,7 @@ static void on_described(void *userdata, BrokerAnswer *answer)
         BitsCode code;
         Token *token;
 
-        /* TOK-52, TOK-84 */
+        /* TOK-52, TOK-84, TOK-301 */
         if (answer->refused) {
                 bus_reply_failure(set->call, BITS_E_INVALID_HANDLE,
                                   "the descriptor is no live token of the broker; connect to the "

@@ -58,7 +58,9 @@ _bits() {
                 resume | suspend | complete | cancel | wait | watch | take) words=$(_bits_jobs) ;;
                 show)
                         if [[ -z $sub ]]; then words=$(_bits_jobs)
-                        else words=$(bits set --keys 2>/dev/null | sed 's/ .*//'); fi ;;
+                        else words=$(bits set --keys 2>/dev/null | sed 's/ .*//')
+                                words+=' state type owner owner-uid bytes-total bytes-transferred error error-count'
+                                words+=' wait-reason waiting-for next-attempt'; fi ;;
                 admin)
                         if [[ -z $sub ]]; then words='owners notify policy'
                         elif [[ $sub == policy ]]; then words=

@@ -400,6 +400,12 @@ def test_set_keys_and_show_values(world, bits):
         if job[key] not in (None, ''):
             assert re.search(rf'^{key} ', shown, re.M)
     assert bits('show', ident, 'priority', 'display-name').stdout == 'normal\na name\n'
+    read_only = ('state', 'type', 'error', 'error-count', 'bytes-total', 'bytes-transferred', 'waiting-for',
+                 'wait-reason', 'next-attempt')     # CLI-333
+    assert bits('show', ident, *read_only).stdout.split('\n')[:-1] == \
+        ['suspended', 'download', '', '0', '0', '0', '', '', '0']
+    assert bits('show', ident, 'owner', 'owner-uid').stdout.splitlines() == [job['owner'], str(job['owner-uid'])]
+    assert 'can be read, not set' in bits('set', ident, 'state=queued', status=2).stderr
     assert 'colour' in bits('show', ident, 'colour', status=2).stderr
     bits('show', '--json', ident, 'priority', status=2)
 

@@ -31,7 +31,10 @@ static const struct {
         { 0x8007050F, "make room in the quota, then: bits resume %s" },
         { 0x80072F8F, "check the server's certificate, or its authority in this machine's store" },
         { 0x80190194, "check the address" },
-        { 0x80190191, "the server wants credentials" },
+        { 0x80190191,
+          "name them: bits credentials set %s server SCHEME USER; then: bits resume %s" },
+        { 0x80190197,
+          "name them: bits credentials set %s proxy SCHEME USER; then: bits resume %s" },
         { 0x80190193, "the server refuses this file to this user" },
 };
 

@@ -166,20 +166,76 @@ static int get_reply_progress(bits_job *job, char **ret_text)
         return r < 0 ? -ENOMEM : 0;
 }
 
+/* ---- what the service says ---- */
+
+static int get_state(bits_job *job, char **ret_text)
+{
+        bits_job_state state;
+        int r = bits_job_get_state(job, &state);
+
+        return r < 0 ? r : copy_text(bits_job_state_name(state), ret_text);
+}
+
+static int get_type(bits_job *job, char **ret_text)
+{
+        bits_job_type type;
+        int r = bits_job_get_type(job, &type);
+
+        return r < 0 ? r : copy_text(bits_job_type_name(type), ret_text);
+}
+
+/* "0x80190194"; nothing without an error. */
+static int get_error(bits_job *job, char **ret_text)
+{
+        static const uint32_t unavailable = 0x8020000F;
+        bits_job_error error;
+        int r = bits_job_get_error(job, &error);
+
+        if (r < 0)
+                return bits_error_code() == unavailable ? copy_text("", ret_text) : r;
+        r = asprintf(ret_text, "0x%08X", error.code);
+        bits_job_error_done(&error);
+        return r < 0 ? -ENOMEM : 0;
+}
+
+static int get_bytes_transferred(bits_job *job, uint64_t *ret_bytes)
+{
+        bits_progress progress;
+        int r = bits_job_get_progress(job, &progress);
+
+        *ret_bytes = r < 0 ? 0 : progress.bytes_transferred;
+        return r;
+}
+
+static int get_bytes_total(bits_job *job, char **ret_text)
+{
+        bits_progress progress;
+        int r = bits_job_get_progress(job, &progress);
+
+        if (r < 0)
+                return r;
+        return progress.bytes_total == BITS_SIZE_UNKNOWN
+                       ? copy_text("", ret_text)
+                       : number_text(progress.bytes_total, ret_text);
+}
+
 /* ---- the table ---- */
 
 /* CLI-23 */
 const Setting settings[] = {
         { .key = "display-name",
+          .apart = true,
           .values = "a text of at most 256 characters",
           .set_text = bits_job_set_display_name,
           .get_text = bits_job_get_display_name },
         { .key = "description",
+          .apart = true,
           .values = "a text of at most 1024 characters",
           .quiet = true,
           .set_text = bits_job_set_description,
           .get_text = bits_job_get_description },
         { .key = "priority",
+          .apart = true,
           .values = "foreground, high, normal or low",
           .allowed = is_priority,
           .set_text = set_priority,
@@ -318,6 +374,30 @@ const Setting settings[] = {
           .allowed = acl_is_flags,
           .set_text = acl_set_flags,
           .get_text = acl_get_flags },
+        /* Read only, CLI-333 */
+        { .key = "state", .apart = true, .get_text = get_state },
+        { .key = "type", .apart = true, .get_text = get_type },
+        { .key = "owner", .apart = true, .get_text = bits_job_get_owner },
+        { .key = "owner-uid",
+          .apart = true,
+          .kind = SETTING_NUMBER,
+          .get_number = bits_job_get_owner_uid },
+        { .key = "bytes-total", .apart = true, .get_text = get_bytes_total },
+        { .key = "bytes-transferred",
+          .apart = true,
+          .kind = SETTING_LARGE,
+          .get_large = get_bytes_transferred },
+        { .key = "error", .apart = true, .get_text = get_error },
+        { .key = "error-count",
+          .apart = true,
+          .kind = SETTING_NUMBER,
+          .get_number = bits_job_get_error_count },
+        { .key = "wait-reason", .apart = true, .get_text = bits_job_get_wait_reason },
+        { .key = "waiting-for", .apart = true, .get_text = bits_job_get_waiting_for },
+        { .key = "next-attempt",
+          .apart = true,
+          .kind = SETTING_LARGE,
+          .get_large = bits_job_get_next_attempt },
 };
 const size_t n_settings = ELEMENTS(settings);
 

@@ -19,6 +19,7 @@ typedef struct Setting {
         const char *unit;   /* behind the number in `bits show`; NULL: none */
         SettingKind kind;
         bool hexadecimal; /* in `bits show`; JSON has the number */
+        bool apart;       /* `bits show JOB` has it among the first lines, JSON in columns */
         bool quiet;       /* not in the text of `bits show JOB` while it is empty */
         bool (*allowed)(const char *text); /* NULL: what fits the kind */
         /* Those of the kind; NULL: cannot be set, or read. */

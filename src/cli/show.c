@@ -65,7 +65,7 @@ static int read_settings(bits_job *job, Shown *shown)
         if (!shown->values)
                 return report_error("out of memory");
         for (size_t i = 0; i < n_settings; i++)
-                if (setting_can_be_read(&settings[i]))
+                if (setting_can_be_read(&settings[i]) && !settings[i].apart)
                         (void)setting_read(&settings[i], job, &shown->values[i]);
         return EXIT_OK;
 }
@@ -205,17 +205,6 @@ static void print_progress_line(const Shown *shown)
         line("progress", text);
 }
 
-/* Those that stand in the head of the text, or among the first columns. */
-static bool is_shown_apart(const Setting *setting)
-{
-        static const char *const apart[] = { "display-name", "description", "priority" };
-
-        for (size_t i = 0; i < ELEMENTS(apart); i++)
-                if (string_equal(setting->key, apart[i]))
-                        return true;
-        return false;
-}
-
 /* CLI-281 */
 static void print_settings(const Shown *shown)
 {
@@ -224,7 +213,7 @@ static void print_settings(const Shown *shown)
                 const char *value = shown->values[i];
                 char text[FORMAT_SIZE];
 
-                if (!value || is_shown_apart(setting) || (setting->quiet && !*value))
+                if (!value || setting->apart || (setting->quiet && !*value))
                         continue;
                 if (setting->kind == SETTING_SWITCH)
                         line(setting->key, string_equal(value, "true") ? "yes" : "no");
@@ -411,7 +400,7 @@ static Column *all_columns(size_t *ret_n)
                         .type = settings[i].kind == SETTING_TEXT     ? COLUMN_TEXT
                                 : settings[i].kind == SETTING_SWITCH ? COLUMN_BOOLEAN
                                                                      : COLUMN_NUMBER,
-                        .json = setting_can_be_read(&settings[i]) && !is_shown_apart(&settings[i]),
+                        .json = setting_can_be_read(&settings[i]) && !settings[i].apart,
                 };
         return columns;
 }

@@ -34,9 +34,9 @@ BUS_SETTER(bus_set_cost_flags)
         if (policy_check_cost_flags(flags) != 0)
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT,
                                 "0x%x are no cost flags: at least one of the states 0x1 to 0x80, "
-                                "with 0x80000000 if congestion does not matter, or 0 for those of "
+                                "with 0x%x if congestion does not matter, or 0 for those of "
                                 "bitsd.conf",
-                                flags);
+                                flags, COST_OPTION_IGNORE_CONGESTION);
         handle->job->cost_flags = flags;
         engine_reconsider(context->engine, handle->job);
         return bus_property_committed(context, handle->job, error);

@@ -38,7 +38,7 @@ void ack_done(Ack *ack);
 /* One header line as the server wrote it, as answer_line(). */
 AnswerStep ack_line(Ack *ack, const char *line, size_t size);
 
-/* "{7df0…}", "0x8020001f", "8020001F": any case. */
+/* Hexadecimal digits of any case, with or without 0x. */
 bool ack_parse_hex(const char *text, uint32_t *ret);
 
 /* A name for Content-Name: at most 260 characters, none that BITS forbids; those become "_". */

@@ -494,9 +494,11 @@ static const PacketKind packets[PACKET_MAX] = {
 static BitsCode known_error(BitsCode error)
 {
         static const BitsCode known[] = {
-                BG_E_TOO_LARGE,       BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH,
-                0x80200023u, /* BG_E_SERVER_EXECUTE_ENABLE */
-                BITS_E_ACCESS_DENIED, BITS_E_INVALID_ARGUMENT,
+                BG_E_TOO_LARGE,
+                BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH,
+                BG_E_SERVER_EXECUTE_ENABLE,
+                BITS_E_ACCESS_DENIED,
+                BITS_E_INVALID_ARGUMENT,
         };
 
         for (size_t i = 0; i < ELEMENTS(known); i++)

@@ -49,6 +49,12 @@ def test_create_list_info(admin):
     assert verbose[4].startswith('COMPLETION TIME: UNKNOWN')
     assert 'RETRY DELAY: 600 NO PROGRESS TIMEOUT: 1209600 ERROR COUNT: 0' in verbose
     assert any(re.fullmatch(rf'\t0 / UNKNOWN WORKING {url} -> /.+/file', line) for line in verbose)
+    assert verbose[-4:] == ['Peercaching flags', '\tEnable download from peers      :false',
+                            '\tEnable serving to peers         :false', 'CUSTOM HEADERS: NULL']
+    admin('/setpeercachingflags', 'job1', '1')
+    admin('/setcustomheaders', 'job1', 'A:b')
+    verbose = admin('/info', 'job1', '/verbose').splitlines()
+    assert verbose[-3].endswith(':true') and verbose[-1] == 'CUSTOM HEADERS: A:b'
     assert admin('/list', '/verbose').count('GUID: ') == 2
 
 
@@ -198,6 +204,7 @@ def test_life_of_a_job(admin):
     admin('/addfileset', 'j', pairs)
     pairs.write_text('lonely\n')
     assert 'Line 1' in admin('/addfileset', 'j', pairs, status=1)
+    assert 'Unable to read /etc - Is a directory' in admin('/addfileset', 'j', '/etc', status=1)
     assert admin('/listfiles', 'j').count(' WORKING ') == 2
     assert 'Unable to add file to job - 0x80070057' in admin('/addfile', 'j', 'x:/', vault / 'x', status=1)
     assert admin('/resume', 'j') == 'Job resumed.\n'

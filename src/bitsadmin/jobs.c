@@ -147,6 +147,8 @@ int run_addfileset(Call *call)
         if (!file)
                 return fail_text("Unable to open %s - %s", call->argv[0], strerror(errno));
         r = read_pairs(file, &pairs, &n);
+        if (r == EXIT_OK && ferror(file))
+                r = fail_text("Unable to read %s - %s", call->argv[0], strerror(errno));
         fclose(file);
         if (r == EXIT_OK && n == 0)
                 r = fail_text("%s has no files.", call->argv[0]);

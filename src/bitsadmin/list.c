@@ -104,6 +104,19 @@ static void print_notify_command(bits_job *job)
         printf("NOTIFICATION COMMAND LINE: %s\n", safe ? safe : "");
 }
 
+/* Nothing where they are write-only, or another user's. */
+static void print_headers(bits_job *job)
+{
+        _cleanup_(bits_http_options_freep) bits_http_options *options = NULL;
+        _cleanup_free_ char *headers = NULL, *safe = NULL;
+
+        if (bits_job_query_http_options(job, &options) < 0 ||
+            bits_http_options_get_custom_headers(options, &headers) < 0)
+                return;
+        safe = format_safe(headers ? headers : "NULL");
+        printf("CUSTOM HEADERS: %s\n", safe ? safe : "");
+}
+
 static int print_verbose(bits_job *job)
 {
         _cleanup_free_ char *name = NULL, *description = NULL, *owner = NULL, *safe = NULL;
@@ -115,7 +128,7 @@ static int print_verbose(bits_job *job)
         bits_job_priority job_priority;
         bits_progress progress;
         bits_times times;
-        uint32_t delay, timeout, count, flags, acl_flags, integrity;
+        uint32_t delay, timeout, count, flags, acl_flags, integrity, peers;
         int elevated;
 
         if (bits_job_get_display_name(job, &name) < 0 ||
@@ -130,7 +143,8 @@ static int print_verbose(bits_job *job)
             bits_job_get_notify_flags(job, &flags) < 0 ||
             bits_job_get_file_acl_flags(job, &acl_flags) < 0 ||
             bits_job_get_owner_elevated(job, &elevated) < 0 ||
-            bits_job_get_owner_integrity_level(job, &integrity) < 0)
+            bits_job_get_owner_integrity_level(job, &integrity) < 0 ||
+            bits_job_get_peer_caching_flags(job, &peers) < 0)
                 return fail_action("get job information");
         safe = format_safe(name);
         printf("GUID: %s DISPLAY: '%s'\n", guid_text(bits_job_id(job), guid), safe ? safe : "");
@@ -158,6 +172,10 @@ static int print_verbose(bits_job *job)
         print_notify_command(job);
         printf("owner MIC integrity level: 0x%x\n", integrity);
         printf("owner elevated ?           %s\n", elevated ? "true" : "false");
+        printf("Peercaching flags\n\tEnable download from peers      :%s\n"
+               "\tEnable serving to peers         :%s\n",
+               peers & 1 ? "true" : "false", peers & 2 ? "true" : "false");
+        print_headers(job);
         return EXIT_OK;
 }
 

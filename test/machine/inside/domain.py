@@ -112,15 +112,16 @@ def files_as_the_service_network_as_the_domain_user():
 @scenario()
 def files_as_the_helper_network_as_the_domain_user():
     """OPS-56: the reverse: bob owns the job, the service makes the files."""
-    web = Log('web')
-    with login('bob') as bob:
+    web, way = Log('web'), Log('proxy-negotiate')
+    with login('bob') as bob, proxy(3128):
         kinit(bob)
         job = bob.bits('create', 'reverse')[0]['id']
         lend(job, 'svc-sync', 'local-file')
         bob.bits('add', job, NEGOTIATE, '/srv/vault/reverse')
         use_implicit_credentials(job)
+        use_implicit_credentials(job, 'proxy')
         bob.bits('resume', job)
-        expect_domain_user(job, 'reverse', web, None)
+        expect_domain_user(job, 'reverse', web, way)
         kdestroy(bob)
     sign_off('bob')
 
@@ -128,18 +129,21 @@ def files_as_the_helper_network_as_the_domain_user():
 @scenario()
 def helper_does_both():
     """OPS-56, NET-57"""
-    web = Log('web')
-    with login('bob') as bob:
+    web, way = Log('web'), Log('proxy-negotiate')
+    with login('bob') as bob, proxy(3128):
         kinit(bob)
         job = bits('create', 'both')[0]['id']
         give_token(job, token_of(bob), 'local-file,network')
         bits('add', job, NEGOTIATE, '/home/bob/both')
         use_implicit_credentials(job)
+        use_implicit_credentials(job, 'proxy')
         bits('resume', job)
         wait_state(job, 'transferred')
         bits('complete', job)
         assert same('/home/bob/both') and owner_and_mode('/home/bob/both')[0] == 'bob'
         assert web.users() == [f'bob@{REALM}']
+        poll(way.users, 'the log of the proxy')
+        assert way.users() == [f'bob@{REALM}']
         kdestroy(bob)
     sign_off('bob')
 

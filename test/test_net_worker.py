@@ -26,6 +26,7 @@ from net_worker import (PATIENCE, SERIAL, UNKNOWN, Server, Worker, answer, part,
 COMPLETE, STOPPED, VERSION_CHANGED, FAILED = range(4)
 DISALLOW, HTTPS_TO_HTTP = 2, 4
 LOCAL_FILE, REMOTE_FILE = 4, 5  # error contexts
+DISCONNECTED, TRANSPORT = 0x80200010, 6
 TIMEOUT, NOT_RESOLVED, CANNOT_CONNECT = 0x80072EE2, 0x80072EE7, 0x80072EFD
 CONNECTION_ERROR, SECURE_FAILURE = 0x80072EFE, 0x80072F8F
 INVALID_RESPONSE, INVALID_ARGUMENT = 0x8020001B, 0x80070057
@@ -650,6 +651,22 @@ def test_a_stop_while_a_name_server_is_silent(server, file, tmp_path):
         assert worker.wait("NET_DONE")[-1].outcome == STOPPED
         assert worker.fetch(server.put("/f", answer(body=b"x")), file)[1].outcome == COMPLETE
         assert time.monotonic() - before < 5
+
+
+# NET-350: a server without a way to it is no sign that there is no network.
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network of its own")
+@pytest.mark.parametrize("before, host, code", [
+    ("true", "192.0.2.7", DISCONNECTED),
+    ("true", "127.0.0.1", DISCONNECTED),
+    ("ip link set lo up", "[2001:db8::7]", DISCONNECTED),
+    ("ip link set lo up", "127.0.0.1", CANNOT_CONNECT),
+    ("ip link set lo up && ip route add default dev lo", "[2001:db8::7]", CANNOT_CONNECT)])
+def test_no_network(file, before, host, code):
+    with Worker(before=before, wrapper=["unshare", "--net"]) as worker:
+        _, done = worker.fetch(f"http://{host}:9/f", file)
+    assert (done.outcome, done.code) == (FAILED, code)
+    assert (done.context == TRANSPORT) == ("no route to any other network" in done.detail) \
+        == (code == DISCONNECTED)
 
 
 def test_a_stop_that_comes_too_late(worker, server, file):

@@ -97,6 +97,17 @@ void net_failure_status(NetFailure *f, unsigned status, const char *url)
                         status, *reason ? " " : "", reason);
 }
 
+void net_failure_no_network(NetFailure *f, const char *url, int error)
+{
+        char host[HOST_MAX];
+
+        url_host(url, host, sizeof(host));
+        net_failure_set(f, CONTEXT_GENERAL_TRANSPORT, BG_E_NETWORK_DISCONNECTED,
+                        "Could not connect to %s: %s, and this machine has no route to any other "
+                        "network",
+                        host, strerror(error));
+}
+
 /* NET-32, JOB-64, JOB-65, JOB-75, JOB-301 */
 BitsCode net_code(CURLcode result, long connect_status)
 {

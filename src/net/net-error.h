@@ -26,6 +26,8 @@ BitsCode net_code(CURLcode result, long connect_status);
 /* `explanation` is libcurl's error buffer, maybe empty. */
 void net_failure_curl(NetFailure *f, CURLcode result, long connect_status, const char *url,
                       const char *explanation);
+/* NET-350: no connection could be made, with this errno (positive), for there is no network. */
+void net_failure_no_network(NetFailure *f, const char *url, int error);
 /* NET-30: the server's status as error: "example.org answered 404 Not Found". */
 void net_failure_status(NetFailure *f, unsigned status, const char *url);
 /* NET-31: a write failed with this errno (positive). */

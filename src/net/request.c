@@ -1,6 +1,7 @@
 #include "net/request.h"
 
 #include "net/redirect.h"
+#include "net/route.h"
 
 enum {
         RECEIVE_BYTES = 512 * 1024,
@@ -274,7 +275,7 @@ static bool try_next_proxy(Request *r, CURLcode result, long connect_status, boo
 
 RequestNext request_broken(Request *r, CURLcode result, bool answered)
 {
-        long connect_status = 0;
+        long connect_status = 0, error = 0;
 
         if (r->found_out) {
                 r->found_out = false;
@@ -285,6 +286,9 @@ RequestNext request_broken(Request *r, CURLcode result, bool answered)
                 return request_challenged(r, 407);
         if (try_next_proxy(r, result, connect_status, answered))
                 return REQUEST_AGAIN;
+        curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &error);
+        if (result == CURLE_COULDNT_CONNECT && route_is_missing((int)error))
+                net_failure_no_network(&r->failure, r->url, (int)error);
         net_failure_curl(&r->failure, result, connect_status, r->url, r->explanation);
         return REQUEST_FAILED;
 }

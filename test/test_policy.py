@@ -370,6 +370,37 @@ def test_the_network_goes_and_comes_back(world, stand_in):
     bus.poll_until(lambda: failed.get('ErrorCount') == 2, 'the other transient error to be tried')
 
 
+# POL-351: NetworkManager tells both at once, and a connection that is up is not yet one that works.
+def test_a_network_that_is_back_settles_whatever_it_costs(world, stand_in):
+    network = stand_in(stand_ins.NETWORK_MANAGER)
+    vault = world.vault()
+    here = world.start(world.put(MEBIBYTE, stall_after=1000), vault / 'here')
+    here.wait('transferring')
+    far = world.start('http://192.0.2.1/a', vault / 'far')
+    network.set(State=20, Metered=0)
+    waits(far, DISCONNECTED)
+    begin = time.monotonic()
+    network.set(State=70, Metered=UNMETERED)
+    far.wait('queued')  # behind the other
+    assert time.monotonic() - begin >= 2
+
+
+# POL-351: what it costs holds from then on.
+def test_a_network_that_is_back_may_be_another(world, stand_in):
+    network = stand_in(stand_ins.NETWORK_MANAGER)
+    vault = world.vault()
+    here = world.start(world.put(MEBIBYTE, stall_after=1000), vault / 'here')
+    here.set('CostFlags', UNRESTRICTED)
+    here.wait('transferring')
+    far = world.start('http://192.0.2.1/a', vault / 'far')
+    far.set('CostFlags', UNRESTRICTED)
+    network.set(State=20, Metered=0)
+    waits(far, DISCONNECTED)
+    network.set(State=70, Metered=METERED)
+    waits(far, COST)
+    waits(here, COST)
+
+
 # ---- what is in force ----
 
 # POL-206

@@ -95,6 +95,16 @@ static int on_clock_set(sd_event_source *source, int fd, uint32_t events, void *
 
 /* ---- what others say ---- */
 
+/* POL-351: what the network costs is told together with its being back, so that this does not bring
+   jobs back before it has settled. */
+static bool is_settling(const Conditions *c)
+{
+        int enabled = SD_EVENT_OFF;
+
+        (void)sd_event_source_get_enabled(c->settled, &enabled);
+        return enabled != SD_EVENT_OFF;
+}
+
 static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Conditions *c = userdata;
@@ -103,6 +113,7 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
         (void)usec;
         log_info("the machine is connected again");
         c->listener->on_network_back(c->userdata);
+        c->listener->on_changed(c->userdata);
         return 0;
 }
 
@@ -124,6 +135,12 @@ static bool take(uint32_t *known, uint32_t said)
         return other;
 }
 
+/* POL-355: while it starts it calls everything disconnected that it has not yet looked at. */
+static uint32_t network_state(const Surroundings *now)
+{
+        return now->network_starting ? NETWORK_STATE_UNKNOWN : now->network_state;
+}
+
 static void on_surroundings(void *userdata, const Surroundings *now)
 {
         Conditions *c = userdata;
@@ -135,12 +152,12 @@ static void on_surroundings(void *userdata, const Surroundings *now)
                          machine_cost_state(machine, c->config));
         other = take(&machine->on_battery, now->on_battery) || other;
         other = take(&machine->battery_warning, now->warning_level) || other;
-        if (machine->network_state != now->network_state &&
-            machine_set_network(machine, now->network_state)) {
+        if (machine->network_state != network_state(now) &&
+            machine_set_network(machine, network_state(now))) {
                 network_changed(c);
                 other = other || machine->offline; /* its end is told when it has settled */
         }
-        if (other && c->started)
+        if (other && c->started && !is_settling(c))
                 c->listener->on_changed(c->userdata);
 }
 

@@ -31,6 +31,7 @@ static const struct {
         char type;
         size_t offset;
 } properties[] = {
+        { 0, "Startup", 'b', offsetof(Surroundings, network_starting) },
         { 0, "State", 'u', offsetof(Surroundings, network_state) },
         { 0, "Metered", 'u', offsetof(Surroundings, metered) },
         { 1, "OnBattery", 'b', offsetof(Surroundings, on_battery) },

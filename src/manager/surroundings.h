@@ -10,10 +10,11 @@
 #include <systemd/sd-bus.h>
 
 typedef struct Surroundings {
-        uint32_t network_state; /* NetworkManager's State */
-        uint32_t metered;       /* and Metered */
-        uint32_t on_battery;    /* UPower's OnBattery */
-        uint32_t warning_level; /* and the WarningLevel of its display device */
+        uint32_t network_starting; /* NetworkManager does not know yet how things are */
+        uint32_t network_state;    /* NetworkManager's State */
+        uint32_t metered;          /* and Metered */
+        uint32_t on_battery;       /* UPower's OnBattery */
+        uint32_t warning_level;    /* and the WarningLevel of its display device */
 } Surroundings;
 
 typedef struct Watch Watch;

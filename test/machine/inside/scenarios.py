@@ -8,4 +8,5 @@ import clients   # noqa: F401
 import access    # noqa: F401
 import domain    # noqa: F401
 import errands   # noqa: F401
+import surroundings  # noqa: F401
 import sign_off  # noqa: F401

@@ -331,12 +331,15 @@ int place_access(const PlaceRequest *q, bool writing)
         return 0;
 }
 
-/* FIL-48: whosever it is, if the directory lets us. */
+/* FIL-48: whosever it is, if the directory lets us. 1 when it was there. */
 static int remove_recorded(int directory, const PlaceRequest *q)
 {
+        int r;
+
         if (!holds_recorded(directory, q->temporary_name, q))
                 return 0;
-        return remove_name(directory, q->temporary_name);
+        r = remove_name(directory, q->temporary_name);
+        return r < 0 ? r : 1;
 }
 
 /* FIL-220: the recorded file was on another device of this boot, so that what is mounted here is
@@ -357,7 +360,8 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret)
 {
         _cleanup_target_ Target target = { -EBADF };
         PlaceOpened opened = { -EBADF };
-        int r;
+        bool recorded = mark_is_set(&request->recorded);
+        int r, seen = 0;
 
         r = request_open(request, &target);
         if (r < 0)
@@ -366,14 +370,18 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret)
         if (r < 0)
                 return r;
         remove_copy(changed, target.directory, request->temporary_name);
-        if (mark_is_set(&request->recorded)) {
-                r = request->written > 0 ? open_recorded(changed, target.directory, request, ret)
-                                         : remove_recorded(target.directory, request);
+        if (recorded && request->written > 0) {
+                r = open_recorded(changed, target.directory, request, ret);
                 if (r != 0)
                         return r < 0 ? r : 0;
+        } else if (recorded) {
+                seen = remove_recorded(target.directory, request);
+                if (seen < 0)
+                        return seen;
         }
         r = open_new(target.directory, request->temporary_name, &opened);
-        if (r >= 0 && mark_is_set(&request->recorded))
+        /* A volume that had the recorded file is the right one, whatever its number is by now. */
+        if (r >= 0 && recorded && !seen)
                 r = refuse_other_volume(target.directory, request, &opened);
         if (r >= 0)
                 *ret = opened;

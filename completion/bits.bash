@@ -9,7 +9,7 @@ _bits_jobs() {
 
 _bits() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-        local verbs='get put create add resume suspend complete cancel wait list watch show set token credentials certificate take admin'
+        local verbs='get put create add resume suspend complete cancel wait list watch show set file replace-prefix token credentials certificate take admin'
         local verb= sub= word i words=
         COMPREPLY=()
 
@@ -77,6 +77,11 @@ _bits() {
                                 words=$(bits set --keys 2>/dev/null | sed 's/ .*/=/')
                                 compopt -o nospace 2>/dev/null
                         fi ;;
+                file)
+                        if [[ -z $sub ]]; then words='show url request position valid'
+                        elif [[ $prev == "$sub" ]]; then words=$(_bits_jobs)
+                        else words='yes no'; fi ;;
+                replace-prefix) [[ -n $sub ]] || words=$(_bits_jobs) ;;
                 certificate)
                         if [[ -z $sub ]]; then words='set remove'
                         elif [[ $prev == set || $prev == remove ]]; then words=$(_bits_jobs)

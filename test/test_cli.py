@@ -424,6 +424,39 @@ def test_other_settings(world, bits):
     assert 'none, or proxy' in bits('set', ident, 'use-stored-credentials=server', status=2).stderr
 
 
+def test_file_of_a_job(world, bits):
+    """CLI-292: by its number; CLI-293: all of them at once."""
+    one, two, vault = world.put(5000), world.put(5000, version=1), world.vault()
+    ident = bits('create').stdout.strip()
+    bits('set', ident, 'on-demand-mode=yes')
+    bits('add', ident, one, vault / 'file')
+    shown = bits('file', 'show', ident, 0).stdout
+    assert one in shown and str(vault / 'file') in shown
+    bits('file', 'url', ident, 0, two)
+    assert json.loads(bits('file', 'show', '--json', ident, 0).stdout)['files'][0]['remote-name'] == two
+    bits('replace-prefix', ident, two[:-1], two[:-1])
+    assert 'begins so' in bits('replace-prefix', ident, 'ftp:', 'http:').stderr
+    bits('file', 'request', ident, 0, '100:50,1000:10')
+    bits('resume', ident)
+    world.manager().job(ident).wait('suspended')
+    file, = json.loads(bits('file', 'show', '--json', ident, 0).stdout)['files']
+    assert file['filled-ranges'] == '100:50,1000:10' and file['response-headers'].startswith('HTTP/1.1 206')
+    assert 'filled' in bits('file', 'show', ident, 0).stdout
+    bits('file', 'position', ident, 0, '2000')
+    bits('set', ident, 'on-demand-mode=no')
+    bits('resume', ident)
+    bits('wait', ident)
+    bits('file', 'valid', ident, 0, 'yes')
+    assert json.loads(bits('file', 'show', '--json', ident, 0).stdout)['files'][0]['validation-state'] is True
+    bits('file', 'valid', ident, 0, 'no')
+    assert jobs(bits)[0]['error'] == '0x80200053'
+    assert 'has no file 1' in bits('file', 'show', ident, 1, status=1).stderr
+    for wrong in (['show', ident], ['show', ident, 'first'], ['eat', ident, 0], ['valid', ident, 0, 'perhaps'],
+                  ['request', ident, 0, 'all'], ['url', ident, 0], []):
+        bits('file', *wrong, status=2)
+    bits('replace-prefix', ident, 'a', status=2)
+
+
 def test_http_settings(world, bits):
     """CLI-291: words for flags, lines for headers, letters for rights."""
     ident = bits('create').stdout.strip()
@@ -557,8 +590,8 @@ def test_help(world, bits):
     assert re.fullmatch(r'bits \(OpenBITS\) \d+\.\d+\.\d+\n', version)
     text = bits('--help').stdout
     assert bits('help').stdout == text
-    verbs = re.findall(r'^  ([a-z]+) ', text, re.M)
-    assert len(verbs) == 18
+    verbs = re.findall(r'^  ([a-z][a-z-]*) ', text, re.M)
+    assert len(verbs) == 20
     for verb in verbs:
         assert bits(verb, '--help').stdout.startswith(f'usage: bits {verb} ')
 

@@ -51,6 +51,12 @@ static const struct Verb {
         { "show", verb_show, "JOB [KEY…]", "show all about a job, or only these properties" },
         { "set", verb_set, "JOB KEY=VALUE… | bits set --keys",
           "change properties of a job; --keys lists them and what may be written" },
+        { "file", verb_file,
+          "show JOB N | bits file url JOB N URL | bits file request JOB N OFFSET:LENGTH[,…] | bits "
+          "file position JOB N OFFSET | bits file valid JOB N yes|no",
+          "one file of a job: where it comes from, its parts, whether it is good" },
+        { "replace-prefix", verb_replace_prefix, "JOB OLD NEW",
+          "fetch all files of a job from elsewhere" },
         { "token", verb_token,
           "set JOB [--as USER] | bits token clear JOB | bits token flags JOB FLAGS | bits token "
           "show "
@@ -87,7 +93,7 @@ static void print_help(FILE *to)
                     "Downloads and uploads in the background, that outlive sign-offs, crashes and "
                     "reboots.\n\n");
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
-                fprintf(to, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
+                fprintf(to, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
         fprintf(to, "\n"
                     "  --json    print JSON instead of text\n"
                     "  --user    use this user's own service (bitsd --user)\n"

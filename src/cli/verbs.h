@@ -49,6 +49,8 @@ int verb_complete(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_watch(int argc, char **argv);
 int verb_show(int argc, char **argv);
+int verb_file(int argc, char **argv);
+int verb_replace_prefix(int argc, char **argv);
 int verb_wait(int argc, char **argv);
 int verb_set(int argc, char **argv);
 int verb_token(int argc, char **argv);

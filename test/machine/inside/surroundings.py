@@ -36,13 +36,14 @@ def network_manager():
     with uplink():
         systemctl('start', 'NetworkManager')
         try:
-            sh('nmcli connection add save no type ethernet ifname up0 con-name up autoconnect no '
+            sh('nmcli connection add type ethernet ifname up0 con-name up autoconnect no '
                'ipv4.method manual ipv4.addresses 10.99.0.2/24 ipv4.gateway 10.99.0.1 '
                'ipv6.method disabled')
             sh('nmcli connection up up')
             yield
         finally:
             systemctl('stop', 'NetworkManager')
+            sh('rm -r /run/NetworkManager /etc/NetworkManager/system-connections/*')
 
 
 def meter(value):
@@ -63,8 +64,8 @@ def running(name, url=f'{FAR}/slow/large'):
 
 def waits(identifier, code, reason):
     """The job when it is kept back for that reason."""
-    job = poll(lambda: (job := wait_state(identifier, 'transient-error'))['error']['code'] == code
-               and job, f'error {code}')
+    job = poll(lambda: (job := wait_state(identifier, 'transient-error'))['error']
+               and job['error']['code'] == code and job, f'error {code}')
     assert reason in job['wait-reason'], job
     return job
 

@@ -35,12 +35,15 @@ help:
 	@echo 'make install [DESTDIR=…]   meson install'
 	@echo 'make clean                 remove $(BUILD)/'
 
-# A folder that an interrupted first run left half configured is made anew.
+# A folder that an interrupted first run left half configured is made anew. Where libraries lie by
+# architecture the compiler knows; without dpkg-dev meson would not, and nobody would find ours.
 define configure
 	@[ ! -e $(1) ] || [ -w $(1) ] || { echo "$(1)/ belongs to another user;" \
 		"remove it, or use a folder of your own: make BUILD=build-$$(id -un) …" >&2; exit 1; }
 	@[ -f $(1)/build.ninja ] || { rm -rf $(1)/meson-private $(1)/meson-info && mkdir -p $(1) && \
-		{ meson setup $(1) . -Dwerror=$(WERROR) $(2) >$(1)/setup.log 2>&1 || \
+		multiarch=$$(gcc -print-multiarch 2>/dev/null); \
+		{ meson setup $(1) . -Dwerror=$(WERROR) $${multiarch:+-Dlibdir=lib/$$multiarch} \
+		$(2) >$(1)/setup.log 2>&1 || \
 		{ cat $(1)/setup.log; exit 1; }; }; }
 endef
 

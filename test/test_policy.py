@@ -406,13 +406,15 @@ def test_a_network_that_is_back_may_be_another(world, stand_in):
 # POL-206
 def test_admin_policy_shows_value_and_place(world, config):
     config.write('[Limits]\nMaxJobsPerUser=5\n\n[Bandwidth]\nMaxInternetBandwidth=10M\n')
-    result = world.playground.run(['bits', 'admin', 'policy'], uid=world.alice, check=True)
+    mode = [] if world.root else ['--user']
+    options = {'uid': world.alice} if world.root else {}
+    result = world.playground.run(['bits', *mode, 'admin', 'policy'], check=True, **options)
     lines = [line.split() for line in result.stdout.splitlines()]
     file = config.folder / 'bitsd.conf'
     assert ['Limits', 'MaxJobsPerUser', '5', f'{file}:2'] in lines
     assert ['Bandwidth', 'MaxInternetBandwidth', '10000', f'{file}:5'] in lines
     assert ['Limits', 'MaxFilesPerJob', '200', 'default'] in lines
-    result = world.playground.run(['bits', '--json', 'admin', 'policy'], uid=world.alice, check=True)
+    result = world.playground.run(['bits', *mode, '--json', 'admin', 'policy'], check=True, **options)
     rows = json.loads(result.stdout)['policy']
     assert [(row['value'], row['file'], row['line']) for row in rows
             if row['name'] == 'MaxInternetBandwidth'] == [('10000', str(file), 5)]

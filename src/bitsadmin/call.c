@@ -60,6 +60,13 @@ int fail_text(const char *format, ...)
 
 /* ---- words ---- */
 
+const char *const proxy_words[PROXY_WORDS] = {
+        [BITS_PROXY_PRECONFIG] = "PRECONFIG",
+        [BITS_PROXY_NO_PROXY] = "NO_PROXY",
+        [BITS_PROXY_OVERRIDE] = "OVERRIDE",
+        [BITS_PROXY_AUTODETECT] = "AUTODETECT",
+};
+
 const char *guid_text(const char *id, char buffer[static GUID_SIZE])
 {
         size_t n = 0;

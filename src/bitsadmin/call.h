@@ -48,6 +48,11 @@ bool number_parse(const char *text, uint32_t *ret);
 bool priority_parse(const char *text, bits_job_priority *ret);
 /* Letters of "ogds". */
 bool acl_flags_parse(const char *text, uint32_t *ret);
+/* The original's words, by bits_proxy_usage. */
+enum {
+        PROXY_WORDS = BITS_PROXY_AUTODETECT + 1,
+};
+extern const char *const proxy_words[PROXY_WORDS];
 /* NULL stands for no text. */
 const char *null_or(const char *text);
 

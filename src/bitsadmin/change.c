@@ -42,8 +42,7 @@ static int set_priority(Call *call)
 /* The original divides the list by commas, the service by blanks. */
 static int set_proxy(Call *call)
 {
-        static const char *const usages[] = { "PRECONFIG", "NO_PROXY", "OVERRIDE", "AUTODETECT" };
-        int usage = find_word(call->argv[0], usages, ELEMENTS(usages));
+        int usage = find_word(call->argv[0], proxy_words, PROXY_WORDS);
         _cleanup_free_ char *list = NULL;
         const char *bypass = call->argc > 2 ? null_or(call->argv[2]) : NULL;
 

@@ -85,12 +85,11 @@ static void print_files(bits_job *job)
 
 static void print_proxy(bits_job *job)
 {
-        static const char *const usages[] = { "PRECONFIG", "NO_PROXY", "OVERRIDE", "AUTODETECT" };
         _cleanup_free_ char *list = NULL, *bypass = NULL;
         bits_proxy_usage usage;
 
         if (bits_job_get_proxy_settings(job, &usage, &list, &bypass) >= 0)
-                printf("PROXY USAGE: %s PROXY LIST: %s PROXY BYPASS LIST: %s\n", usages[usage],
+                printf("PROXY USAGE: %s PROXY LIST: %s PROXY BYPASS LIST: %s\n", proxy_words[usage],
                        list ? list : "NULL", bypass ? bypass : "NULL");
 }
 

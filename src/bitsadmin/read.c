@@ -101,14 +101,13 @@ static int get_error(Call *call, const char *name _unused_)
 
 static int get_proxy(Call *call, const char *name)
 {
-        static const char *const usages[] = { "PRECONFIG", "NO_PROXY", "OVERRIDE", "AUTODETECT" };
         _cleanup_free_ char *list = NULL, *bypass = NULL;
         bits_proxy_usage usage;
 
         if (bits_job_get_proxy_settings(call->job, &usage, &list, &bypass) < 0)
                 return fail_action("get proxy settings");
         if (word_is(name, "/getproxyusage"))
-                put_value(call, "%s", usages[usage]);
+                put_value(call, "%s", proxy_words[usage]);
         else if (word_is(name, "/getproxylist"))
                 put_value(call, "%s", list ? list : "NULL");
         else

@@ -17,6 +17,7 @@ import time
 
 import pytest
 
+import bus
 from conftest import HERE, temporary_files
 
 GUID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}')
@@ -240,6 +241,25 @@ def test_get_outlives_the_service(world, bits):
     world.server.release(world.path_of(url))
     assert terminal.end() == 0, terminal.output
     assert target.read_bytes() == world.bytes(url)
+
+
+def test_get_outlives_the_service_while_it_makes_the_job(world, bits):
+    """CLI-14: bitsd is killed while it looks at the directory; nothing of the first try remains."""
+    first, url = world.put(3_000_000, stall_after=1_000_000), world.put(500_000)
+    kept, target = world.vault() / 'first', world.vault() / 'file'
+    ident = bits('get', '--detach', first, kept).stdout.strip()
+    world.server.wait_stalled(world.path_of(first))
+    worker, = world.playground.pids('bits-file')
+    os.kill(worker, signal.SIGSTOP)
+    terminal = Terminal(world, 'get', url, target)
+    bus.poll_until(lambda: len(jobs(bits)) == 2, 'the second job')
+    world.restart('bitsd')
+    assert terminal.end() == 0, terminal.output
+    assert 'went away' in terminal.output.decode()
+    assert target.read_bytes() == world.bytes(url)
+    assert [job['id'] for job in jobs(bits)] == [ident]
+    world.server.release(world.path_of(first))
+    bits('wait', ident)
 
 
 def test_get_into_a_missing_or_closed_directory(world, bits):

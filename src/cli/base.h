@@ -58,6 +58,12 @@ enum {
         EXIT_INTERRUPTED = 130,
 };
 
+/* Codes that the command acts on, besides showing them. */
+enum {
+        CODE_NOT_FOUND = 0x80200001u,   /* BG_E_NOT_FOUND */
+        CODE_UNREACHABLE = 0x800706BAu, /* RPC_S_SERVER_UNAVAILABLE */
+};
+
 static inline bool string_equal(const char *a, const char *b)
 {
         return a == b || (a && b && strcmp(a, b) == 0);

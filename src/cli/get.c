@@ -344,25 +344,52 @@ static int prepare_new(bits_manager *manager, Get *get)
         return EXIT_OK;
 }
 
-static int prepare(bits_manager *manager, Get *get)
+static int go_on(Get *get)
 {
         int r;
 
-        r = find_unfinished(manager, get);
+        r = give_helper(get);
+        if (r == EXIT_OK)
+                r = set_extras(get);
+        if (r == EXIT_OK && bits_job_resume(get->job) < 0)
+                r = report_failure("cannot go on with job %.8s", bits_job_id(get->job));
+        return r;
+}
+
+/* The service ended before it could say how far it came: the job that is there when it is back
+   decides. One without its file has lost nothing when it is made anew. CLI-14 */
+static int prepare_again(Watch *watch, Get *get)
+{
+        int r;
+
+        r = watch_reopen(watch, &get->job);
         if (r != EXIT_OK)
                 return r;
-        if (get->continued) {
-                r = give_helper(get);
-                if (r == EXIT_OK)
-                        r = set_extras(get);
-                if (r == EXIT_OK && bits_job_resume(get->job) < 0)
-                        r = report_failure("cannot go on with job %.8s", bits_job_id(get->job));
-        } else {
-                r = prepare_new(manager, get);
-                /* A job that could not even start is of no use to anybody. */
-                if (r != EXIT_OK && get->job)
-                        (void)bits_job_cancel(get->job, NULL);
-        }
+        if (get->continued || job_is_the_same(get->job, get))
+                return go_on(get);
+        (void)bits_job_cancel(get->job, NULL);
+        bits_job_free(TAKE(get->job));
+        return prepare_new(watch->manager, get);
+}
+
+static bool service_went_away(void)
+{
+        return bits_error_code() == CODE_UNREACHABLE;
+}
+
+static int prepare(Watch *watch, Get *get)
+{
+        int r, tries = 3;
+
+        r = find_unfinished(watch->manager, get);
+        if (r != EXIT_OK)
+                return r;
+        r = get->continued ? go_on(get) : prepare_new(watch->manager, get);
+        while (r == EXIT_FAILED && get->job && service_went_away() && tries-- > 0)
+                r = prepare_again(watch, get);
+        /* A job that could not even start is of no use to anybody. */
+        if (r != EXIT_OK && get->job && !get->continued && !service_went_away())
+                (void)bits_job_cancel(get->job, NULL);
         if (get->job) {
                 snprintf(get->id, sizeof(get->id), "%s", bits_job_id(get->job));
                 format_short_id(get->id, get->short_id);
@@ -518,7 +545,7 @@ static int run(Get *get)
         /* From here on Ctrl-C detaches; before there is a job there is nothing to leave behind. */
         r = watch_begin(&watch, manager);
         if (r == EXIT_OK)
-                r = prepare(manager, get);
+                r = prepare(&watch, get);
         if (r == EXIT_OK && !get->detach)
                 r = follow(get, &watch);
         else if (r == EXIT_OK && arg_json)

@@ -15,7 +15,7 @@ static const struct {
         uint32_t code;
         const char *advice;
 } advices[] = {
-        { 0x80200001, "'bits list' shows your jobs" },
+        { CODE_NOT_FOUND, "'bits list' shows your jobs" },
         { 0x80200002, "'bits show %s' shows its state; a completed or cancelled job stays so" },
         { 0x80200003, "add a file first: bits add %s URL FILE" },
         { 0x80200049, "complete or cancel some jobs first: bits list" },

@@ -195,7 +195,7 @@ WAIT = 'while True: signal.pause()\n'
 def stand_ins(tmp_path):
     """Makes a build folder whose daemons are these programs."""
     def make(bitsd=READY + WAIT, broker=READY + WAIT):
-        for folder, name, text in (('manager', 'bitsd', bitsd), ('broker', 'bits-broker', broker)):
+        for folder, name, text in (('bitsd', 'bitsd', bitsd), ('broker', 'bits-broker', broker)):
             path = tmp_path / 'src' / folder / name
             path.parent.mkdir(parents=True)
             path.write_text(text)

@@ -84,7 +84,7 @@ def config(world):
 # ---- the files ----
 
 def bitsd(*arguments):
-    program = pathlib.Path(playground_lib.default_build(), 'src/manager/bitsd')
+    program = pathlib.Path(playground_lib.default_build(), 'src/bitsd/bitsd')
     return subprocess.run([program, *arguments], text=True, capture_output=True, timeout=60,
                           stdin=subprocess.DEVNULL)
 

@@ -90,7 +90,7 @@ def rows(path, table):
 # ---- earlier versions ----
 
 def schema_version():
-    text = (ROOT / 'src' / 'manager' / 'database.c').read_text()
+    text = (ROOT / 'src' / 'store' / 'database.c').read_text()
     return int(re.search(r'SCHEMA_VERSION = (\d+)', text)[1])
 
 

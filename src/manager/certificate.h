@@ -5,7 +5,7 @@
 #pragma once
 
 #include "core/job.h"
-#include "manager/worker.h"
+#include "workers/worker.h"
 
 typedef struct CertificateReading CertificateReading;
 

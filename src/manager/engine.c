@@ -4,8 +4,8 @@
 #include "basic/log.h"
 #include "core/fill.h"
 #include "manager/late.h"
-#include "manager/service-clock.h"
 #include "manager/transfer.h"
+#include "store/service-clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,10 +7,10 @@
 
 #include "core/config.h"
 #include "core/queue.h"
-#include "manager/presence.h"
-#include "manager/store.h"
+#include "login/presence.h"
 #include "manager/turn.h"
-#include "manager/worker.h"
+#include "store/store.h"
+#include "workers/worker.h"
 
 typedef struct Engine Engine;
 

@@ -5,11 +5,11 @@
  */
 #pragma once
 
+#include "login/presence.h"
 #include "manager/jobs.h"
-#include "manager/presence.h"
-#include "manager/store.h"
 #include "manager/turn.h"
-#include "manager/worker.h"
+#include "store/store.h"
+#include "workers/worker.h"
 
 typedef struct Farewells Farewells;
 

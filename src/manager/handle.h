@@ -25,7 +25,7 @@ typedef struct HandleFacts {
         unsigned rights;
         uid_t opener;
         bool opener_owned; /* he was the job's owner at that moment */
-        bool authorized;   /* or was let manage all jobs (authorize.h) */
+        bool authorized;   /* or was let manage all jobs (bus/authorize.h) */
 } HandleFacts;
 
 struct Handle {

@@ -4,7 +4,7 @@
 #include "basic/log.h"
 #include "basic/secret.h"
 #include "manager/engine.h"
-#include "manager/vault.h"
+#include "store/vault.h"
 
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "manager/certificate.h"
-#include "manager/store.h"
+#include "store/store.h"
 
 /* Designated initialisers, for the beginning of the message's structure. */
 #define NET_TERMS(job, remote_name)                                                   \

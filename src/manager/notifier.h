@@ -9,12 +9,12 @@
  */
 #pragma once
 
-#include "manager/broker-link.h"
+#include "login/presence.h"
 #include "manager/jobs.h"
 #include "manager/news.h"
-#include "manager/presence.h"
-#include "manager/store.h"
 #include "manager/turn.h"
+#include "store/store.h"
+#include "workers/broker-link.h"
 
 #include "core/config.h"
 

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "manager/broker-link.h"
 #include "manager/jobs.h"
 #include "manager/keeper.h"
+#include "workers/broker-link.h"
 
 #include <systemd/sd-event.h>
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "login/login.h"
-#include "manager/presence.h"
+#include "login/presence.h"
 
 #include <systemd/sd-event.h>
 

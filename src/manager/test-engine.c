@@ -3,8 +3,8 @@
  * failures, delays, holding, other identities, and the many steps of Complete.
  */
 #include "manager/finish.h"
-#include "manager/test-world.h"
 #include "manager/waiting.h"
+#include "workers/test-world.h"
 
 #include "basic/clock.h"
 

@@ -5,8 +5,8 @@
 #include "manager/finish.h"
 #include "manager/life.h"
 #include "manager/sessions.h"
-#include "manager/test-world.h"
 #include "manager/waiting.h"
+#include "workers/test-world.h"
 
 enum {
         BYTES = 1000,

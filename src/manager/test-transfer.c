@@ -2,8 +2,8 @@
  * One file's way through the two workers, both played by the test: what is kept, what is begun
  * anew, and that every way of ending ends once.
  */
-#include "manager/test-world.h"
 #include "manager/transfer.h"
+#include "workers/test-world.h"
 
 enum {
         VERSIONS = 5, /* as in transfer.c */

@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include "manager/store.h"
 #include "manager/turn.h"
-#include "manager/worker.h"
+#include "store/store.h"
+#include "workers/worker.h"
 
 typedef struct Transfer Transfer;
 

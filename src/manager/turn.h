@@ -7,18 +7,11 @@
  */
 #pragma once
 
-#include "manager/store.h"
+#include "store/store.h"
+#include "workers/loop.h"
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
-
-/* Priorities of everything on the daemon's loop: what ends before what begins. */
-enum {
-        LOOP_WORKERS = 0,
-        LOOP_BUS = 0,
-        LOOP_ENGINE = 50,
-        LOOP_TURN = 100, /* after all that happened in this iteration */
-};
 
 typedef struct Turn Turn;
 

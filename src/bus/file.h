@@ -1,0 +1,15 @@
+/*
+ * org.openbits.BITS1.File: one file of a job, below the job's path, and what of the job's interface
+ * is about the parts and names of its files.
+ */
+#pragma once
+
+#include "bus/properties.h"
+
+int bus_add_file_with_ranges(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_replace_remote_prefix(sd_bus_message *m, void *userdata, sd_bus_error *error);
+BUS_SETTER(bus_set_on_demand);
+
+/* Reads and writes a(tt). 0 or -errno. */
+int bus_read_ranges(sd_bus_message *m, Ranges *ret);
+int bus_append_ranges(sd_bus_message *m, const Ranges *ranges);

@@ -1,0 +1,255 @@
+/*
+ * D-Bus has no NULL: whether credentials are implicit is an argument of its own. Nothing here, and
+ * nothing anywhere, gives credentials back. The messages that carry them are wiped by sd-bus
+ * (SD_BUS_VTABLE_SENSITIVE).
+ */
+#include "bus/network.h"
+
+#include <stdio.h>
+
+/* What is on its way goes on with the new settings, from the kept bytes. */
+static int changed(Handle *handle)
+{
+        BusContext *context = handle_context(handle);
+
+        engine_identity_changed(context->engine, handle->job);
+        bus_job_changed(context, handle->job);
+        return 0;
+}
+
+/* ---- credentials ---- */
+
+static int change_credentials(Handle *handle, AuthTarget target, AuthScheme scheme, bool remove,
+                              bool implicit, const char *user, const char *password,
+                              bool *ret_removed)
+{
+        BusContext *context = handle_context(handle);
+        Store *store = context->store;
+        Credentials all = { 0 };
+        int r = store_read_credentials(store, handle->job, &all);
+
+        /* What cannot be opened any more is lost; new ones may be set. */
+        if (r < 0 && r != -ENOMEM)
+                all = (Credentials){ 0 };
+        else if (r < 0)
+                return r;
+        if (remove)
+                *ret_removed = credentials_remove(&all, target, scheme);
+        r = remove ? 0 : credentials_set(&all, target, scheme, implicit, user, password);
+        if (r >= 0)
+                r = store_write_credentials(store, handle->job, &all);
+        credentials_done(&all);
+        return r < 0 ? r : changed(handle);
+}
+
+/* NET-50, NET-51 */
+int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const char *target_name, *scheme_name, *user, *password, *why = NULL;
+        AuthTarget target;
+        AuthScheme scheme;
+        BitsCode code;
+        int implicit, r;
+
+        r = sd_bus_message_sensitive(m);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "ssbss", &target_name, &scheme_name, &implicit, &user,
+                                        &password);
+        if (r >= 0)
+                r = bus_require(handle, RIGHT_FILES, error);
+        if (r < 0)
+                return r;
+        target = auth_target_parse(target_name);
+        scheme = auth_scheme_parse(scheme_name);
+        code = credentials_check(target, scheme, implicit, user, password, &why);
+        if (code != 0)
+                return bus_fail(error, code, "%s", why);
+        r = change_credentials(handle, target, scheme, false, implicit, user, password, NULL);
+        if (r == -EMSGSIZE)
+                return bus_fail(error, BG_E_PASSWORD_TOO_LARGE,
+                                "all credentials of the job together are larger than 1 MiB");
+        return r < 0 ? r : bus_reply_committed(handle_context(handle), m);
+}
+
+int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        enum { S_FALSE = 1 };
+        Handle *handle = userdata;
+        const char *target_name, *scheme_name, *why = NULL;
+        AuthTarget target;
+        AuthScheme scheme;
+        bool removed = false;
+        BitsCode code;
+        int r = sd_bus_message_read(m, "ss", &target_name, &scheme_name);
+
+        if (r >= 0)
+                r = bus_require(handle, RIGHT_MODIFY, error);
+        if (r < 0)
+                return r;
+        target = auth_target_parse(target_name);
+        scheme = auth_scheme_parse(scheme_name);
+        /* The words alone are judged. */
+        code = credentials_check(target, scheme, false, "x", "", &why);
+        if (code != 0)
+                return bus_fail(error, code, "%s", why);
+        r = change_credentials(handle, target, scheme, true, false, NULL, NULL, &removed);
+        if (r >= 0)
+                r = bus_property_committed(handle_context(handle), handle->job, error);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "u", removed ? 0 : S_FALSE);
+}
+
+/* ---- proxies ---- */
+
+/* NET-60 */
+int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        Job *job = handle->job;
+        const char *usage_name, *list, *bypass, *why = NULL;
+        char *own_list, *own_bypass;
+        ProxyUsage usage;
+        BitsCode code;
+        int r = sd_bus_message_read(m, "sss", &usage_name, &list, &bypass);
+
+        if (r >= 0)
+                r = bus_require(handle, RIGHT_FILES, error);
+        if (r < 0)
+                return r;
+        usage = proxy_usage_parse(usage_name);
+        code = proxy_check(usage, list, bypass, &why);
+        if (code != 0)
+                return bus_fail(error, code, "%s", why);
+        own_list = strdup(list);
+        own_bypass = strdup(bypass);
+        if (!own_list || !own_bypass) {
+                free(own_list);
+                free(own_bypass);
+                return -ENOMEM;
+        }
+        free(job->proxy_list);
+        free(job->proxy_bypass);
+        job->proxy_usage = usage;
+        job->proxy_list = own_list;
+        job->proxy_bypass = own_bypass;
+        changed(handle);
+        return bus_reply_committed(handle_context(handle), m);
+}
+
+int bus_get_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const Job *job = handle->job;
+        int r = handle_require(handle, RIGHT_READ, error);
+
+        return r < 0 ? r
+                     : sd_bus_reply_method_return(m, "sss", proxy_usage_name(job->proxy_usage),
+                                                  job->proxy_list, job->proxy_bypass);
+}
+
+int bus_get_use_stored_credentials(sd_bus *bus, const char *path, const char *interface,
+                                   const char *property, sd_bus_message *reply, void *userdata,
+                                   sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+
+        (void)bus, (void)path, (void)interface, (void)property, (void)error;
+        return sd_bus_message_append(reply, "s", handle->job->proxy_tickets ? "proxy" : "none");
+}
+
+/* NET-163 */
+int bus_set_use_stored_credentials(sd_bus *bus, const char *path, const char *interface,
+                                   const char *property, sd_bus_message *value, void *userdata,
+                                   sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const char *target;
+        bool use;
+        int r = sd_bus_message_read(value, "s", &target);
+
+        (void)bus, (void)path, (void)interface, (void)property;
+        if (r >= 0)
+                r = bus_require(handle, RIGHT_FILES, error);
+        if (r < 0)
+                return r;
+        use = string_equal(target, "proxy");
+        if (!use && !string_equal(target, "none"))
+                return bus_fail(error, BG_E_USE_STORED_CREDENTIALS_NOT_SUPPORTED,
+                                "stored credentials are for the \"proxy\", or \"none\" are used");
+        if (use == handle->job->proxy_tickets)
+                return 0;
+        handle->job->proxy_tickets = use;
+        changed(handle);
+        return bus_property_committed(handle_context(handle), handle->job, error);
+}
+
+/* ---- credential caches ---- */
+
+static bool is_helpers(const char *property)
+{
+        return string_equal(property, "HelperCredentialCache");
+}
+
+int bus_get_credential_cache(sd_bus *bus, const char *path, const char *interface,
+                             const char *property, sd_bus_message *reply, void *userdata,
+                             sd_bus_error *error)
+{
+        const Handle *handle = userdata;
+        const Job *job = handle->job;
+
+        (void)bus, (void)path, (void)interface, (void)error;
+        return sd_bus_message_append(reply, "s",
+                                     is_helpers(property) ? job->helper_credential_cache
+                                                          : job->credential_cache);
+}
+
+/* TOK-37: a type that a worker can read, and a name for it; whether it is there is found when it is
+   used, by its own identity. */
+static bool is_cache_name(const char *name)
+{
+        static const char *const types[] = { "/", "FILE:/", "DIR:/", "DIR::/", "KEYRING:", "KCM:" };
+
+        if (strlen(name) > CREDENTIAL_CACHE_MAX)
+                return false;
+        for (const char *p = name; *p; p++)
+                if ((unsigned char)*p < 0x20 || *p == 0x7f)
+                        return false;
+        for (size_t i = 0; i < ELEMENTS(types); i++)
+                if (strncmp(name, types[i], strlen(types[i])) == 0)
+                        return true;
+        return !*name;
+}
+
+int bus_set_credential_cache(sd_bus *bus, const char *path, const char *interface,
+                             const char *property, sd_bus_message *value, void *userdata,
+                             sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        Job *job = handle->job;
+        char **cache =
+                is_helpers(property) ? &job->helper_credential_cache : &job->credential_cache;
+        const char *name;
+        char *copy;
+        int r = sd_bus_message_read(value, "s", &name);
+
+        (void)bus, (void)path, (void)interface;
+        if (r >= 0)
+                r = bus_require(handle,
+                                is_helpers(property) ? RIGHT_HELPER | RIGHT_FILES : RIGHT_FILES,
+                                error);
+        if (r < 0)
+                return r;
+        if (is_helpers(property) && policy_use_helper(handle->opener, handle->opener_owned) != 0)
+                return bus_fail_code(error, BITS_E_ACCESS_DENIED);
+        if (!is_cache_name(name))
+                return bus_fail(error, BITS_E_INVALID_ARGUMENT,
+                                "a credential cache is named FILE:/PATH, DIR:/PATH, KEYRING:… or "
+                                "KCM:…, or \"\" for the default");
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        free(*cache);
+        *cache = copy;
+        changed(handle);
+        return bus_property_committed(handle_context(handle), job, error);
+}

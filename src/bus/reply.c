@@ -1,0 +1,244 @@
+/*
+ * The identity that makes the reply's file is asked before its name is taken, and reads it when its
+ * content is wanted: what goes to the caller is a sealed copy, which no program in between has
+ * looked at.
+ */
+#include "bus/reply.h"
+
+#include "basic/fd.h"
+#include "core/policy.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+/* A call that waits for a worker. */
+typedef struct Question {
+        BusContext *context;
+        sd_bus_message *call;
+        char job_id[JOB_ID_CHARACTERS + 1];
+        uid_t owner, opener; /* at the call; the call is charged to the opener */
+        Worker *worker;
+        char *name; /* SetReplyFileName */
+} Question;
+
+static void question_free(Question *q)
+{
+        if (!q)
+                return;
+        worker_release(q->worker);
+        handles_discharge(q->context->handles, q->opener);
+        sd_bus_message_unref(q->call);
+        free(q->name);
+        free(q);
+}
+DEFINE_CLEANUP(Question, question_free);
+
+static int require_reply(const Handle *handle, sd_bus_error *error)
+{
+        if (handle->job->type == JOB_UPLOAD_REPLY)
+                return 0;
+        return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "a job of type %s has no reply",
+                        job_type_name(handle->job->type));
+}
+
+/* With a worker of the identity whose file the reply is. */
+static int question_new(const Handle *handle, sd_bus_message *call, Question **ret,
+                        sd_bus_error *error)
+{
+        _cleanup_(question_freep) Question *q = NULL;
+        const Job *job = handle->job;
+        WorkerIdentity identity;
+        int r;
+
+        if (!engine_identity(job, PURPOSE_REPLY_FILE, &identity))
+                return bus_fail(error, BG_E_TOKEN_REQUIRED,
+                                "the reply's file is the helper's, but the job has no helper "
+                                "token");
+        r = handle_charge(handle, error);
+        if (r < 0)
+                return r;
+        q = calloc(1, sizeof(*q));
+        if (!q) {
+                handles_discharge(handle->handles, handle->opener);
+                return -ENOMEM;
+        }
+        q->context = handle_context(handle);
+        q->opener = handle->opener;
+        q->owner = job->owner;
+        q->call = sd_bus_message_ref(call);
+        memcpy(q->job_id, job->id, sizeof(q->job_id));
+        q->worker = worker_acquire(q->context->workers, WORKER_FILE, &identity);
+        if (!q->worker)
+                return -ENOMEM;
+        *ret = TAKE_PTR(q);
+        return 0;
+}
+
+/* ---- the name ---- */
+
+static BitsCode set_name(BusContext *context, Job *job, const char *name)
+{
+        uint8_t random[6];
+        BitsCode code;
+
+        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+                return BITS_E_OUT_OF_MEMORY;
+        code = upload_set_reply_name(job, name, random);
+        if (code != 0)
+                return code;
+        if (job->reply)
+                store_mark_file(context->store, job->reply, STORE_PROMISED);
+        bus_job_changed(context, job);
+        return 0;
+}
+
+/* The job may have changed while the worker was asked. */
+static void on_checked(void *userdata, FileAnswer *answer)
+{
+        _cleanup_(question_freep) Question *q = userdata;
+        Job *job = job_table_find(q->context->jobs, q->job_id);
+        _cleanup_free_ char *detail = NULL;
+        BitsCode code;
+        bool fatal;
+
+        if (answer->result != WORK_DONE)
+                code = engine_work_result_code(answer->result, &fatal);
+        else if (answer->error != 0) {
+                code = code_from_errno(answer->error);
+                if (asprintf(&detail, "cannot write to %s: %s", q->name, strerror(answer->error)) <
+                    0)
+                        detail = NULL;
+        } else if (!job || job->pending != PENDING_NONE || job->owner != q->owner)
+                code = BG_E_INVALID_STATE;
+        else
+                code = set_name(q->context, job, q->name);
+        if (code != 0)
+                bus_reply_failure(q->call, code, detail);
+        else
+                (void)bus_reply_committed(q->context, q->call);
+}
+
+/* UPL-121 */
+int bus_set_reply_file_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        _cleanup_(question_freep) Question *q = NULL;
+        const char *name, *why = NULL;
+        BitsCode code;
+        int r = sd_bus_message_read(m, "s", &name);
+
+        if (r >= 0)
+                r = handle_require(handle, RIGHT_FILES, error);
+        if (r >= 0)
+                r = require_reply(handle, error);
+        if (r >= 0)
+                r = bus_require_call(handle, RIGHT_FILES, CALL_SET_REPLY_FILE_NAME, NULL, error);
+        if (r < 0)
+                return r;
+        if (!*name) {
+                code = set_name(context, handle->job, NULL);
+                return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+        }
+        code = policy_check_local_name(name, &why);
+        if (code != 0)
+                return bus_fail(error, code, "reply file name '%.200s': %s", name, why);
+        r = question_new(handle, m, &q, error);
+        if (r < 0)
+                return r;
+        q->name = strdup(name);
+        if (!q->name)
+                return -ENOMEM;
+        r = worker_check(q->worker, &(FileCheck){ .local_name = q->name }, on_checked, q);
+        if (r < 0)
+                return r;
+        TAKE_PTR(q);
+        return 1;
+}
+
+int bus_get_reply_file_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        int r = handle_require(handle, RIGHT_READ, error);
+
+        if (r >= 0)
+                r = require_reply(handle, error);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "s", handle->job->upload.reply_name);
+}
+
+/* ---- what there is of it ---- */
+
+/* UPL-137: unknown until it has begun, which tells whose fault an error is. */
+int bus_get_reply_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const File *reply = handle->job->reply;
+        int r = handle_require(handle, RIGHT_READ, error);
+
+        if (r >= 0)
+                r = require_reply(handle, error);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, "tt", reply ? reply->total : JOB_SIZE_UNKNOWN,
+                                          reply ? reply->written : (uint64_t)0);
+}
+
+static void on_read(void *userdata, FileAnswer *answer)
+{
+        _cleanup_(question_freep) Question *q = userdata;
+        _cleanup_free_ char *detail = NULL;
+        bool fatal;
+
+        if (answer->result != WORK_DONE)
+                bus_reply_failure(q->call, engine_work_result_code(answer->result, &fatal), NULL);
+        else if (answer->error != 0) {
+                if (asprintf(&detail, "cannot read the reply: %s", strerror(answer->error)) < 0)
+                        detail = NULL;
+                bus_reply_failure(q->call, code_from_errno(answer->error), detail);
+        } else if (answer->source.file.count == 0) {
+                if (asprintf(&detail,
+                             "the reply has %" PRIu64 " bytes, and at most %d are given by value; "
+                             "read its file",
+                             answer->source.size, REPLY_DATA_MAX) < 0)
+                        detail = NULL;
+                bus_reply_failure(q->call, BG_E_TOO_LARGE, detail);
+        } else
+                (void)sd_bus_reply_method_return(q->call, "ht", answer->source.file.items[0],
+                                                 answer->source.size);
+}
+
+/* UPL-123. SEC-121: the content of a file, so more than reading the job's properties. */
+int bus_get_reply_data(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const Job *job = handle->job;
+        _cleanup_(question_freep) Question *q = NULL;
+        const char *why = "";
+        BitsCode code;
+        int r = handle_require(handle, RIGHT_FILES, error);
+
+        if (r >= 0)
+                r = require_reply(handle, error);
+        if (r < 0)
+                return r;
+        code = job_call_check(job, NULL, CALL_GET_REPLY_DATA, &why);
+        if (code != 0 || !job->reply)
+                return bus_fail(error, BG_E_INVALID_STATE, "the reply is not there: %s",
+                                code != 0 ? why : "the job is over for too long");
+        r = question_new(handle, m, &q, error);
+        if (r >= 0)
+                r = worker_read_reply(
+                        q->worker,
+                        &(FileReadReply){ .local_name = job->reply->local_name,
+                                          .temporary_name = job->reply->temporary_name,
+                                          .device = job->reply->device,
+                                          .inode = job->reply->inode,
+                                          .birth = job->reply->birth,
+                                          .limit = REPLY_DATA_MAX },
+                        on_read, q);
+        if (r < 0)
+                return r;
+        TAKE_PTR(q);
+        return 1;
+}

@@ -550,6 +550,16 @@ def test_times(world):
     assert created <= completed <= modified
 
 
+# JOB-400
+def test_progress_is_a_modification(world):
+    job = world.start(world.put(8 * MIB, rate=MIB), world.vault() / 'a')
+    job.wait_until(lambda: job.progress.transferred > 0)
+    earlier, before = job.get('Times')[1], job.progress.transferred
+    job.wait_until(lambda: job.progress.transferred > before)
+    assert job.state == 'transferring' and job.get('Times')[1] > earlier
+    job.cancel()
+
+
 # JOB-55
 def test_properties_are_kept_over_a_restart(world):
     job = world.manager().create('first', Priority='low', Description='of the report')

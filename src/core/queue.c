@@ -345,10 +345,12 @@ BitsCode queue_event(Queue *q, Job *job, JobEvent event, Now now)
         return move(q, job, event, now);
 }
 
+/* JOB-400 */
 void queue_progress(Queue *q, Job *job, Now now)
 {
         (void)q;
         timers_progress(job, now.clock);
+        job->modified = now.realtime;
 }
 
 /* JOB-60, JOB-61: the job keeps context, code, sentence and file. ENG-44, ENG-51 */

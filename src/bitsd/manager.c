@@ -9,6 +9,7 @@
 #include "manager/notifier.h"
 #include "manager/recall.h"
 #include "manager/sessions.h"
+#include "manager/token-watch.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -19,6 +20,7 @@ struct Manager {
         char *token_socket;
         Sessions *sessions;
         Keeper *keeper;
+        TokenWatches *watches;
         Farewells *farewells;
         Life life;
 };
@@ -75,6 +77,12 @@ static void on_token(void *userdata, Job *job)
         Manager *manager = userdata;
 
         keeper_set(manager->keeper, job->id, job->token);
+        token_watch_job(manager->watches, job);
+}
+
+static void on_token_ended(void *userdata, Job *job)
+{
+        life_token_ended(&((Manager *)userdata)->life, job);
 }
 
 static void on_inactive(void *userdata, Job *job)
@@ -89,6 +97,8 @@ static void on_removed(void *userdata, Job *job)
         Manager *manager = userdata;
 
         keeper_set(manager->keeper, job->id, NULL);
+        if (!job->farewell)
+                token_watch_forget(job);
         notifier_forget(manager->parts.notifier, job);
         news_removed(manager->parts.news, job);
         news_modified(manager->parts.news, job);
@@ -186,6 +196,8 @@ static void retire_cancelled(Manager *manager)
                 if (!job_state_is_final(job->state))
                         continue;
                 farewell_begin(manager->farewells, job);
+                if (job->farewell)
+                        token_watch_job(manager->watches, job);
                 job_table_retire(jobs, job);
                 job_table_release(jobs, job);
         }
@@ -205,6 +217,7 @@ static int adopt_all(Manager *manager)
                         return r;
                 if (job->pending != PENDING_NONE)
                         finisher_go_on(parts->finisher, job);
+                token_watch_job(manager->watches, job);
                 notifier_adopt(parts->notifier, job);
         }
         life_catch_up(&manager->life);
@@ -292,6 +305,8 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 r = broker_link_new(manager->event, broker_socket, &p->broker);
         if (r >= 0)
                 r = worker_pool_new(manager->event, p->broker, &p->workers);
+        if (r >= 0)
+                r = token_watches_new(manager->event, on_token_ended, manager, &manager->watches);
         if (r >= 0)
                 r = engine_new(manager->event, p->workers, p->store, p->turn, &engine_listener,
                                manager, &p->engine);
@@ -424,6 +439,7 @@ void manager_free(Manager *manager)
         validations_free(p->validations);
         finisher_free(p->finisher);
         farewells_free(manager->farewells);
+        token_watches_free(manager->watches);
         engine_free(p->engine);
         conditions_free(p->conditions);
         worker_pool_free(p->workers);

@@ -199,6 +199,8 @@ struct Job {
         struct EngineJob *engine;  /* the engine's */
         struct Finish *finish;     /* Complete or Cancel under way */
         struct Farewell *farewell; /* its server is to forget a session */
+        struct TokenWatch *watch;  /* its helper token's */
+        LIST_ENTRY(Job) watch_entries;
         TAILQ_HEAD(JobHandles, Handle) handles; /* those who are told the news */
         struct JobNews *news;
         JobState told_state;           /* the news': the last one that was told */

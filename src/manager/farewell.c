@@ -5,6 +5,7 @@
 #include "core/policy.h"
 #include "manager/engine.h"
 #include "manager/net-terms.h"
+#include "manager/token-watch.h"
 
 #include <time.h>
 
@@ -111,8 +112,7 @@ static void over(Farewell *f)
         Job *job = f->job;
 
         farewell_free(f);
-        token_free(job->token);
-        job->token = NULL;
+        farewell_token_ended(job);
         store_remove_job(all->store, job);
         turn_schedule(all->turn);
         job_table_release(all->jobs, job);
@@ -287,6 +287,7 @@ void farewell_begin(Farewells *all, Job *job)
 
 void farewell_token_ended(Job *job)
 {
+        token_watch_forget(job);
         token_free(job->token);
         job->token = NULL;
 }

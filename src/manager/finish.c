@@ -220,19 +220,29 @@ static void note_process(Finish *finish, const FileAnswer *answer)
         finish->process = process;
 }
 
+/* TOK-371: whose token ended meanwhile was not merely sent away. */
+static void fail_unserved(Finish *finish, const File *file, WorkResult result)
+{
+        bool fatal;
+
+        if (result == WORK_DISMISSED && job_actor(finish->job, PURPOSE_RENAME) == ACTOR_MISSING)
+                fail(finish, file, BG_E_TOKEN_REQUIRED, "the helper token is gone");
+        else
+                fail(finish, file, engine_work_result_code(result, &fatal),
+                     "the worker of the local identity cannot serve");
+}
+
 static void on_renamed(void *userdata, FileAnswer *answer)
 {
         Work *work = userdata;
         Finish *finish = work->finish;
         File *file = work->file;
-        bool fatal;
 
         free(work);
         finish->under_way--;
         note_process(finish, answer);
         if (answer->result != WORK_DONE)
-                fail(finish, file, engine_work_result_code(answer->result, &fatal),
-                     "the worker of the local identity cannot serve");
+                fail_unserved(finish, file, answer->result);
         else if (answer->error != 0 && file->completed)
                 log_debug("job %s: %s was taken away meanwhile", finish->job->id, file->local_name);
         else if (answer->error != 0)
@@ -275,13 +285,11 @@ static void on_discarded(void *userdata, FileAnswer *answer)
 static void on_directories_synced(void *userdata, FileAnswer *answer)
 {
         Finish *finish = userdata;
-        bool fatal;
 
         finish->under_way--;
         note_process(finish, answer);
         if (finish->kind == PENDING_COMPLETE && answer->result != WORK_DONE)
-                fail(finish, NULL, engine_work_result_code(answer->result, &fatal),
-                     "the worker of the local identity cannot serve");
+                fail_unserved(finish, NULL, answer->result);
         else if (finish->kind == PENDING_COMPLETE && answer->error != 0)
                 fail(finish, NULL, code_from_errno(answer->error), strerror(answer->error));
         advance(finish);

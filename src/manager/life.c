@@ -68,36 +68,41 @@ static void owner_left(Life *life, Job *job)
                 dismiss_token(life, &seat);
 }
 
-static void check_token(Life *life, Job *job)
+static void end_token(Life *life, Job *job, const char *why)
 {
-        _cleanup_free_ char *why = NULL;
-        Token seat;
+        Token seat = *job->token;
 
-        if (!job->token)
-                return;
-        why = life_ended(life, job->token);
-        if (!why)
-                return;
-        seat = *job->token;
         log_info("job %s loses its helper token: %s", job->id, why);
         engine_token_ended(life->engine, job, why);
         dismiss_token(life, &seat);
 }
 
+static void check_token(Life *life, Job *job)
+{
+        _cleanup_free_ char *why = job->token ? life_ended(life, job->token) : NULL;
+
+        if (why)
+                end_token(life, job, why);
+}
+
 /* UPL-136: a cancelled upload keeps its token until its server knows, but no longer than that. */
+static void end_cancelled(Life *life, Job *job)
+{
+        Token seat = *job->token;
+
+        farewell_token_ended(job);
+        dismiss_token(life, &seat);
+}
+
 static void check_cancelled(Life *life, Job *job)
 {
         _cleanup_free_ char *why = NULL;
-        Token seat;
 
         if (!job->farewell || !job->token)
                 return;
         why = signed_on(life, job->owner) ? life_ended(life, job->token) : strdup("");
-        if (!why)
-                return;
-        seat = *job->token;
-        farewell_token_ended(job);
-        dismiss_token(life, &seat);
+        if (why)
+                end_cancelled(life, job);
 }
 
 static void check_tokens(Life *life)
@@ -138,6 +143,15 @@ void life_session_ended(Life *life, const char *session)
 {
         log_debug("session %s ended", session);
         check_tokens(life);
+}
+
+/* TOK-370 */
+void life_token_ended(Life *life, Job *job)
+{
+        if (job->farewell)
+                end_cancelled(life, job);
+        else
+                end_token(life, job, "its socket was shut down, or the broker has ended");
 }
 
 /* ENG-66 */

@@ -5,6 +5,7 @@
  *      the owner signs off          all helper tokens of his jobs go, his jobs leave their turn
  *      a session ends               tokens captured in it go, wherever they serve
  *      a token's user signs off     it goes, if he was signed on when it was captured
+ *      a token is shut down         it goes, wherever it serves
  *
  * Processes of an identity that is not to act any more are gone within a second.
  */
@@ -27,5 +28,7 @@ char *life_ended(const Life *life, const Token *token);
 void life_signed_off(Life *life, uid_t uid);
 void life_signed_on(Life *life, uid_t uid);
 void life_session_ended(Life *life, const char *session);
+/* The token of this job was shut down, or its broker has ended. */
+void life_token_ended(Life *life, Job *job);
 /* Nobody looked for a while: whatever ended meanwhile has its effect now. */
 void life_catch_up(Life *life);

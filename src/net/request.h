@@ -32,6 +32,15 @@ typedef struct RequestTerms {
         void *userdata;
 } RequestTerms;
 
+/* Of whichever message begins work: the fields have the same names. */
+#define REQUEST_TERMS(start, work_listener, work)                                         \
+        {                                                                                 \
+                .url = (start)->url, .proxy_usage = (ProxyUsage)(start)->proxy_usage,     \
+                .proxy_list = (start)->proxy_list, .proxy_bypass = (start)->proxy_bypass, \
+                .class = net_class_of((start)->flags), .listener = (work_listener),       \
+                .userdata = (work),                                                       \
+        }
+
 typedef struct Request {
         Pool *pool;
         const RequestSettings *settings;

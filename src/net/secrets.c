@@ -1,6 +1,5 @@
 #include "net/secrets.h"
 
-#include "basic/fd.h"
 #include "basic/secret.h"
 #include "core/credentials.h"
 #include "core/http-options.h"
@@ -56,8 +55,7 @@ int secrets_read(uint32_t which, FdList *files, Secrets *ret)
         Secrets s = { 0 };
         int r = (which & ~(uint32_t)NET_SECRET_MAX) == 0 ? read_all(which, files, &s) : -EBADMSG;
 
-        while (files->count > 0)
-                fd_close(files->items[--files->count]);
+        fd_list_close(files);
         if (r < 0)
                 secrets_done(&s);
         else

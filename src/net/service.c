@@ -208,116 +208,23 @@ static bool plain_ascii(const char *text)
         return true;
 }
 
+static bool terms_are_sound(uint32_t flags, uint32_t proxy_usage, uint32_t security)
+{
+        return (flags & ~(NET_FLAG_MAX | NET_FLAG_HIGH | NET_FLAG_LOW)) == 0 &&
+               proxy_usage < PROXY_USAGE_MAX && (security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0;
+}
+
 /* bitsd sends back what NET_STARTED gave it, so anything else is a breach of the protocol: these
    strings become header lines. NET-43 */
 static bool start_is_sound(const NetStart *start)
 {
         const char *why;
 
-        return (start->flags & ~(NET_FLAG_MAX | NET_FLAG_HIGH | NET_FLAG_LOW)) == 0 &&
+        return terms_are_sound(start->flags, start->proxy_usage, start->security) &&
                plain_ascii(start->etag) && plain_ascii(start->last_modified) &&
                start->part <= NET_PART_MAX && start->offset <= INT64_MAX &&
                start->position <= INT64_MAX && start->end > start->offset &&
-               start->limit >= start->position && start->proxy_usage < PROXY_USAGE_MAX &&
-               (start->security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0 &&
-               http_check_method(start->method, &why) == 0;
-}
-
-/* SEC-81: the secrets come in anonymous files, and stay with the pool. Closes the descriptors. */
-static int get_pool(Service *s, PoolTerms terms, uint32_t which, FdList *files, Pool **ret)
-{
-        Secrets secrets;
-        int r = secrets_read(which, files, &secrets);
-
-        return r < 0 ? r : pools_get(s->pools, &terms, &secrets, ret);
-}
-
-/* Of whichever message begins work: the fields have the same names. */
-#define POOL_TERMS(start)                                                               \
-        (PoolTerms)                                                                     \
-        {                                                                               \
-                .background = ((start)->flags & NET_FLAG_BACKGROUND) != 0,              \
-                .security = (start)->security,                                          \
-                .without_certificate = ((start)->flags & NET_FLAG_NO_CERTIFICATE) != 0, \
-                .proxy_tickets = ((start)->flags & NET_FLAG_PROXY_TICKETS) != 0,        \
-                .validation = (start)->validation                                       \
-        }
-
-static Task *task_new(Service *s, uint32_t serial, uint64_t id, const Protocol *protocol)
-{
-        Task *task = calloc(1, sizeof(*task));
-
-        if (task)
-                *task = (Task){ .id = id, .serial = serial, .service = s, .protocol = protocol };
-        return task;
-}
-
-/* Takes the task, whose work is there, and starts it. -EBADMSG: its number is in use. */
-static int task_start(Task *task)
-{
-        Service *s = task->service;
-        Task **found = tsearch(task, &s->tasks, compare_tasks);
-
-        if (!found || *found != task) {
-                task->protocol->free(task->work);
-                free(task);
-                return found ? -EBADMSG : -ENOMEM;
-        }
-        s->n_tasks++;
-        set_idle(s, false);
-        task->protocol->start(task->work);
-        return 0;
-}
-
-static int start_transfer(Service *s, uint32_t serial, NetStart *start)
-{
-        Transfer *transfer = NULL;
-        Pool *pool = NULL;
-        int r = get_pool(s, POOL_TERMS(start), start->secrets, &start->secret_files, &pool);
-        Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &transfer_protocol);
-
-        if (!task) {
-                pool_release(pool);
-                fd_close(start->file);
-                return r < 0 ? r : -ENOMEM;
-        }
-        r = transfer_new(pool, &s->options.request, start, &work_listener, task, &transfer);
-        if (r < 0) {
-                free(task);
-                return r;
-        }
-        task->work = transfer;
-        return task_start(task);
-}
-
-static int on_net_start(Service *s, Message *m)
-{
-        NetStart start;
-        int r;
-
-        r = net_start_read(m, &start);
-        if (r < 0)
-                return r;
-        if (!start_is_sound(&start)) {
-                fd_close(start.file);
-                for (unsigned i = 0; i < start.secret_files.count; i++)
-                        fd_close(start.secret_files.items[i]);
-                return -EBADMSG;
-        }
-        return start_transfer(s, m->serial, &start);
-}
-
-static Task *find_task(Service *s, uint64_t id)
-{
-        Task key = { .id = id }, **found = tfind(&key, &s->tasks, compare_tasks);
-
-        return found ? *found : NULL;
-}
-
-static void close_all(FdList *fds)
-{
-        while (fds->count > 0)
-                fd_close(fds->items[--fds->count]);
+               start->limit >= start->position && http_check_method(start->method, &why) == 0;
 }
 
 /* NET-43: they become header lines and a URL. */
@@ -327,82 +234,136 @@ static bool session_is_sound(const char *session, const char *host)
                strlen(host) <= ACK_HOST_MAX;
 }
 
-static bool terms_are_sound(uint32_t flags, uint32_t proxy_usage, uint32_t security)
+/* What the messages that begin work have in common: the fields have the same names. */
+typedef struct Beginning {
+        bool sound; /* else the peer breaks the protocol */
+        uint64_t id;
+        PoolTerms terms;
+        uint32_t secrets;
+        FdList *secret_files;
+} Beginning;
+
+#define BEGINNING(start, is_sound)                                                                 \
+        (Beginning)                                                                                \
+        {                                                                                          \
+                .sound = (is_sound), .id = (start)->transfer,                                      \
+                .terms = { .background = ((start)->flags & NET_FLAG_BACKGROUND) != 0,              \
+                           .security = (start)->security,                                          \
+                           .without_certificate = ((start)->flags & NET_FLAG_NO_CERTIFICATE) != 0, \
+                           .proxy_tickets = ((start)->flags & NET_FLAG_PROXY_TICKETS) != 0,        \
+                           .validation = (start)->validation },                                    \
+                .secrets = (start)->secrets, .secret_files = &(start)->secret_files                \
+        }
+
+/* A task without its work, and the connections for that. SEC-81: the secrets come in anonymous
+   files, and stay with the pool; their descriptors are closed in any case. */
+static int task_new(Service *s, uint32_t serial, const Protocol *protocol, Beginning beginning,
+                    Task **ret, Pool **ret_pool)
 {
-        return (flags & ~(NET_FLAG_MAX | NET_FLAG_HIGH | NET_FLAG_LOW)) == 0 &&
-               proxy_usage < PROXY_USAGE_MAX && (security & ~(uint32_t)HTTP_CERTIFICATE_FLAGS) == 0;
+        _cleanup_free_ Task *task = calloc(1, sizeof(*task));
+        Secrets secrets;
+        int r;
+
+        if (!task || !beginning.sound) {
+                fd_list_close(beginning.secret_files);
+                return task ? -EBADMSG : -ENOMEM;
+        }
+        r = secrets_read(beginning.secrets, beginning.secret_files, &secrets);
+        if (r >= 0)
+                r = pools_get(s->pools, &beginning.terms, &secrets, ret_pool);
+        if (r < 0)
+                return r;
+        *task = (Task){ .id = beginning.id, .serial = serial, .service = s, .protocol = protocol };
+        *ret = TAKE_PTR(task);
+        return 0;
 }
 
-static int start_upload(Service *s, uint32_t serial, NetUpload *start)
+/* Takes the task and starts its work; `r`: why there is none. -EBADMSG: its number is in use. */
+static int task_start(Task *task, void *work, int r)
 {
-        Upload *upload = NULL;
-        Pool *pool = NULL;
-        int r = get_pool(s, POOL_TERMS(start), start->secrets, &start->secret_files, &pool);
-        Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &upload_protocol);
+        Service *s = task->service;
+        Task **found = r < 0 ? NULL : tsearch(task, &s->tasks, compare_tasks);
 
-        if (!task) {
-                pool_release(pool);
-                fd_close(start->file);
-                return r < 0 ? r : -ENOMEM;
-        }
-        r = upload_new(pool, &s->options.request, start, &work_listener, task, &upload);
-        if (r < 0) {
+        if (!found || *found != task) {
+                if (r >= 0)
+                        task->protocol->free(work);
                 free(task);
+                return r < 0 ? r : found ? -EBADMSG : -ENOMEM;
+        }
+        task->work = work;
+        s->n_tasks++;
+        set_idle(s, false);
+        task->protocol->start(work);
+        return 0;
+}
+
+static int on_net_start(Service *s, Message *m)
+{
+        Transfer *transfer = NULL;
+        NetStart start;
+        Task *task;
+        Pool *pool;
+        int r = net_start_read(m, &start);
+
+        if (r < 0)
+                return r;
+        r = task_new(s, m->serial, &transfer_protocol, BEGINNING(&start, start_is_sound(&start)),
+                     &task, &pool);
+        if (r < 0) {
+                fd_close(start.file);
                 return r;
         }
-        task->work = upload;
-        return task_start(task);
+        r = transfer_new(pool, &s->options.request, &start, &work_listener, task, &transfer);
+        return task_start(task, transfer, r);
 }
 
 static int on_net_upload(Service *s, Message *m)
 {
+        Upload *upload = NULL;
         NetUpload start;
+        Task *task;
+        Pool *pool;
+        bool sound; /* else the peer breaks the protocol */
         int r = net_upload_read(m, &start);
 
         if (r < 0)
                 return r;
-        if (!terms_are_sound(start.flags, start.proxy_usage, start.security) ||
-            start.total > INT64_MAX || !session_is_sound(start.session, start.host)) {
-                fd_close(start.file);
-                close_all(&start.secret_files);
-                return -EBADMSG;
-        }
-        return start_upload(s, m->serial, &start);
-}
-
-static int start_farewell(Service *s, uint32_t serial, NetFarewell *start)
-{
-        Upload *upload = NULL;
-        Pool *pool = NULL;
-        int r = get_pool(s, POOL_TERMS(start), start->secrets, &start->secret_files, &pool);
-        Task *task = r < 0 ? NULL : task_new(s, serial, start->transfer, &upload_protocol);
-
-        if (!task) {
-                pool_release(pool);
-                return r < 0 ? r : -ENOMEM;
-        }
-        r = upload_new_farewell(pool, &s->options.request, start, &work_listener, task, &upload);
+        sound = terms_are_sound(start.flags, start.proxy_usage, start.security) &&
+                start.total <= INT64_MAX && session_is_sound(start.session, start.host);
+        r = task_new(s, m->serial, &upload_protocol, BEGINNING(&start, sound), &task, &pool);
         if (r < 0) {
-                free(task);
+                fd_close(start.file);
                 return r;
         }
-        task->work = upload;
-        return task_start(task);
+        r = upload_new(pool, &s->options.request, &start, &work_listener, task, &upload);
+        return task_start(task, upload, r);
 }
 
 static int on_net_farewell(Service *s, Message *m)
 {
+        Upload *upload = NULL;
         NetFarewell start;
+        Task *task;
+        Pool *pool;
+        bool sound; /* else the peer breaks the protocol */
         int r = net_farewell_read(m, &start);
 
         if (r < 0)
                 return r;
-        if (!terms_are_sound(start.flags, start.proxy_usage, start.security) ||
-            !session_is_sound(start.session, start.host)) {
-                close_all(&start.secret_files);
-                return -EBADMSG;
-        }
-        return start_farewell(s, m->serial, &start);
+        sound = terms_are_sound(start.flags, start.proxy_usage, start.security) &&
+                session_is_sound(start.session, start.host);
+        r = task_new(s, m->serial, &upload_protocol, BEGINNING(&start, sound), &task, &pool);
+        if (r < 0)
+                return r;
+        r = upload_new_farewell(pool, &s->options.request, &start, &work_listener, task, &upload);
+        return task_start(task, upload, r);
+}
+
+static Task *find_task(Service *s, uint64_t id)
+{
+        Task key = { .id = id }, **found = tfind(&key, &s->tasks, compare_tasks);
+
+        return found ? *found : NULL;
 }
 
 /* A stop may cross the end of its transfer: an unknown number is no breach. NET-42 */

@@ -69,13 +69,7 @@ int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *st
                  const WorkListener *listener, void *userdata, Transfer **ret)
 {
         _cleanup_(transfer_freep) Transfer *t = calloc(1, sizeof(*t));
-        RequestTerms terms = { start->url,
-                               (ProxyUsage)start->proxy_usage,
-                               start->proxy_list,
-                               start->proxy_bypass,
-                               net_class_of(start->flags),
-                               listener,
-                               userdata };
+        RequestTerms terms = REQUEST_TERMS(start, listener, userdata);
         int r;
 
         if (!t) {

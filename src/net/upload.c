@@ -670,6 +670,8 @@ static int make(Pool *pool, const RequestSettings *settings, const RequestTerms 
                 pool_release(pool);
                 return -ENOMEM;
         }
+        u->listener = terms->listener;
+        u->userdata = terms->userdata;
         u->file = -EBADF;
         *ret = u;
         r = request_init(&u->request, pool, settings, terms, on_done, u);
@@ -688,21 +690,13 @@ int upload_new(Pool *pool, const RequestSettings *settings, const NetUpload *sta
                const WorkListener *listener, void *userdata, Upload **ret)
 {
         _cleanup_(upload_freep) Upload *u = NULL;
-        RequestTerms terms = { start->url,
-                               (ProxyUsage)start->proxy_usage,
-                               start->proxy_list,
-                               start->proxy_bypass,
-                               net_class_of(start->flags),
-                               listener,
-                               userdata };
+        RequestTerms terms = REQUEST_TERMS(start, listener, userdata);
         int r = make(pool, settings, &terms, start->session, start->host, start->host_fallback, &u);
 
         if (r < 0) {
                 fd_close(start->file);
                 return r;
         }
-        u->listener = listener;
-        u->userdata = userdata;
         u->file = start->file;
         u->total = start->total;
         u->modification_time = start->modification_time;
@@ -720,19 +714,11 @@ int upload_new_farewell(Pool *pool, const RequestSettings *settings, const NetFa
                         const WorkListener *listener, void *userdata, Upload **ret)
 {
         _cleanup_(upload_freep) Upload *u = NULL;
-        RequestTerms terms = { start->url,
-                               (ProxyUsage)start->proxy_usage,
-                               start->proxy_list,
-                               start->proxy_bypass,
-                               net_class_of(start->flags),
-                               listener,
-                               userdata };
+        RequestTerms terms = REQUEST_TERMS(start, listener, userdata);
         int r = make(pool, settings, &terms, start->session, start->host, start->host_fallback, &u);
 
         if (r < 0)
                 return r;
-        u->listener = listener;
-        u->userdata = userdata;
         u->farewell = true;
         u->last_packet = start->cancel ? PACKET_CANCEL : PACKET_CLOSE;
         *ret = TAKE_PTR(u);

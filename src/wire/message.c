@@ -10,6 +10,12 @@ typedef struct Header {
         uint32_t serial;
 } Header;
 
+void fd_list_close(FdList *fds)
+{
+        while (fds->count > 0)
+                fd_close(fds->items[--fds->count]);
+}
+
 int message_init(Message *m)
 {
         *m = (Message){ .data = malloc(MESSAGE_BYTES_MAX) };

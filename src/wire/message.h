@@ -46,6 +46,9 @@ typedef struct FdList {
         unsigned count;
 } FdList;
 
+/* Closes them all; the list is empty then. */
+void fd_list_close(FdList *fds);
+
 /* Allocates the buffer once; a Message is reused for many sends or receives. 0 or -ENOMEM. */
 int message_init(Message *m);
 /* Closes descriptors received but not taken, frees the buffer. Accepts a zeroed Message. */

@@ -49,12 +49,6 @@ static void finish_request(Worker *worker, FileRequest *request, FileAnswer *ans
         free(request);
 }
 
-static void close_all(FdList *fds)
-{
-        while (fds->count > 0)
-                fd_close(fds->items[--fds->count]);
-}
-
 static int on_source(Worker *worker, FileRequest *request, FileAnswer *answer, Message *m)
 {
         FdList *fds = &answer->source.file;
@@ -68,7 +62,7 @@ static int on_source(Worker *worker, FileRequest *request, FileAnswer *answer, M
                                                             : fds->count <= 1;
         if (right)
                 finish_request(worker, request, answer, NULL);
-        close_all(fds);
+        fd_list_close(fds);
         return right ? 0 : -EBADMSG;
 }
 

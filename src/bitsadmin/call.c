@@ -147,15 +147,14 @@ bool priority_parse(const char *text, bits_job_priority *ret)
 
 bool acl_flags_parse(const char *text, uint32_t *ret)
 {
-        static const char letters[] = "ogds";
         uint32_t flags = 0;
 
         for (const char *p = text; *p; p++) {
-                const char *found = strchr(letters, tolower((unsigned char)*p));
+                uint32_t flag = acl_flag_of((char)tolower((unsigned char)*p));
 
-                if (!found)
+                if (flag == 0)
                         return false;
-                flags |= 1u << (found - letters);
+                flags |= flag;
         }
         *ret = flags;
         return true;
@@ -168,11 +167,14 @@ const char *null_or(const char *text)
 
 /* ---- jobs ---- */
 
-static bool looks_like_guid(const char *wanted)
+bool looks_like_guid(const char *name)
 {
-        size_t n = strlen(wanted);
+        return strlen(name) == 38 && name[0] == '{' && name[37] == '}';
+}
 
-        return (n == 38 && wanted[0] == '{' && wanted[37] == '}') || (n == 36 && wanted[8] == '-');
+static bool looks_like_id(const char *name)
+{
+        return strlen(name) == 36 && name[8] == '-';
 }
 
 static size_t find_named(const bits_job_list *list, const char *wanted, const char **ret_id)
@@ -218,7 +220,7 @@ int job_find(bits_manager *manager, const char *wanted, bits_job **ret_job)
                                        ? fail_action("open job")
                                        : EXIT_OK;
         }
-        if (looks_like_guid(wanted))
+        if (looks_like_guid(wanted) || looks_like_id(wanted))
                 return open_guid(manager, wanted, ret_job);
         return fail_text("Unable to find job named \"%s\".", wanted);
 }

@@ -56,6 +56,8 @@ extern const char *const proxy_words[PROXY_WORDS];
 /* NULL stands for no text. */
 const char *null_or(const char *text);
 
+/* "{…}" of the right length. */
+bool looks_like_guid(const char *name);
 /* By name or GUID, one's own first, for root everybody's. 0, or EXIT_FAILED after saying why not.
  */
 int job_find(bits_manager *manager, const char *wanted, bits_job **ret_job);

@@ -281,11 +281,6 @@ static int wait_and_complete(const Call *call, const char *name, bits_job_type t
         return EXIT_FAILED;
 }
 
-static bool looks_like_guid(const char *name)
-{
-        return strlen(name) == 38 && name[0] == '{' && name[37] == '}';
-}
-
 /* Nothing remains of a transfer that could not begin. */
 static int give_up(const Call *call, const char *action)
 {

@@ -5,6 +5,8 @@
  */
 #include "bitsadmin/call.h"
 
+#include "cli/format.h"
+
 #include <stdio.h>
 
 typedef struct Reading {
@@ -217,17 +219,12 @@ static int get_notify_command(Call *call, const char *name _unused_)
 
 static int get_acl_flags(Call *call, const char *name _unused_)
 {
-        static const char letters[] = "ogds";
-        char text[sizeof(letters)] = "";
-        size_t n = 0;
+        char text[FORMAT_SIZE];
         uint32_t flags;
 
         if (bits_job_get_file_acl_flags(call->job, &flags) < 0)
                 return fail_action("get ACL flags");
-        for (size_t i = 0; letters[i]; i++)
-                if (flags & (1u << i))
-                        text[n++] = letters[i];
-        put_value(call, "%s", text);
+        put_value(call, "%s", acl_flags_text(flags, text));
         return EXIT_OK;
 }
 

@@ -221,6 +221,26 @@ bool parse_type(const char *text, bits_job_type *ret_type)
         return false;
 }
 
+static const char acl_letters[] = "ogds"; /* bit by bit, from the lowest */
+
+uint32_t acl_flag_of(char letter)
+{
+        const char *found = letter ? strchr(acl_letters, letter) : NULL;
+
+        return found ? 1u << (found - acl_letters) : 0;
+}
+
+const char *acl_flags_text(uint32_t flags, char buffer[static FORMAT_SIZE])
+{
+        size_t n = 0;
+
+        for (size_t i = 0; acl_letters[i]; i++)
+                if (flags & (1u << i))
+                        buffer[n++] = acl_letters[i];
+        buffer[n] = '\0';
+        return buffer;
+}
+
 static const struct {
         const char *word;
         uint32_t flag;

@@ -43,6 +43,10 @@ bool parse_user_sid(const char *sid, uint32_t *ret_uid);
 bool parse_uint32(const char *text, uint32_t *ret_value);
 bool parse_priority(const char *text, bits_job_priority *ret_priority);
 bool parse_type(const char *text, bits_job_type *ret_type);
+/* The right to copy that a letter of "ogds" stands for; 0: it is none of them. */
+uint32_t acl_flag_of(char letter);
+/* The letters of these flags, "" for none. */
+const char *acl_flags_text(uint32_t flags, char buffer[static FORMAT_SIZE]);
 /* "none", or words "local-file", "network", "client-certificate" with commas between. */
 bool parse_token_flags(const char *text, uint32_t *ret_flags);
 /* The reverse. */

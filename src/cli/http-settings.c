@@ -5,18 +5,13 @@
  */
 #include "cli/http-settings.h"
 
+#include "cli/format.h"
 #include "cli/http.h"
 #include "cli/report.h"
 #include "cli/select.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
-
-static int copy_text(const char *text, char **ret_text)
-{
-        *ret_text = strdup(text ? text : "");
-        return *ret_text ? 0 : -ENOMEM;
-}
 
 /* ---- certificates ---- */
 
@@ -41,7 +36,7 @@ static int get_certificate(bits_job *job, bool key, char **ret_text)
 
         if (r >= 0)
                 (void)bits_http_options_get_client_certificate(options, &certificate, &key_file);
-        return r < 0 ? r : copy_text(key ? key_file : certificate, ret_text);
+        return r < 0 ? r : string_copy(key ? key_file : certificate, ret_text);
 }
 
 int http_get_certificate(bits_job *job, char **ret_text)
@@ -94,14 +89,14 @@ int http_get_headers(bits_job *job, char **ret_text)
         if (r < 0)
                 return r;
         if (!lines)
-                return copy_text("", ret_text);
+                return string_copy("", ret_text);
         for (from = to = lines; *from; from++) /* on one line, as it may be written */
                 if (*from == '\n')
                         *to++ = 'n';
                 else
                         *to++ = *from == '\r' ? '\\' : *from;
         *to = '\0';
-        return copy_text(lines, ret_text);
+        return string_copy(lines, ret_text);
 }
 
 int http_set_headers_write_only(bits_job *job, int on)
@@ -158,37 +153,51 @@ int http_get_security(bits_job *job, char **ret_text)
 
         if (r >= 0)
                 r = bits_http_options_get_security_flags(options, &flags);
-        return r < 0 ? r : copy_text(http_security_text(flags, text), ret_text);
+        return r < 0 ? r : string_copy(http_security_text(flags, text), ret_text);
 }
 
-static const char acl_letters[] = "ogds"; /* bit by bit, from the lowest */
+/* ---- rights of a copied file ---- */
+
+static bool parse_acl_flags(const char *text, uint32_t *ret_flags)
+{
+        uint32_t flags = 0;
+
+        if (!*text)
+                return false;
+        for (const char *p = string_equal(text, "none") ? "" : text; *p; p++) {
+                if (acl_flag_of(*p) == 0)
+                        return false;
+                flags |= acl_flag_of(*p);
+        }
+        *ret_flags = flags;
+        return true;
+}
 
 bool acl_is_flags(const char *text)
 {
-        return string_equal(text, "none") || (*text && strspn(text, acl_letters) == strlen(text));
+        uint32_t flags;
+
+        return parse_acl_flags(text, &flags);
 }
 
 int acl_set_flags(bits_job *job, const char *text)
 {
         uint32_t flags = 0;
 
-        for (size_t i = 0; !string_equal(text, "none") && acl_letters[i]; i++)
-                if (strchr(text, acl_letters[i]))
-                        flags |= 1u << i;
+        (void)parse_acl_flags(text, &flags);
         return bits_job_set_file_acl_flags(job, flags);
 }
 
 int acl_get_flags(bits_job *job, char **ret_text)
 {
-        char text[sizeof(acl_letters)] = "";
-        size_t n = 0;
+        char text[FORMAT_SIZE];
         uint32_t flags;
         int r = bits_job_get_file_acl_flags(job, &flags);
 
-        for (size_t i = 0; r >= 0 && acl_letters[i]; i++)
-                if (flags & (1u << i))
-                        text[n++] = acl_letters[i];
-        return r < 0 ? r : copy_text(n ? text : "none", ret_text);
+        if (r < 0)
+                return r;
+        (void)acl_flags_text(flags, text);
+        return string_copy(*text ? text : "none", ret_text);
 }
 
 /* ---- bits certificate ---- */

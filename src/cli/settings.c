@@ -30,18 +30,12 @@ static int set_priority(bits_job *job, const char *text)
         return bits_job_set_priority(job, priority);
 }
 
-static int copy_text(const char *text, char **ret_text)
-{
-        *ret_text = strdup(text ? text : "");
-        return *ret_text ? 0 : -ENOMEM;
-}
-
 static int get_priority(bits_job *job, char **ret_text)
 {
         bits_job_priority priority;
         int r = bits_job_get_priority(job, &priority);
 
-        return r < 0 ? r : copy_text(bits_job_priority_name(priority), ret_text);
+        return r < 0 ? r : string_copy(bits_job_priority_name(priority), ret_text);
 }
 
 static int get_proxy(bits_job *job, char **ret_text)
@@ -55,7 +49,8 @@ static int get_proxy(bits_job *job, char **ret_text)
         bits_proxy_usage usage;
         int r = bits_job_get_proxy_settings(job, &usage, &list, &bypass);
 
-        return r < 0 ? r : copy_text(usage == BITS_PROXY_OVERRIDE ? list : names[usage], ret_text);
+        return r < 0 ? r
+                     : string_copy(usage == BITS_PROXY_OVERRIDE ? list : names[usage], ret_text);
 }
 
 static int get_bypass(bits_job *job, char **ret_text)
@@ -64,7 +59,7 @@ static int get_bypass(bits_job *job, char **ret_text)
         bits_proxy_usage usage;
         int r = bits_job_get_proxy_settings(job, &usage, &list, &bypass);
 
-        return r < 0 ? r : copy_text(bypass, ret_text);
+        return r < 0 ? r : string_copy(bypass, ret_text);
 }
 
 static int set_helper_cache(bits_job *job, const char *name)
@@ -112,7 +107,7 @@ static int get_max_size(bits_job *job, char **ret_text)
 
         if (r < 0)
                 return r;
-        return bytes == UINT64_MAX ? copy_text("unlimited", ret_text)
+        return bytes == UINT64_MAX ? string_copy("unlimited", ret_text)
                                    : number_text(bytes, ret_text);
 }
 
@@ -131,15 +126,14 @@ static int get_stored(bits_job *job, char **ret_text)
 {
         int for_proxies, r = bits_job_get_use_stored_credentials(job, &for_proxies);
 
-        return r < 0 ? r : copy_text(for_proxies ? "proxy" : "none", ret_text);
+        return r < 0 ? r : string_copy(for_proxies ? "proxy" : "none", ret_text);
 }
 
 /* Nothing for any other type of job. CLI-121 */
 static int without_reply(int r, char **ret_text)
 {
-        static const uint32_t not_implemented = 0x80004001;
 
-        return bits_error_code() == not_implemented ? copy_text("", ret_text) : r;
+        return bits_error_code() == CODE_NOT_IMPLEMENTED ? string_copy("", ret_text) : r;
 }
 
 static int get_reply_name(bits_job *job, char **ret_text)
@@ -147,7 +141,7 @@ static int get_reply_name(bits_job *job, char **ret_text)
         _cleanup_free_ char *name = NULL;
         int r = bits_job_get_reply_file_name(job, &name);
 
-        return r < 0 ? without_reply(r, ret_text) : copy_text(name, ret_text);
+        return r < 0 ? without_reply(r, ret_text) : string_copy(name, ret_text);
 }
 
 static int get_reply_progress(bits_job *job, char **ret_text)
@@ -158,7 +152,7 @@ static int get_reply_progress(bits_job *job, char **ret_text)
         if (r < 0)
                 return without_reply(r, ret_text);
         if (total == BITS_SIZE_UNKNOWN && transferred == 0)
-                return copy_text("", ret_text);
+                return string_copy("", ret_text);
         if (total == BITS_SIZE_UNKNOWN)
                 r = asprintf(ret_text, "%" PRIu64 " bytes", transferred);
         else
@@ -173,7 +167,7 @@ static int get_state(bits_job *job, char **ret_text)
         bits_job_state state;
         int r = bits_job_get_state(job, &state);
 
-        return r < 0 ? r : copy_text(bits_job_state_name(state), ret_text);
+        return r < 0 ? r : string_copy(bits_job_state_name(state), ret_text);
 }
 
 static int get_type(bits_job *job, char **ret_text)
@@ -181,18 +175,17 @@ static int get_type(bits_job *job, char **ret_text)
         bits_job_type type;
         int r = bits_job_get_type(job, &type);
 
-        return r < 0 ? r : copy_text(bits_job_type_name(type), ret_text);
+        return r < 0 ? r : string_copy(bits_job_type_name(type), ret_text);
 }
 
 /* "0x80190194"; nothing without an error. */
 static int get_error(bits_job *job, char **ret_text)
 {
-        static const uint32_t unavailable = 0x8020000F;
         bits_job_error error;
         int r = bits_job_get_error(job, &error);
 
         if (r < 0)
-                return bits_error_code() == unavailable ? copy_text("", ret_text) : r;
+                return bits_error_code() == CODE_NO_ERROR ? string_copy("", ret_text) : r;
         r = asprintf(ret_text, "0x%08X", error.code);
         bits_job_error_done(&error);
         return r < 0 ? -ENOMEM : 0;
@@ -215,7 +208,7 @@ static int get_bytes_total(bits_job *job, char **ret_text)
         if (r < 0)
                 return r;
         return progress.bytes_total == BITS_SIZE_UNKNOWN
-                       ? copy_text("", ret_text)
+                       ? string_copy("", ret_text)
                        : number_text(progress.bytes_total, ret_text);
 }
 
@@ -498,7 +491,7 @@ int setting_read(const Setting *setting, bits_job *job, char **ret_text)
         switch (setting->kind) {
         case SETTING_TEXT:
                 r = setting->get_text(job, ret_text);
-                return r >= 0 && !*ret_text ? copy_text("", ret_text) : r;
+                return r >= 0 && !*ret_text ? string_copy("", ret_text) : r;
         case SETTING_NUMBER:
                 r = setting->get_number(job, &number);
                 return r < 0 ? r : number_text(number, ret_text);
@@ -507,7 +500,7 @@ int setting_read(const Setting *setting, bits_job *job, char **ret_text)
                 return r < 0 ? r : number_text(large, ret_text);
         case SETTING_SWITCH:
                 r = setting->get_switch(job, &on);
-                return r < 0 ? r : copy_text(on ? "true" : "false", ret_text);
+                return r < 0 ? r : string_copy(on ? "true" : "false", ret_text);
         }
         return -EINVAL;
 }

@@ -4,8 +4,6 @@
  */
 #include "workers/seat.h"
 
-#include "basic/fd.h"
-
 #include <search.h>
 
 static FileRequest *find_request(Worker *worker, uint32_t serial)
@@ -72,6 +70,7 @@ static int on_file_answer(Worker *worker, Message *m)
         FileAnswer answer = { .result = WORK_DONE };
         FileResult result;
         FileSynced synced;
+        bool right;
 
         if (!request || answer_type(request->type) != m->type)
                 return -EBADMSG;
@@ -81,15 +80,11 @@ static int on_file_answer(Worker *worker, Message *m)
                 if (file_opened_read(m, &answer.opened) < 0)
                         return -EBADMSG;
                 answer.error = (int)answer.opened.error;
-                if (answer.opened.file.count != (answer.error == 0 ? 1u : 0u)) {
-                        for (unsigned i = 0; i < answer.opened.file.count; i++)
-                                fd_close(answer.opened.file.items[i]);
-                        return -EBADMSG;
-                }
-                finish_request(worker, request, &answer, NULL);
-                if (answer.opened.file.count > 0)
-                        fd_close(answer.opened.file.items[0]);
-                return 0;
+                right = answer.opened.file.count == (answer.error == 0 ? 1u : 0u);
+                if (right)
+                        finish_request(worker, request, &answer, NULL);
+                fd_list_close(&answer.opened.file);
+                return right ? 0 : -EBADMSG;
         case MESSAGE_FILE_SOURCE:
                 return on_source(worker, request, &answer, m);
         case MESSAGE_FILE_SYNCED:

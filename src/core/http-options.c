@@ -148,16 +148,19 @@ BitsCode http_check_method(const char *method, const char **ret_why)
 
 /* ---- custom headers ---- */
 
+/* NET-410: a line ends with CR and LF, or with LF alone. */
 bool http_next_header(const char **text, const char **ret_line, size_t *ret_size)
 {
         const char *end;
+        size_t size;
 
         if (!**text)
                 return false;
-        end = strstr(*text, "\r\n");
+        end = strchr(*text, '\n');
+        size = end ? (size_t)(end - *text) : strlen(*text);
         *ret_line = *text;
-        *ret_size = end ? (size_t)(end - *text) : strlen(*text);
-        *text = end ? end + 2 : *text + *ret_size;
+        *text = end ? end + 1 : *text + size;
+        *ret_size = end && size > 0 && end[-1] == '\r' ? size - 1 : size;
         return true;
 }
 
@@ -198,7 +201,8 @@ static const char *wrong_line(const char *line, size_t size)
 
         for (size_t i = 0; i < size; i++)
                 if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
-                        return "a header has a control character; lines are divided by CR and LF";
+                        return "a header has a control character; lines are divided by CR and LF, "
+                               "or LF";
         if (!colon)
                 return "a header line is not \"Name: value\"";
         if (!is_token(line, (size_t)(colon - line)))

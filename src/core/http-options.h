@@ -65,7 +65,7 @@ BitsCode http_check_certificate(const char *certificate, const char *key, const 
 BitsCode http_check_security_flags(uint32_t flags, const char **ret_why);
 /* "" and "GET" are the default. */
 BitsCode http_check_method(const char *method, const char **ret_why);
-/* Header lines divided by CRLF; "" is none. */
+/* Header lines divided by CRLF or LF; "" is none. */
 BitsCode http_check_headers(const char *text, const char **ret_why);
 
 /* The next line of checked headers; moves *text on. False at the end. */

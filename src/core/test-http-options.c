@@ -94,6 +94,7 @@ static void test_headers(void **state)
                 "A: b",
                 "A: b\r\n",
                 "A: b\r\nC: d: e\r\n",
+                "A: b\nC: d",
                 "X-Empty:",
                 "Authorization: Bearer x",
                 "User-Agent: mine\r\nCookie: a=b; c=d",
@@ -106,7 +107,10 @@ static void test_headers(void **state)
                 "A b: c",
                 ": b",
                 " A: b",
-                "A: b\nC: d",
+                "A: b\nHost: x",
+                "A: b\n C: folded",
+                "A: b\n\nGET / HTTP/1.1",
+                "A: b\r\r\nC: d",
                 "A: b\rC: d",
                 "A: b\r\n C: folded",
                 "A: b\r\n\r\nGET / HTTP/1.1",
@@ -143,10 +147,10 @@ static void test_headers(void **state)
         free(most);
 }
 
-/* NET-152 */
+/* NET-152, NET-410 */
 static void test_lines(void **state)
 {
-        const char *text = "A: b\r\nC:\r\n", *line;
+        const char *text = "A: b\r\nC:\nD: \r\n", *line;
         size_t size;
 
         (void)state;
@@ -154,6 +158,8 @@ static void test_lines(void **state)
         assert_true(size == 4 && memcmp(line, "A: b", 4) == 0);
         assert_true(http_next_header(&text, &line, &size));
         assert_true(size == 2 && memcmp(line, "C:", 2) == 0);
+        assert_true(http_next_header(&text, &line, &size));
+        assert_true(size == 3 && memcmp(line, "D: ", 3) == 0);
         assert_false(http_next_header(&text, &line, &size));
 }
 

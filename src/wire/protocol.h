@@ -133,7 +133,7 @@ enum {
 /* NET_START secrets: which descriptors come, in this order. Each is a file of basic/secret.h. */
 enum {
         NET_SECRET_CREDENTIALS = 1u << 0, /* credentials_encode() */
-        NET_SECRET_HEADERS = 1u << 1,     /* lines divided by CRLF */
+        NET_SECRET_HEADERS = 1u << 1,     /* lines divided by CRLF or LF */
         NET_SECRET_CERTIFICATE = 1u << 2, /* PEM or PKCS#12 */
         NET_SECRET_KEY = 1u << 3,         /* if it has a file of its own */
         NET_SECRET_PASSPHRASE = 1u << 4,

@@ -224,6 +224,31 @@ def test_setters_after_the_end(world, name, value):
     assert job.get(name) == before
 
 
+def test_what_is_over_can_be_read(world):
+    """JOB-410: as before the end, through whoever holds the job; receivers are neither set nor removed."""
+    job = world.start(world.put(10), world.vault() / 'file')
+    job.call('SetCustomHeaders', 's', 'A: b\r\n', interface=bus.HTTP_OPTIONS)
+    job.wait('transferred')
+    handle = bus.Job(world.handle(world.manager().open(job.id)), job.path, job.id)
+    before = {key: value for key, value in job.get_all().items() if key not in ('State', 'Times')}
+    times = job.get('Times')
+    job.complete()
+    for one in job, handle:
+        after = one.get_all()
+        assert after.pop('State') == 'acknowledged' and before.items() <= after.items()
+        assert after['Times'][0] == times[0] and after['Times'][2] == times[2]
+        entry, = one.files()
+        assert (entry.total, entry.transferred, entry.completed) == (10, 10, True)
+        assert one.progress == (10, 10, 1, 1) and one.file(0).progress == (10, 10, True)
+        assert one.call('GetCustomHeaders', interface=bus.HTTP_OPTIONS) == 'A: b\r\n'
+        assert one.call('GetProxySettings') == ('preconfig', '', '')
+        assert answer(one, 'GetError') == 'ErrorInformationUnavailable'
+        assert [answer(one, call) for call in ('Subscribe', 'Unsubscribe')] == [INVALID] * 2
+    assert world.manager().list() == []
+    with pytest.raises(BusError, match='NotFound'):     # nobody gets it any more
+        world.manager().open(job.id)
+
+
 # ---- snapshots
 
 def test_lists_are_snapshots(world):

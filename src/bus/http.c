@@ -27,14 +27,21 @@ static void changed(BusContext *context, Job *job)
         bus_job_changed(context, job);
 }
 
-static int require_owner(const Handle *handle, sd_bus_error *error)
+static int require_owner_to_read(const Handle *handle, sd_bus_error *error)
 {
-        int r = bus_require(handle, RIGHT_READ, error);
+        int r = handle_require(handle, RIGHT_READ, error);
 
         if (r >= 0 && !(handle->rights & RIGHT_OWNER))
                 return bus_fail(error, BITS_E_ACCESS_DENIED,
                                 "client certificate and custom headers are the owner's alone");
         return r;
+}
+
+static int require_owner(const Handle *handle, sd_bus_error *error)
+{
+        int r = bus_require(handle, RIGHT_READ, error);
+
+        return r < 0 ? r : require_owner_to_read(handle, error);
 }
 
 /* SEC-82: "" is no box. */
@@ -285,12 +292,12 @@ static int reply_headers(const Handle *handle, sd_bus_message *m)
         return r;
 }
 
-/* NET-157 */
+/* NET-157, JOB-410 */
 static int on_get_custom_headers(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
         const HttpOptions *http = &handle->job->http;
-        int r = require_owner(handle, error);
+        int r = require_owner_to_read(handle, error);
 
         if (r < 0)
                 return r;

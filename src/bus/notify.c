@@ -262,16 +262,16 @@ static int subscribe(sd_bus_message *m, Handle *handle, bool receives, sd_bus_er
 {
         const BusContext *context = handle_context(handle);
         /* Whoever receives an event keeps it from others: to read a job is not enough. */
-        int r = handle_require(handle, RIGHT_MODIFY, error);
+        int r = bus_require(handle, RIGHT_MODIFY, error);
 
         if (r >= 0)
                 r = sd_bus_reply_method_return(m, "");
-        if (r >= 0 && !job_state_is_final(handle->job->state))
+        if (r >= 0)
                 notifier_subscribe(context->notifier, handle, receives);
         return r < 0 ? r : 1;
 }
 
-/* NTF-251 */
+/* NTF-251, JOB-410 */
 int bus_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         return subscribe(m, userdata, true, error);

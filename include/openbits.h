@@ -5,7 +5,8 @@
  * that can fail returns 0 or a positive success value, or a negative value; after a negative return
  * bits_error_code() gives the BITS number and bits_error_message() a sentence, both for the calling
  * thread. A manager and what comes from it belong to one thread at a time; several threads use one
- * manager each. Numbers and rules: org.openbits.BITS1(5).
+ * manager each, and a process made by fork() opens its own. Numbers and rules:
+ * org.openbits.BITS1(5).
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -586,7 +587,8 @@ BITS_EXPORT void bits_notify_state_done(bits_notify_state *state);
 
 /* Blocks until the job leaves the states QUEUED, CONNECTING, TRANSFERRING and TRANSIENT_ERROR, or
    until timeout_usec (UINT64_MAX: never) have passed. Without polling. 1: *ret_state is the state
-   reached (may be NULL); 0: the time is over. */
+   reached (may be NULL); 0: the time is over. BG_E_INVALID_STATE when a callback freed the job,
+   RPC_S_SERVER_UNAVAILABLE when it closed the manager, or the service closed the handle. */
 BITS_EXPORT int bits_job_wait(bits_job *job, uint64_t timeout_usec, bits_job_state *ret_state);
 
 /* ---- helper tokens (IBitsTokenOptions) ---- */
@@ -639,10 +641,11 @@ BITS_EXPORT int bits_http_options_remove_client_certificate(bits_http_options *o
 BITS_EXPORT int bits_http_options_get_client_certificate(bits_http_options *options,
                                                          char **ret_certificate, char **ret_key);
 
-/* Lines "Name: value" divided by CR and LF, at most 16,383 characters; NULL or "" removes. Sent
-   with every request to the site of the remote name, not to others where redirects lead. Kept
-   encrypted. The owner alone, else E_ACCESSDENIED. BG_E_STRING_TOO_LONG; E_INVALIDARG for what is
-   no header, and for Host, Range, lengths, encodings, connection, Proxy-… and BITS-…. */
+/* Lines "Name: value" divided by CR and LF, or by LF alone, at most 16,383 characters; NULL or ""
+   removes. Sent with every request to the site of the remote name, not to others where redirects
+   lead. Kept encrypted. The owner alone, else E_ACCESSDENIED. BG_E_STRING_TOO_LONG; E_INVALIDARG
+   for what is no header, and for Host, Range, lengths, encodings, connection, Proxy-… and BITS-….
+   (SetCustomHeaders) */
 BITS_EXPORT int bits_http_options_set_custom_headers(bits_http_options *options,
                                                      const char *headers);
 /* The caller frees them. 1 (S_FALSE) and NULL when there are none; E_ACCESSDENIED when write-only

@@ -16,6 +16,7 @@
 
 #include <stdarg.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #define PROPERTIES_INTERFACE "org.freedesktop.DBus.Properties"
 
@@ -30,9 +31,10 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret
         return 1;
 }
 
+/* LIB-410: what a child frees stays in its parent's event loop. */
 static void handle_unwatch(Handle *handle)
 {
-        if (handle->watched_fd >= 0 && handle->manager)
+        if (handle->watched_fd >= 0 && handle->manager && handle->manager->pid == getpid())
                 (void)epoll_ctl(handle->manager->epoll_fd, EPOLL_CTL_DEL, handle->watched_fd, NULL);
         handle->watched_fd = -EBADF;
 }

@@ -126,12 +126,23 @@ int bits_job_set_callback(bits_job *job, bits_job_callback on_event, void *userd
 /* LIB-242: known here before the service sends what is due. */
 int bits_job_set_receiver(bits_job *job, bits_job_receiver receiver, void *userdata)
 {
+        bits_job_receiver before;
+        void *before_userdata;
+        int r;
+
         if (!job)
                 return error_state_null("job");
+        before = job->receiver;
+        before_userdata = job->receiver_userdata;
         job->receiver = receiver;
         job->receiver_userdata = userdata;
-        return handle_call(job->handle, NULL, JOB_INTERFACE, receiver ? "Subscribe" : "Unsubscribe",
-                           "");
+        r = handle_call(job->handle, NULL, JOB_INTERFACE, receiver ? "Subscribe" : "Unsubscribe",
+                        "");
+        if (r < 0) {
+                job->receiver = before;
+                job->receiver_userdata = before_userdata;
+        }
+        return r;
 }
 
 int bits_job_get_minimum_notification_interval(bits_job *job, uint32_t *ret_ms)

@@ -57,6 +57,12 @@ int job_new(bits_manager *manager, const char *id, int fd, bits_job **ret_job)
         return 0;
 }
 
+static int fail_closed(void)
+{
+        return error_state_set(-ENOTCONN, CLIENT_E_UNREACHABLE,
+                               "the manager of this job is closed; open a new one");
+}
+
 int job_query_interface(bits_job *job, const char *interface, handle_news on_signal, void *userdata,
                         Handle **ret_handle)
 {
@@ -64,8 +70,7 @@ int job_query_interface(bits_job *job, const char *interface, handle_news on_sig
         int fd, r;
 
         if (!job->handle->manager)
-                return error_state_set(-ENOTCONN, CLIENT_E_UNREACHABLE,
-                                       "the manager of this job is closed; open a new one");
+                return fail_closed();
         r = handle_call(job->handle, &reply, JOB_INTERFACE, "QueryInterface", "s", interface);
         if (r < 0)
                 return r;
@@ -262,26 +267,44 @@ static uint64_t deadline_after(uint64_t timeout_usec)
         return timeout_usec > UINT64_MAX - now ? UINT64_MAX : now + timeout_usec;
 }
 
+/* Whoever is told news may free the job and close the manager. */
+static int process_news(bits_job *job)
+{
+        bool *outer = job->freed, gone = false;
+        int r;
+
+        job->freed = &gone;
+        r = bits_manager_process(job->handle->manager);
+        if (gone) {
+                if (outer)
+                        *outer = true;
+                return error_state_set(-ECANCELED, BG_E_INVALID_STATE,
+                                       "the job's object was freed while it was waited for");
+        }
+        job->freed = outer;
+        return r < 0 ? r : r > 0 && !job->handle->manager ? fail_closed() : r;
+}
+
 /* Until the job has news. 1, or 0 when the deadline has passed. */
-static int wait_for_news(bits_job *job, bits_manager *manager, uint64_t deadline)
+static int wait_for_news(bits_job *job, uint64_t deadline)
 {
         unsigned seen = job->news;
         int r;
 
         while (job->news == seen) {
-                r = bits_manager_process(manager);
+                r = process_news(job);
                 if (r < 0)
                         return r;
                 if (r > 0)
                         continue;
-                r = manager_poll(manager, deadline);
+                r = manager_poll(job->handle->manager, deadline);
                 if (r <= 0)
                         return r;
         }
         return 1;
 }
 
-/* LIB-12 */
+/* LIB-12, LIB-411 */
 int bits_job_wait(bits_job *job, uint64_t timeout_usec, bits_job_state *ret_state)
 {
         uint64_t deadline = deadline_after(timeout_usec);
@@ -291,8 +314,7 @@ int bits_job_wait(bits_job *job, uint64_t timeout_usec, bits_job_state *ret_stat
         if (!job)
                 return error_state_null("job");
         if (!job->handle->manager)
-                return error_state_set(-ENOTCONN, CLIENT_E_UNREACHABLE,
-                                       "the manager of this job is closed; open a new one");
+                return fail_closed();
         for (;;) {
                 r = bits_job_get_state(job, &state);
                 if (r < 0)
@@ -302,7 +324,7 @@ int bits_job_wait(bits_job *job, uint64_t timeout_usec, bits_job_state *ret_stat
                                 *ret_state = state;
                         return 1;
                 }
-                r = wait_for_news(job, job->handle->manager, deadline);
+                r = wait_for_news(job, deadline);
                 if (r <= 0)
                         return r;
         }

@@ -71,6 +71,7 @@ static int manager_open(bool user, bits_manager **ret_manager)
         manager = calloc(1, sizeof(*manager));
         if (!manager)
                 return error_state_oom();
+        manager->pid = getpid();
         manager->epoll_fd = manager->watched_fd = -EBADF;
         LIST_INIT(&manager->handles);
 

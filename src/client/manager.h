@@ -19,6 +19,7 @@
 
 struct bits_manager {
         sd_bus *bus;
+        pid_t pid; /* a child of fork() shares the epoll set, and may not change it */
         int epoll_fd;
         int watched_fd;
         uint32_t watched_events;

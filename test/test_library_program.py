@@ -1,0 +1,54 @@
+"""The library as a C program uses it: every function, and bad days. With the sanitizers the program finds reads
+of freed memory and leaks in the library, which Python cannot load then.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import pathlib
+import re
+import shutil
+
+import playground_lib
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROGRAM = playground_lib.default_build() + '/test/library-program'
+
+
+def header():
+    return (HERE.parent / 'include' / 'openbits.h').read_text()
+
+
+def functions():
+    """The names of the header's functions."""
+    return set(re.findall(r'^BITS_EXPORT[^;(]*?\b(bits_\w+)\(', header(), re.M))
+
+
+def run(world, *arguments, **options):
+    shutil.copy(PROGRAM, f'{world.playground.runtime}/bin')     # where other users may start it
+    environment = {'OPENBITS_TEST_MODE': 'system' if world.root else 'user',
+                   'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1'}
+    return world.playground.run(['library-program', *map(str, arguments)], world.alice, env=environment, **options)
+
+
+def test_every_function_works(world):
+    """LIB-412: with what it needs, and nothing is left behind."""
+    vault = world.vault()
+    result = run(world, 'everything', world.put(1000), vault)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {path.name for path in vault.iterdir()} == {'one', 'two', 'three'}
+    assert world.manager().list() == []
+
+
+def test_the_program_uses_every_function():
+    """LIB-412: a function that comes to the header comes to the program."""
+    text = ''.join(path.read_text() for path in (HERE / 'library').iterdir())
+    used = set(re.findall(r'\b(bits_\w+)\(', text)) | {
+        f'bits_job_{verb}_{name}' for name in re.findall(r'\bNUMBER\(job, (\w+),', text) for verb in ('get', 'set')}
+    assert functions() - used == set()
+
+
+def test_bad_days(world):
+    """LIB-410, LIB-411: the object that is waited for is freed, the manager is closed in a callback, everything is
+    taken along over a fork."""
+    result = run(world, 'bad-days', world.put(1000), world.vault())
+    assert result.returncode == 0, result.stdout + result.stderr

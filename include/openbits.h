@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* LIB-08: what is declared with it is exported, nothing else. */
+/* LIB-08: what is declared with it is exported, nothing else; LIB-412: and is used by a test. */
 #define BITS_EXPORT __attribute__((visibility("default")))
 
 typedef struct bits_manager bits_manager;
@@ -159,7 +159,8 @@ typedef struct bits_job_spec {
 BITS_EXPORT int bits_manager_create_jobs(bits_manager *manager, const bits_job_spec *specs,
                                          size_t count, char (*ret_ids)[BITS_JOB_ID_SIZE]);
 /* The job with that id (GUID text). Access is decided here and stays with the object, whoever the
-   calling thread is later. BG_E_NOT_FOUND also for jobs that the caller may not see.
+   calling thread is later. BG_E_NOT_FOUND also for jobs that the caller may not see;
+   ERROR_TOO_MANY_OPEN_FILES when the user holds as many objects as one may, 256 for people.
    (IBackgroundCopyManager::GetJob) */
 BITS_EXPORT int bits_manager_get_job(bits_manager *manager, const char *id, bits_job **ret_job);
 /* A snapshot of the caller's jobs; with all_users of everybody's (administrators, else

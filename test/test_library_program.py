@@ -52,3 +52,12 @@ def test_bad_days(world):
     taken along over a fork."""
     result = run(world, 'bad-days', world.put(1000), world.vault())
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_objects_without_end(world):
+    """LIB-413: the service says when there are too many, as itself, and goes on."""
+    result = run(world, 'many', 10000)
+    assert result.returncode == 0, result.stdout + result.stderr
+    count, code, words = result.stdout.split(maxsplit=2)
+    assert 200 < int(count) < 257 and code == '0x80070004' and 'handles' in words
+    assert world.manager().list() == []

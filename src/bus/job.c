@@ -232,7 +232,7 @@ static int on_query_interface(sd_bus_message *m, void *userdata, sd_bus_error *e
         r = handle_open(handle->handles, handle->job, &facts, &fd);
         if (r == -EDQUOT)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "You hold too many handles at the same time.");
+                                        "You hold too many handles at the same time: close some.");
         return r < 0 ? r : sd_bus_reply_method_return(m, "h", fd);
 }
 

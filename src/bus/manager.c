@@ -103,7 +103,7 @@ static int open_job(sd_bus_message *m, const Caller *caller, bool authorized, sd
 
         if (r == -EDQUOT)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "You hold too many handles at the same time.");
+                                        "You hold too many handles at the same time: close some.");
         return r < 0 ? r : sd_bus_reply_method_return(m, "h", fd);
 }
 

@@ -52,8 +52,8 @@ static const struct {
           "installed?" },
         { SD_BUS_ERROR_AUTH_FAILED, BITS_E_ACCESS_DENIED,
           "the bus did not accept this user's identity" },
-        { SD_BUS_ERROR_LIMITS_EXCEEDED, BITS_E_OUT_OF_MEMORY,
-          "the bus refuses more traffic from this user; close some connections first" },
+        /* LIB-413: the service's limits of handles and calls, or the bus's of connections. */
+        { SD_BUS_ERROR_LIMITS_EXCEEDED, BITS_E_TOO_MANY_OPEN_FILES, NULL },
         { SD_BUS_ERROR_NO_MEMORY, BITS_E_OUT_OF_MEMORY, "out of memory" },
         { SD_BUS_ERROR_INVALID_ARGS, BITS_E_INVALID_ARGUMENT, NULL },
         { SD_BUS_ERROR_PROPERTY_READ_ONLY, BG_E_READ_ONLY_PROPERTY, NULL },

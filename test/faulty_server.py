@@ -106,7 +106,7 @@ class Request:
 class Server:
     """Threads; one per connection. `certificate` and `key`: files for https."""
 
-    def __init__(self, port=0, certificate=None, key=None):
+    def __init__(self, port=0, certificate=None, key=None, address='127.0.0.1'):
         self.resources = {}
         self.requests = []
         self.stalled = {}            # path: transfers that wait for release()
@@ -120,9 +120,9 @@ class Server:
         if certificate:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(certificate, key)
-        self.listener = socket.create_server(('127.0.0.1', port), backlog=512)
+        self.listener = socket.create_server((address, port), backlog=512)
         self.port = self.listener.getsockname()[1]
-        self.base = f'{"https" if self.tls else "http"}://127.0.0.1:{self.port}'
+        self.base = f'{"https" if self.tls else "http"}://{address}:{self.port}'
         threading.Thread(target=self._accept, daemon=True).start()
 
     # ---- for tests ----

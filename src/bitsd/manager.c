@@ -8,6 +8,7 @@
 #include "manager/news.h"
 #include "manager/notifier.h"
 #include "manager/recall.h"
+#include "manager/routes.h"
 #include "manager/sessions.h"
 #include "manager/token-watch.h"
 
@@ -22,6 +23,7 @@ struct Manager {
         Keeper *keeper;
         TokenWatches *watches;
         Farewells *farewells;
+        Routes *routes;
         Life life;
 };
 
@@ -163,6 +165,11 @@ static void on_network_back(void *userdata)
 
         TAILQ_FOREACH (job, job_table_list(manager->parts.jobs), table_entries)
                 engine_network_back(manager->parts.engine, job);
+}
+
+static void on_reach(void *userdata, Reach reach, bool local_proxy)
+{
+        conditions_set_reach(((Manager *)userdata)->parts.conditions, reach, local_proxy);
 }
 
 static void on_rates(void *userdata, const Rates *rates)
@@ -320,6 +327,8 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 r = conditions_new(manager->event, options->machine, settings_config(p->settings),
                                    &conditions_listener, manager, &p->conditions);
         if (r >= 0)
+                r = routes_new(manager->event, p->broker, on_reach, manager, &manager->routes);
+        if (r >= 0)
                 set_life(manager);
         if (r >= 0)
                 r = finisher_new(p->engine, p->workers, p->store, p->turn, p->jobs,
@@ -441,6 +450,7 @@ void manager_free(Manager *manager)
         farewells_free(manager->farewells);
         token_watches_free(manager->watches);
         engine_free(p->engine);
+        routes_free(manager->routes);
         conditions_free(p->conditions);
         worker_pool_free(p->workers);
         sessions_free(manager->sessions);

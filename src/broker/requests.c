@@ -14,6 +14,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "broker/broker.h"
+#include "broker/routes.h"
 #include "wire/channel.h"
 
 #include <poll.h>
@@ -269,6 +270,26 @@ static int handle_start_command(Requests *q, Message *m)
         return start_owner(q, m, &request);
 }
 
+/* SEC-380 */
+static int handle_watch_routes(Requests *q, Message *m)
+{
+        _cleanup_close_ int events = -EBADF, questions = -EBADF;
+        BrokerWatchRoutes ask;
+        BrokerRoutes answer;
+        int r;
+
+        if (broker_watch_routes_read(m, &ask) < 0)
+                return -EBADMSG;
+        r = routes_open(&events, &questions);
+        if (r < 0)
+                return refuse(q, m->serial, REFUSED_START_FAILED, r);
+        answer = (BrokerRoutes){ .local_proxy = routes_local_proxy(),
+                                 .events = events,
+                                 .questions = questions };
+        broker_routes_write(channel_draft(q->channel), m->serial, &answer);
+        return channel_send(q->channel);
+}
+
 /* The permitted requests. */
 static const struct Request {
         uint16_t type;
@@ -282,6 +303,7 @@ static const struct Request {
         { MESSAGE_BROKER_KEEP_COMMAND, PHASE_SERVING, handle_keep_command },
         { MESSAGE_BROKER_DROP_COMMAND, PHASE_SERVING, handle_drop_command },
         { MESSAGE_BROKER_START_COMMAND, PHASE_SERVING, handle_start_command },
+        { MESSAGE_BROKER_WATCH_ROUTES, PHASE_SERVING, handle_watch_routes },
 };
 
 static const struct Request *find_request(const Requests *q, uint16_t type)

@@ -4,14 +4,15 @@
  *
  * A network manager that says "disconnected" may simply not be in charge of the network that there
  * is. So it is believed only if it was seen connected before: a machine whose network it does not
- * manage never is, and a laptop that was started far from any network finds out by trying.
+ * manage never is. Where nobody is believed the kernel's routes say whether there is a network: they
+ * cannot be wrong about that there is none, since without a route no connection is made.
  */
 #include "core/machine.h"
 
+#include "basic/loopback.h"
 #include "core/remote-name.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 void machine_init(Machine *machine)
 {
@@ -20,19 +21,38 @@ void machine_init(Machine *machine)
                 machine->rates.of[p] = RATE_UNLIMITED;
 }
 
-/* POL-217 */
-bool machine_set_network(Machine *machine, uint32_t state)
+bool machine_goes_by_routes(const Machine *machine)
+{
+        return !machine->seen_connected || machine->network_state == NETWORK_STATE_UNKNOWN;
+}
+
+/* POL-380 */
+static bool judge(Machine *machine)
 {
         bool before = machine->offline;
 
+        machine->offline = machine_goes_by_routes(machine) ? machine->reach == REACH_NOTHING
+                                                           : machine->disconnected;
+        return machine->offline != before;
+}
+
+/* POL-217 */
+bool machine_set_network(Machine *machine, uint32_t state)
+{
         machine->network_state = state;
         if (state >= NETWORK_STATE_CONNECTED)
                 machine->seen_connected = true;
         if (state == NETWORK_STATE_UNKNOWN || state >= NETWORK_STATE_CONNECTED)
-                machine->offline = false;
+                machine->disconnected = false;
         else if (state <= NETWORK_STATE_DISCONNECTING)
-                machine->offline = machine->seen_connected;
-        return machine->offline != before;
+                machine->disconnected = machine->seen_connected;
+        return judge(machine);
+}
+
+bool machine_set_reach(Machine *machine, Reach reach)
+{
+        machine->reach = reach;
+        return judge(machine);
 }
 
 uint32_t machine_cost_state(const Machine *machine, const Config *config)
@@ -44,24 +64,30 @@ uint32_t machine_cost_state(const Machine *machine, const Config *config)
 
 /* ---- which jobs need what ---- */
 
-/* Names that are this machine, whatever the network (RFC 6761, and what goes over lo). */
-static bool is_loopback(const char *url)
+/* NET-380: names that are this machine, whatever the network. */
+static bool is_here(const Machine *machine, const char *url)
 {
-        const char *host = strstr(url, "://"), *end, *at;
-        size_t n;
+        char host[LOOPBACK_HOST_MAX];
 
-        if (!host)
+        return loopback_host(url, host) &&
+               (loopback_is_host(host) || (machine->hosts && hosts_has(machine->hosts, host)));
+}
+
+/* NET-381: a proxy on this machine has ways of its own. */
+static bool has_proxy_here(const Machine *machine, const Job *job)
+{
+        static const char *const schemes[] = { "http", "https" };
+        char proxy[PROXY_URL_MAX];
+
+        if (job->proxy_usage == PROXY_PRECONFIG)
+                return machine->local_proxy;
+        if (job->proxy_usage != PROXY_OVERRIDE)
                 return false;
-        host += 3;
-        end = host + strcspn(host, "/?#");
-        at = memrchr(host, '@', (size_t)(end - host));
-        host = at ? at + 1 : host;
-        n = *host == '[' ? strcspn(host, "]/?#") + 1 : strcspn(host, ":/?#");
-        if (*host == '[')
-                return n == 5 && strncmp(host, "[::1]", n) == 0;
-        if (n >= 9 && strncasecmp(host + n - 9, "localhost", 9) == 0)
-                return n == 9 || host[n - 10] == '.';
-        return n > 4 && strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= n;
+        for (size_t s = 0; s < ELEMENTS(schemes); s++)
+                for (unsigned i = 0; proxy_select(job->proxy_list, schemes[s], i, proxy) > 0; i++)
+                        if (is_here(machine, proxy))
+                                return true;
+        return false;
 }
 
 typedef enum Need {
@@ -69,17 +95,23 @@ typedef enum Need {
         NEED_HTTP,
 } Need;
 
-static bool needs(const Job *job, Need need)
+static bool needs(const Machine *machine, const Job *job, Need need)
 {
         for (size_t i = 0; i < job->n_files; i++) {
                 const char *url = job->files[i]->remote_name;
 
                 if (job->files[i]->transferred || remote_name_is_file(url))
                         continue;
-                if (need == NEED_HTTP || !is_loopback(url))
+                if (need == NEED_HTTP || !is_here(machine, url))
                         return true;
         }
         return false;
+}
+
+static bool is_cut_off(const Machine *machine, const Job *job)
+{
+        return machine->offline && needs(machine, job, NEED_NETWORK) &&
+               !has_proxy_here(machine, job);
 }
 
 /* ---- the obstacles ---- */
@@ -129,15 +161,17 @@ static BitsCode power_obstacle(const Machine *machine, const Config *config, con
 BitsCode machine_obstacle(const Machine *machine, const Config *config, const Job *job,
                           const char **ret_why)
 {
-        if (machine->offline && needs(job, NEED_NETWORK)) {
-                *ret_why = "NetworkManager says that the machine is not connected";
+        if (is_cut_off(machine, job)) {
+                *ret_why = machine_goes_by_routes(machine)
+                                   ? "this machine has no route to any other"
+                                   : "NetworkManager says that the machine is not connected";
                 return BG_E_NETWORK_DISCONNECTED;
         }
-        if (rates_for(&machine->rates, job->priority) == 0 && needs(job, NEED_HTTP)) {
+        if (rates_for(&machine->rates, job->priority) == 0 && needs(machine, job, NEED_HTTP)) {
                 *ret_why = no_bandwidth(machine);
                 return BG_E_BLOCKED_BY_POLICY;
         }
-        if (is_too_expensive(machine, config, job) && needs(job, NEED_HTTP)) {
+        if (is_too_expensive(machine, config, job) && needs(machine, job, NEED_HTTP)) {
                 *ret_why = "the network is metered, and the job's cost flags do not permit that";
                 return BG_E_BLOCKED_BY_COST_TRANSFER_POLICY;
         }

@@ -81,13 +81,15 @@ static void this_machine_needs_no_network(void **state)
                 "http://localhost/a",      "https://LOCALHOST:8443/a", "http://127.0.0.1",
                 "http://a.localhost?x",    "http://127.1.2.3:80/a",    "http://[::1]/a",
                 "http://u:p@[::1]:8080/a", "http://u@127.0.0.1#x",     "file:///srv/a",
-                "FILE:///srv/a",
+                "FILE:///srv/a",           "http://localhost./a",      "http://127.1:80/a",
+                "http://0x7f000001/",      "http://[0:0::1]/a",        "http://[::ffff:127.0.0.1]/",
         };
         static const char *const elsewhere[] = {
                 "http://notlocalhost/a",         "http://127.0.0.1.example.org/",
                 "http://localhost.org/",         "http://[::2]/a",
                 "http://127.0.0.1@example.org/", "http://1270.0.0.1/",
-                "http://example.org/localhost",
+                "http://example.org/localhost",  "http://128.1/",
+                "http://localhost.example.org.", "http://[::ffff:10.0.0.1]/",
         };
 
         (void)state;
@@ -102,6 +104,71 @@ static void this_machine_needs_no_network(void **state)
                 file_set_transferred(job->files[job->n_files - 1], true);
                 assert_int_equal(obstacle(PRIORITY_NORMAL), 0); /* it is there already */
         }
+}
+
+/* POL-380: nobody who is believed says anything: the kernel's routes do. */
+static void routes_say_whether_there_is_a_network(void **state)
+{
+        (void)state;
+        add("http://example.org/a");
+        assert_true(machine_goes_by_routes(&machine));
+        assert_true(machine_set_reach(&machine, REACH_NOTHING));
+        assert_int_equal(obstacle(PRIORITY_FOREGROUND), BG_E_NETWORK_DISCONNECTED);
+        assert_non_null(strstr(why, "no route"));
+        assert_true(machine_set_reach(&machine, REACH_NEIGHBOURS));
+        assert_int_equal(obstacle(PRIORITY_FOREGROUND), 0);
+        assert_false(machine_set_reach(&machine, REACH_EVERYWHERE));
+        /* A network manager in whose charge the network is not. */
+        assert_false(machine_set_network(&machine, NETWORK_STATE_DISCONNECTED));
+        assert_true(machine_set_reach(&machine, REACH_NOTHING));
+        /* One that is. */
+        assert_true(machine_set_network(&machine, 70));
+        assert_false(machine_goes_by_routes(&machine));
+        assert_false(machine_set_reach(&machine, REACH_EVERYWHERE));
+        assert_false(machine_set_reach(&machine, REACH_NOTHING));
+        assert_int_equal(obstacle(PRIORITY_FOREGROUND), 0);
+        assert_true(machine_set_network(&machine, NETWORK_STATE_DISCONNECTED));
+        assert_false(machine_set_reach(&machine, REACH_EVERYWHERE));
+        assert_int_equal(obstacle(PRIORITY_FOREGROUND), BG_E_NETWORK_DISCONNECTED);
+        assert_non_null(strstr(why, "NetworkManager"));
+        assert_true(machine_set_network(&machine, NETWORK_STATE_UNKNOWN)); /* it ended */
+        assert_true(machine_set_reach(&machine, REACH_NOTHING));
+}
+
+/* NET-380 */
+static void names_of_this_machine(void **state)
+{
+        Hosts hosts;
+
+        (void)state;
+        assert_int_equal(hosts_parse("127.0.0.1 app.test\n10.0.0.1 far.test", &hosts), 0);
+        machine.hosts = &hosts;
+        machine_set_reach(&machine, REACH_NOTHING);
+        add("https://u:p@App.test:8443/a");
+        assert_int_equal(obstacle(PRIORITY_NORMAL), 0);
+        add("http://far.test/a");
+        assert_int_equal(obstacle(PRIORITY_NORMAL), BG_E_NETWORK_DISCONNECTED);
+        hosts_done(&hosts);
+}
+
+/* NET-381 */
+static void a_proxy_on_this_machine(void **state)
+{
+        (void)state;
+        machine_set_reach(&machine, REACH_NOTHING);
+        add("http://example.org/a");
+        assert_int_equal(obstacle(PRIORITY_NORMAL), BG_E_NETWORK_DISCONNECTED);
+        machine.local_proxy = true;
+        assert_int_equal(obstacle(PRIORITY_NORMAL), 0);
+        job->proxy_usage = PROXY_NONE;
+        assert_int_equal(obstacle(PRIORITY_NORMAL), BG_E_NETWORK_DISCONNECTED);
+        job->proxy_usage = PROXY_OVERRIDE;
+        free(job->proxy_list);
+        job->proxy_list = strdup("proxy.example.org:3128");
+        assert_int_equal(obstacle(PRIORITY_NORMAL), BG_E_NETWORK_DISCONNECTED);
+        free(job->proxy_list);
+        job->proxy_list = strdup("proxy.example.org:3128 127.0.0.1:3128");
+        assert_int_equal(obstacle(PRIORITY_NORMAL), 0);
 }
 
 /* POL-216 */
@@ -189,6 +256,9 @@ int main(void)
                 cmocka_unit_test_setup_teardown(nothing_is_in_the_way, make, drop),
                 cmocka_unit_test_setup_teardown(the_network_goes_and_comes, make, drop),
                 cmocka_unit_test_setup_teardown(this_machine_needs_no_network, make, drop),
+                cmocka_unit_test_setup_teardown(routes_say_whether_there_is_a_network, make, drop),
+                cmocka_unit_test_setup_teardown(names_of_this_machine, make, drop),
+                cmocka_unit_test_setup_teardown(a_proxy_on_this_machine, make, drop),
                 cmocka_unit_test_setup_teardown(no_bandwidth, make, drop),
                 cmocka_unit_test_setup_teardown(cost, make, drop),
                 cmocka_unit_test_setup_teardown(power, make, drop),

@@ -4,7 +4,9 @@
  * that is over at once. Nothing wakes up while nothing changes.
  *
  * A network that comes back often goes again, and addresses and names need a moment: jobs hear of
- * it a little later.
+ * it a little later. Where there is a route, the addresses are there already.
+ *
+ * /etc/hosts is looked at while there is no network, and only then: it says which servers need none.
  */
 #include "manager/conditions.h"
 
@@ -12,14 +14,20 @@
 #include "basic/log.h"
 #include "manager/surroundings.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
         SETTLE_USEC = 2 * 1000 * 1000,
+        SETTLE_ROUTES_USEC = 500 * 1000,
         EXACT_USEC = 1000,
+        HOSTS_BYTES_MAX = 16 * 1024 * 1024,
 };
+
+#define HOSTS_FILE "/etc/hosts"
 
 struct Conditions {
         const Config *config;
@@ -31,12 +39,51 @@ struct Conditions {
         bool started; /* the listener is ready */
         sd_event_source *hour, *clock_set, *settled;
         int clock_fd;
+        Hosts hosts;
+        struct stat hosts_seen; /* what they were read from */
 };
+
+/* ---- the gate ---- */
+
+static int read_hosts(int fd, const struct stat *st, Hosts *ret)
+{
+        size_t size = (size_t)MIN(st->st_size, (off_t)HOSTS_BYTES_MAX);
+        _cleanup_free_ char *text = malloc(size + 1);
+        ssize_t n = text ? read(fd, text, size) : -1;
+
+        if (n < 0)
+                return -errno;
+        text[n] = 0;
+        return hosts_parse(text, ret);
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+        return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+               a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* NET-380: without the file, or while it cannot be read, no name in it is this machine. */
+static void look_at_hosts(Conditions *c)
+{
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st = { 0 };
+
+        if (stat(HOSTS_FILE, &st) >= 0 && is_same_file(&st, &c->hosts_seen))
+                return;
+        hosts_done(&c->hosts);
+        fd = open(HOSTS_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode))
+                (void)read_hosts(fd, &st, &c->hosts);
+        c->hosts_seen = st;
+}
 
 static BitsCode check(void *userdata, const Job *job, const char **ret_detail)
 {
-        const Conditions *c = userdata;
+        Conditions *c = userdata;
 
+        if (c->machine.offline)
+                look_at_hosts(c);
         return machine_obstacle(&c->machine, c->config, job, ret_detail);
 }
 
@@ -117,14 +164,22 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+static void wait_until_settled(Conditions *c)
+{
+        uint64_t moment = machine_goes_by_routes(&c->machine) ? SETTLE_ROUTES_USEC : SETTLE_USEC;
+
+        (void)sd_event_source_set_time_relative(c->settled, moment);
+        (void)sd_event_source_set_enabled(c->settled, SD_EVENT_ONESHOT);
+}
+
 static void network_changed(Conditions *c)
 {
-        if (c->machine.offline)
-                log_info("the machine is not connected any more");
-        else
-                (void)sd_event_source_set_time_relative(c->settled, SETTLE_USEC);
-        (void)sd_event_source_set_enabled(c->settled,
-                                          c->machine.offline ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+        if (!c->machine.offline) {
+                wait_until_settled(c);
+                return;
+        }
+        log_info("the machine is not connected any more");
+        (void)sd_event_source_set_enabled(c->settled, SD_EVENT_OFF);
 }
 
 static bool take(uint32_t *known, uint32_t said)
@@ -158,6 +213,24 @@ static void on_surroundings(void *userdata, const Surroundings *now)
                 other = other || machine->offline; /* its end is told when it has settled */
         }
         if (other && c->started && !is_settling(c))
+                c->listener->on_changed(c->userdata);
+}
+
+/* POL-380, POL-382: a default route helps those, too, who found none while there was another
+   network. */
+void conditions_set_reach(Conditions *c, Reach reach, bool local_proxy)
+{
+        Reach before = c->machine.reach;
+        bool changed = c->machine.local_proxy != local_proxy;
+
+        c->machine.local_proxy = local_proxy;
+        if (machine_set_reach(&c->machine, reach)) {
+                network_changed(c);
+                changed = changed || c->machine.offline;
+        } else if (reach > before && before != REACH_UNKNOWN && !c->machine.offline &&
+                   machine_goes_by_routes(&c->machine))
+                wait_until_settled(c);
+        if (changed && c->started && !is_settling(c))
                 c->listener->on_changed(c->userdata);
 }
 
@@ -196,6 +269,7 @@ int conditions_new(sd_event *event, sd_bus *bus, const Config *config,
         c->userdata = userdata;
         c->gate = (Gate){ check, c };
         machine_init(&c->machine);
+        c->machine.hosts = &c->hosts;
         r = add_clock(c, event);
         if (r >= 0)
                 look_at_clock(c);
@@ -216,6 +290,7 @@ void conditions_free(Conditions *c)
         sd_event_source_disable_unref(c->clock_set);
         sd_event_source_disable_unref(c->settled);
         fd_close(c->clock_fd);
+        hosts_done(&c->hosts);
         free(c);
 }
 

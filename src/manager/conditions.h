@@ -1,6 +1,7 @@
 /*
  * May this job run now, and if not, why? The Gate that the engine asks, and what moves it: the
- * clock with the hours of the bandwidth policies, NetworkManager, UPower, the configuration.
+ * clock with the hours of the bandwidth policies, NetworkManager or the kernel's routes, UPower, the
+ * configuration.
  */
 #pragma once
 
@@ -31,6 +32,10 @@ DEFINE_CLEANUP(Conditions, conditions_free);
 
 /* What is in the configuration has changed. */
 void conditions_configured(Conditions *conditions);
+
+/* How far the kernel's routes lead, and whether workers find a proxy of this machine in their
+   environment. */
+void conditions_set_reach(Conditions *conditions, Reach reach, bool local_proxy);
 
 /* Lives as long as `conditions`. */
 const Gate *conditions_gate(const Conditions *conditions);

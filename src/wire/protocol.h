@@ -17,6 +17,8 @@
  *        ├─ DROP_COMMAND ─────────────►│   no answer
  *        ├─ START_COMMAND ────────────►│   the one that was kept
  *        │ ◄──── BROKER_WORKER + fd ───┤   or BROKER_REFUSED
+ *        ├─ WATCH_ROUTES ─────────────►│   of the network in which workers are
+ *        │ ◄──── BROKER_ROUTES + fds ──┤   or BROKER_REFUSED
  *
  *      bitsd                          bits-file
  *        │ ◄──────────── WORKER_HELLO ─┤   once, after the sandbox has proved itself
@@ -78,7 +80,7 @@
 #include "wire/message.h"
 
 enum {
-        PROTOCOL_VERSION = 2,
+        PROTOCOL_VERSION = 3,
         WORKER_CHANNEL_FD = 3, /* where a worker finds its end of the channel */
         WORKER_COMMAND_FD = 4, /* and bits-command the command line */
 };
@@ -238,6 +240,14 @@ static inline uint32_t net_class_flags(NetClass class)
 #define FIELDS_BROKER_START_COMMAND(U32, U64, STR, U32S, FD, FDS) \
         U32(uid)                                                  \
         STR(job)
+
+#define FIELDS_BROKER_WATCH_ROUTES(U32, U64, STR, U32S, FD, FDS)
+
+/* Two sockets of the kernel's, for reading: that something changed, and which routes there are. */
+#define FIELDS_BROKER_ROUTES(U32, U64, STR, U32S, FD, FDS)                              \
+        U32(local_proxy) /* 1: the proxy of the workers' environment is this machine */ \
+        FD(events)                                                                      \
+        FD(questions)
 
 /* ---- all workers ---- */
 
@@ -553,7 +563,9 @@ static inline uint32_t net_class_flags(NetClass class)
         M(0x93, BrokerStartCommand, broker_start_command, BROKER_START_COMMAND)    \
         M(0x94, CommandRun, command_run, COMMAND_RUN)                              \
         M(0x95, CommandStarted, command_started, COMMAND_STARTED)                  \
-        M(0x96, CommandEnded, command_ended, COMMAND_ENDED)
+        M(0x96, CommandEnded, command_ended, COMMAND_ENDED)                        \
+        M(0xa8, BrokerWatchRoutes, broker_watch_routes, BROKER_WATCH_ROUTES)       \
+        M(0xa9, BrokerRoutes, broker_routes, BROKER_ROUTES)
 
 /* MESSAGE_BROKER_HELLO = 0x01 … */
 enum {

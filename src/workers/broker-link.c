@@ -81,6 +81,9 @@ static void send_request(BrokerLink *link, Request *request)
                         m, request->serial,
                         &(BrokerStartCommand){ .uid = request->uid, .job = request->job });
                 break;
+        case MESSAGE_BROKER_WATCH_ROUTES:
+                broker_watch_routes_write(m, request->serial, &(BrokerWatchRoutes){ 0 });
+                break;
         }
         r = channel_send(link->channel);
         if (r >= 0)
@@ -119,6 +122,7 @@ static uint16_t answer_to(uint16_t request)
 {
         return request == MESSAGE_BROKER_DESCRIBE_TOKEN ? MESSAGE_BROKER_TOKEN
                : request == MESSAGE_BROKER_KEEP_COMMAND ? MESSAGE_BROKER_COMMAND
+               : request == MESSAGE_BROKER_WATCH_ROUTES ? MESSAGE_BROKER_ROUTES
                                                         : MESSAGE_BROKER_WORKER;
 }
 
@@ -159,7 +163,8 @@ static int on_hello(BrokerLink *link, Message *m)
 static int on_message(void *userdata, Message *m)
 {
         BrokerLink *link = userdata;
-        BrokerAnswer a = { .worker.channel = -EBADF };
+        BrokerAnswer a = { .worker.channel = -EBADF,
+                           .routes = { .events = -EBADF, .questions = -EBADF } };
         uint32_t serial = m->serial;
         BrokerRefused refused;
         int r;
@@ -181,6 +186,10 @@ static int on_message(void *userdata, Message *m)
                 if (broker_command_read(m, &a.command) < 0)
                         return -EBADMSG;
                 break;
+        case MESSAGE_BROKER_ROUTES:
+                if (broker_routes_read(m, &a.routes) < 0)
+                        return -EBADMSG;
+                break;
         case MESSAGE_BROKER_REFUSED:
                 if (broker_refused_read(m, &refused) < 0 || refused.reason >= REFUSAL_MAX)
                         return -EBADMSG;
@@ -193,6 +202,8 @@ static int on_message(void *userdata, Message *m)
         }
         r = answer(link, serial, m->type, &a);
         fd_close(a.worker.channel);
+        fd_close(a.routes.events);
+        fd_close(a.routes.questions);
         return r;
 }
 
@@ -340,6 +351,13 @@ uint64_t broker_start_command(BrokerLink *link, uid_t uid, const char *job, Brok
         return add_request(link, (Request){ .type = MESSAGE_BROKER_START_COMMAND,
                                             .uid = uid,
                                             .job = job,
+                                            .callback = callback,
+                                            .userdata = userdata });
+}
+
+uint64_t broker_watch_routes(BrokerLink *link, BrokerCallback callback, void *userdata)
+{
+        return add_request(link, (Request){ .type = MESSAGE_BROKER_WATCH_ROUTES,
                                             .callback = callback,
                                             .userdata = userdata });
 }

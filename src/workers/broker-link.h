@@ -18,6 +18,7 @@ typedef struct BrokerAnswer {
         BrokerWorker worker; /* channel to be taken with TAKE_FD */
         BrokerToken token;
         BrokerCommand command;
+        BrokerRoutes routes; /* descriptors likewise */
 } BrokerAnswer;
 
 typedef void (*BrokerCallback)(void *userdata, BrokerAnswer *answer);
@@ -43,6 +44,8 @@ uint64_t broker_keep_command(BrokerLink *link, const char *job, int command,
 /* Starts bits-command with what that user gave to that job. The id must live as above. */
 uint64_t broker_start_command(BrokerLink *link, uid_t uid, const char *job, BrokerCallback callback,
                               void *userdata);
+/* Sockets to watch the routes of the workers' network with. */
+uint64_t broker_watch_routes(BrokerLink *link, BrokerCallback callback, void *userdata);
 /* Forgets it. Not repeated: what a broker that is restarting does not hear stays in its ledger. */
 void broker_drop_command(BrokerLink *link, uid_t uid, const char *job);
 /* No callback after this; 0 and unknown tickets are fine. */

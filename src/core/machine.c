@@ -4,8 +4,8 @@
  *
  * A network manager that says "disconnected" may simply not be in charge of the network that there
  * is. So it is believed only if it was seen connected before: a machine whose network it does not
- * manage never is. Where nobody is believed the kernel's routes say whether there is a network: they
- * cannot be wrong about that there is none, since without a route no connection is made.
+ * manage never is. Where nobody is believed the kernel's routes say whether there is a network:
+ * that there is none they cannot be wrong about, since without a route no connection is made.
  */
 #include "core/machine.h"
 

@@ -6,7 +6,8 @@
  * A network that comes back often goes again, and addresses and names need a moment: jobs hear of
  * it a little later. Where there is a route, the addresses are there already.
  *
- * /etc/hosts is looked at while there is no network, and only then: it says which servers need none.
+ * /etc/hosts is looked at while there is no network, and only then: it says which servers need
+ * none.
  */
 #include "manager/conditions.h"
 

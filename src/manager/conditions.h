@@ -1,7 +1,7 @@
 /*
  * May this job run now, and if not, why? The Gate that the engine asks, and what moves it: the
- * clock with the hours of the bandwidth policies, NetworkManager or the kernel's routes, UPower, the
- * configuration.
+ * clock with the hours of the bandwidth policies, NetworkManager or the kernel's routes, UPower,
+ * the configuration.
  */
 #pragma once
 

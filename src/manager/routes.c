@@ -78,8 +78,8 @@ static void make_question(Question *question, int family, bool any, uint32_t ser
                 (struct rtattr){ .rta_type = RTA_DST, .rta_len = (unsigned short)RTA_LENGTH(n) };
 }
 
-/* One datagram: 1: there is more to come, 0: no more, -EIO: no answer is. A list is read to its end,
-   as the next question would be refused otherwise. */
+/* One datagram: 1: there is more to come, 0: no more, -EIO: no answer is. A list is read to its
+   end, as the next question would be refused otherwise. */
 static int take(const uint8_t *data, size_t size, uint32_t serial, bool any, bool *found)
 {
         for (size_t next; size > 0; data += next, size -= next)

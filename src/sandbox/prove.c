@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -170,6 +171,11 @@ static int probe_future(void)
 static int probe_inet(void)
 {
         return result_of_fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int probe_netlink(void)
+{
+        return result_of_fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
 }
 
 static int probe_unix(void)
@@ -359,6 +365,11 @@ static const Attempt attempts[] = {
           FOR_SOCKETLESS | FOR(SANDBOX_MANAGER),
           0,
           probe_inet,
+          { EPERM } },
+        { "ask the kernel about the network",
+          FOR_SOCKETLESS | FOR(SANDBOX_MANAGER),
+          0,
+          probe_netlink,
           { EPERM } },
         { "make a UNIX socket", FOR_SOCKETLESS, 0, probe_unix, { EPERM } },
         { "make a socket pair", FOR_SOCKETLESS, 0, probe_pair, { EPERM } },

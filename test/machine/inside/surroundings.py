@@ -132,20 +132,20 @@ def network_manager_is_restarted():
 
 @scenario()
 @signed_on('alice')
-def no_network_and_nobody_who_says_so():
-    """NET-350: found out by trying, not counted, and tried again by time."""
+def no_network_and_no_network_manager():
+    """OPS-380, POL-380: the kernel says so, when it goes as when it comes."""
     with uplink():
         job = bits('create', 'alone', user='alice')[0]['id']
-        bits('add', job, f'{FAR}/small', '/home/alice/alone')
-        bits('set', job, 'minimum-retry-delay=1')
+        bits('add', job, f'{FAR}/slow/large', '/home/alice/alone')
         bits('resume', job)
         kept = waits(job, DISCONNECTED, 'waits for a network')
         assert kept['error-count'] == 0 and 'no route' in kept['error']['text'], kept
-        sh('set -e; ip address add 10.99.0.2/24 dev up0; ip link set up0 up\n'
-           'ip route add default via 10.99.0.1')
-        wait_state(job, 'transferred')
-        bits('complete', job)
-        assert same('/home/alice/alone', '/srv/web/open/small')
+        sh('set -e; ip address add 10.99.0.2/24 dev up0; ip link set up0 up')
+        wait_bytes(job)
+        sh('ip -n far link set up1 down')
+        waits(job, DISCONNECTED, 'waits for a network')
+        sh('ip -n far link set up1 up')
+        finishes(job, 'alone')
 
 
 @contextlib.contextmanager

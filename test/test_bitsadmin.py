@@ -238,9 +238,30 @@ def test_transfer(admin):
     assert (vault / 'changing').read_bytes() == world.bytes(changing)
     admin('/transfer', 'mine', '/upload', '/dynamic', 'http://localhost/', vault / 'file', status=1)
     failed = admin('/transfer', 'mine', url + 'x', vault / 'none', status=1)
-    assert 'Unable to complete transfer' in failed and 'ERROR CODE:    0x80190194' in failed
+    assert re.search(r'\nUnable to complete transfer\.\nERROR CODE:    0x80190194 - .+\n'
+                     r'ERROR CONTEXT: 0x00000005 - .+\n$', failed)     # CLI-421
     assert admin('/list') == 'Listed 0 job(s).\n'
     assert 'Invalid argument' in admin('/transfer', 'mine', '/download', url, status=1)
+
+
+def test_words_of_others(admin):
+    """CLI-420, CLI-421: a terminal obeys nobody's names, and no password is shown on it."""
+    name = 'evil\x1b[2J\nname'
+    admin('/create', name)
+    url = admin.world.put(0, status=404).replace('//', '//user:secret@')
+    added = admin('/addfile', name, url, admin.world.vault() / 'file')
+    shown = url.replace('secret', '***')
+    assert added.startswith(f'Added {shown} -> ')
+    admin('/setproxysettings', name, 'OVERRIDE', 'proxy', '127.0.0.1 a\x1b[2J')
+    admin('/resume', name)
+    admin.world.playground.run(['bits', 'wait', name], uid=admin.world.alice)
+    for words in (['/list'], ['/list', '/verbose'], ['/info', name, '/verbose'], ['/listfiles', name],
+                  ['/getdisplayname', name], ['/getproxybypasslist', name], ['/geterror', name]):
+        output = admin(*words)
+        assert '\x1b' not in output and 'secret' not in output
+    assert re.fullmatch(rf'ERROR FILE:    {re.escape(shown)} -> .+/file\nERROR CODE:    0x80190194 - .+\n'
+                        r'ERROR CONTEXT: 0x00000005 - while working on the remote file\n', output)
+    assert admin('/rawreturn', '/getdisplayname', name) == name
 
 
 def test_monitor(admin):

@@ -14,12 +14,34 @@
 
 /* ---- printing ---- */
 
+/* Each line as a terminal may have it: names are others' words. CLI-421 */
+static void print_safe(const char *format, va_list ap)
+{
+        _cleanup_free_ char *text = NULL;
+        char *line, *next;
+
+        if (vasprintf(&text, format, ap) < 0)
+                text = NULL;
+        for (next = text; (line = strsep(&next, "\n"));) {
+                size_t n = strlen(line);
+                _cleanup_free_ char *safe = NULL;
+
+                if (n > 0 && line[n - 1] == '\r')
+                        line[n - 1] = '\0';
+                safe = format_safe(line);
+                printf("%s%s", safe ? safe : "", next ? "\n" : "");
+        }
+}
+
 void put_value(const Call *call, const char *format, ...)
 {
         va_list ap;
 
         va_start(ap, format);
-        vprintf(format, ap);
+        if (call->raw)
+                vprintf(format, ap);
+        else
+                print_safe(format, ap);
         va_end(ap);
         if (!call->raw)
                 putchar('\n');
@@ -32,7 +54,7 @@ void put_text(const Call *call, const char *format, ...)
         if (call->raw)
                 return;
         va_start(ap, format);
-        vprintf(format, ap);
+        print_safe(format, ap);
         va_end(ap);
 }
 
@@ -46,15 +68,12 @@ int fail_action(const char *action)
 
 int fail_text(const char *format, ...)
 {
-        _cleanup_free_ char *text = NULL, *safe = NULL;
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        print_safe(format, ap);
         va_end(ap);
-        safe = format_safe(text ? text : "out of memory");
-        printf("%s\n", safe ? safe : "");
+        putchar('\n');
         return EXIT_FAILED;
 }
 

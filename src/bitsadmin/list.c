@@ -85,12 +85,15 @@ static void print_files(bits_job *job)
 
 static void print_proxy(bits_job *job)
 {
-        _cleanup_free_ char *list = NULL, *bypass = NULL;
+        _cleanup_free_ char *list = NULL, *bypass = NULL, *safe = NULL, *safe_bypass = NULL;
         bits_proxy_usage usage;
 
-        if (bits_job_get_proxy_settings(job, &usage, &list, &bypass) >= 0)
-                printf("PROXY USAGE: %s PROXY LIST: %s PROXY BYPASS LIST: %s\n", proxy_words[usage],
-                       list ? list : "NULL", bypass ? bypass : "NULL");
+        if (bits_job_get_proxy_settings(job, &usage, &list, &bypass) < 0)
+                return;
+        safe = format_safe(list ? list : "NULL");
+        safe_bypass = format_safe(bypass ? bypass : "NULL");
+        printf("PROXY USAGE: %s PROXY LIST: %s PROXY BYPASS LIST: %s\n", proxy_words[usage],
+               safe ? safe : "", safe_bypass ? safe_bypass : "");
 }
 
 static void print_notify_command(bits_job *job)
@@ -219,8 +222,10 @@ int run_monitor(Call *call)
                         printf("\033[H\033[J");
                 printf("MONITORING BACKGROUND COPY MANAGER(%u second refresh)\n", options.refresh);
                 r = print_jobs(call, &options);
-                fflush(stdout);
-                sleep(options.refresh);
+                if (fflush(stdout) != 0)
+                        r = EXIT_FAILED;
+                if (r == EXIT_OK)
+                        sleep(options.refresh);
         }
         return r;
 }

@@ -96,7 +96,8 @@ static int get_error(Call *call, const char *name _unused_)
         if (!string_empty(error.remote_name))
                 put_text(call, "ERROR FILE:    %s -> %s\n", error.remote_name, error.local_name);
         put_value(call, "ERROR CODE:    0x%08x - %s", error.code, error.text);
-        put_text(call, "ERROR CONTEXT: 0x%08x\n", error.context);
+        put_text(call, "ERROR CONTEXT: 0x%08x - %s\n", error.context,
+                 format_context(error.context));
         bits_job_error_done(&error);
         return EXIT_OK;
 }

@@ -95,17 +95,45 @@ void format_short_id(const char *id, char ret_short[static SHORT_ID_SIZE])
         snprintf(ret_short, SHORT_ID_SIZE, "%.8s", id ? id : "");
 }
 
-/* CLI-31 */
+#define HIDDEN "***"
+
+/* A copy with another password in "://user:password@". */
+static char *hide_passwords(const char *text)
+{
+        size_t length = strlen(text), places = 0;
+        char *copy, *at;
+
+        for (const char *p = text; (p = strstr(p, "://")); p++)
+                places++;
+        copy = malloc(length + places * strlen(HIDDEN) + 1);
+        if (!copy)
+                return NULL;
+        strcpy(copy, text);
+        for (at = copy; (at = strstr(at, "://"));) {
+                char *end, *colon;
+
+                at += strlen("://");
+                end = memrchr(at, '@', strcspn(at, "/?# "));
+                colon = end ? memchr(at, ':', (size_t)(end - at)) : NULL;
+                if (!colon)
+                        continue;
+                memmove(colon + 1 + strlen(HIDDEN), end, strlen(end) + 1);
+                memcpy(colon + 1, HIDDEN, strlen(HIDDEN));
+        }
+        return copy;
+}
+
+/* CLI-31, CLI-420 */
 char *format_safe(const char *text)
 {
-        size_t left = strlen(text), n;
+        char *safe = hide_passwords(text), *to = safe;
+        size_t left = safe ? strlen(safe) : 0, n;
         mbstate_t state = {};
-        char *safe, *to;
         wchar_t wide;
 
-        safe = to = malloc(left + 1);
         if (!safe)
                 return NULL;
+        text = safe;
         while (left > 0) {
                 n = mbrtowc(&wide, text, left, &state);
                 if (n == 0 || n > left || !iswprint((wint_t)wide)) {
@@ -113,7 +141,8 @@ char *format_safe(const char *text)
                         *to++ = '?';
                         state = (mbstate_t){};
                 } else {
-                        to = mempcpy(to, text, n);
+                        memmove(to, text, n);
+                        to += n;
                 }
                 text += n;
                 left -= n;

@@ -25,8 +25,8 @@ const char *format_percent(uint64_t done, uint64_t total, char buffer[static FOR
 /* The first eight digits: what a person types. */
 void format_short_id(const char *id, char ret_short[static SHORT_ID_SIZE]);
 
-/* A copy without anything that a terminal obeys: control characters and invalid UTF-8 become "?".
-   NULL without memory. */
+/* A copy without anything that a terminal obeys, control characters and invalid UTF-8 become "?",
+   and without the passwords of URLs. NULL without memory. */
 char *format_safe(const char *text);
 /* Columns that a safe text takes on a terminal. */
 size_t format_columns(const char *text);

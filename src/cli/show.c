@@ -109,9 +109,10 @@ static Table *files_table(const Shown *shown, bool json)
 
         for (size_t i = 0; table && i < bits_file_list_count(shown->files); i++) {
                 const bits_file_info *file = bits_file_list_get(shown->files, i);
+                _cleanup_free_ char *remote = format_safe(file->remote_name);
                 struct libscols_line *row = table_row(table);
 
-                table_cell(table, row, REMOTE, file->remote_name);
+                table_cell(table, row, REMOTE, json ? file->remote_name : remote);
                 table_cell(table, row, LOCAL, file->local_name);
                 table_cell(table, row, TEMPORARY,
                            string_empty(file->temporary_name) ? NULL : file->temporary_name);

@@ -69,6 +69,31 @@ static void test_safe(void **state _unused_)
         assert_string_equal(cut, "x??");
 }
 
+/* CLI-420 */
+static void test_passwords(void **state _unused_)
+{
+        static const struct {
+                const char *text, *expected;
+        } cases[] = {
+                { "http://u:secret@h/x", "http://u:***@h/x" },
+                { "u: 'http://u:s@h', https://v:t@i?a:b@c",
+                  "u: 'http://u:***@h', https://v:***@i?a:b@c" },
+                { "http://u:a:b@c@h", "http://u:***@h" },
+                { "http://u:\001s@h", "http://u:***@h" },
+                { "http://u@h/", "http://u@h/" },
+                { "http://h:80/a:b@c", "http://h:80/a:b@c" },
+                { "http://h: mail@x", "http://h: mail@x" },
+                { "://:@", "://:***@" },
+                { "http://", "http://" },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                _cleanup_free_ char *safe = format_safe(cases[i].text);
+
+                assert_string_equal(safe, cases[i].expected);
+        }
+}
+
 static void test_columns(void **state _unused_)
 {
         assert_int_equal(format_columns("abc"), 3);
@@ -170,10 +195,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_size),     cmocka_unit_test(test_rate),
                 cmocka_unit_test(test_duration), cmocka_unit_test(test_percent),
-                cmocka_unit_test(test_safe),     cmocka_unit_test(test_columns),
-                cmocka_unit_test(test_code),     cmocka_unit_test(test_numbers),
-                cmocka_unit_test(test_sid),      cmocka_unit_test(test_flags),
-                cmocka_unit_test(test_words),    cmocka_unit_test(test_times),
+                cmocka_unit_test(test_safe),     cmocka_unit_test(test_passwords),
+                cmocka_unit_test(test_columns),  cmocka_unit_test(test_code),
+                cmocka_unit_test(test_numbers),  cmocka_unit_test(test_sid),
+                cmocka_unit_test(test_flags),    cmocka_unit_test(test_words),
+                cmocka_unit_test(test_times),
         };
 
         if (!setlocale(LC_ALL, "C.UTF-8"))

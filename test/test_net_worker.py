@@ -454,16 +454,45 @@ def test_redirects_to_nowhere(worker, server, file):
     assert done.code == 0x80190000 + 302
 
 
+CHALLENGES = {"basic": 'Basic realm="x"', "digest": 'Digest realm="x", nonce="n", qop="auth"'}
+
+
+def demanding(scheme, then):
+    """An answer to who shows somebody, a challenge to everybody else."""
+    def route(request, send):
+        shown = request.headers.get("authorization", "").lower().startswith(scheme)
+        send(then if shown else answer("401 Who", WWW_Authenticate=CHALLENGES[scheme]))
+    return route
+
+
+@pytest.mark.parametrize("scheme", CHALLENGES)
+def test_the_user_of_a_url_is_shown_to_who_asks(worker, server, file, scheme):
+    # NET-420, NET-59
+    named = server.url.replace("//", "//us%65r:secret@")
+    server.put("/open", answer(body=b"x"))
+    server.put("/moved", redirect("/shut"))
+    server.put("/elsewhere", redirect(server.url.replace("//", "//mary:other@") + "/open"))
+    server.put("/shut", demanding(scheme, answer(body=b"y")))
+    for path in ("/open", "/elsewhere"):
+        assert worker.fetch(named + path, file)[1].outcome == COMPLETE
+    assert not any("authorization" in request.headers for request in server.requests)
+    for path in ("/shut", "/moved"):
+        started, done = worker.fetch(named + path, file)
+        assert done.outcome == COMPLETE and "secret" not in started.remote_name
+        assert server.last.headers["authorization"].lower().startswith(scheme)
+    _, done = worker.fetch(server.url.replace("//", "//user%0a:secret@") + "/shut", file)
+    assert done.code == 0x80190191 and "none that fit" in done.detail
+
+
 def test_credentials_stay_with_their_host(worker, server, file):
     # NET-23
     other = Server()
-    other.put("/b", answer(body=b"x"))
+    other.put("/b", demanding("basic", answer(body=b"x")))
     server.put("/a", redirect(other.url.replace("127.0.0.1", "localhost") + "/b"))
-    url = server.url.replace("//", "//user:secret@") + "/a"
-    started, done = worker.fetch(url, file)
+    _, done = worker.fetch(server.url.replace("//", "//user:secret@") + "/a", file)
     other.close()
-    assert done.outcome == COMPLETE and "secret" not in started.remote_name
-    assert "authorization" in server.last.headers
+    assert (done.outcome, done.code) == (FAILED, 0x80190191) and "secret" not in done.detail
+    assert len(other.requests) == 1
     assert "authorization" not in other.last.headers and "referer" not in other.last.headers
 
 

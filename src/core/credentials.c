@@ -62,7 +62,7 @@ static void text_free(char *text)
                 secret_free(text, strlen(text));
 }
 
-static void credential_done(Credential *entry)
+void credential_done(Credential *entry)
 {
         text_free(entry->user);
         text_free(entry->password);

@@ -52,7 +52,8 @@ const char *auth_scheme_name(AuthScheme scheme);
 AuthTarget auth_target_parse(const char *name);
 AuthScheme auth_scheme_parse(const char *name);
 
-/* Wipes and frees the entries, not the structure. */
+/* Wipe and free what is in it, not the structure. */
+void credential_done(Credential *entry);
 void credentials_done(Credentials *c);
 bool credentials_empty(const Credentials *c);
 

@@ -83,8 +83,10 @@ static AuthStep refuse_unfit(const Pool *pool, AuthTarget target, bool permitted
         return refuse(status, url, failure, what);
 }
 
-/* NET-163: without an entry of its own a job may show the identity's tickets to a proxy. */
-static const Credential *find_entry(const Pool *pool, AuthTarget target, AuthScheme scheme)
+/* NET-163: without an entry of its own a job may show the identity's tickets to a proxy. NET-420:
+   and the user of the URL to its server, in the schemes that authenticate a request and no more. */
+static const Credential *find_entry(const Pool *pool, const Credential *of_url, AuthTarget target,
+                                    AuthScheme scheme)
 {
         static char nothing[] = "";
         static const Credential tickets = {
@@ -95,12 +97,16 @@ static const Credential *find_entry(const Pool *pool, AuthTarget target, AuthSch
         if (!entry && target == AUTH_PROXY && scheme == AUTH_NEGOTIATE &&
             pool_terms(pool)->proxy_tickets)
                 return &tickets;
+        if (!entry && of_url && target == AUTH_SERVER &&
+            (scheme == AUTH_DIGEST || scheme == AUTH_BASIC))
+                return of_url;
         return entry;
 }
 
 /* NET-58, NET-59: only here is an entry chosen, and only after a challenge. */
-AuthStep auth_answer(Auth *auth, Pool *pool, AuthTarget target, bool permitted, long offered,
-                     unsigned status, const char *url, NetFailure *failure)
+AuthStep auth_answer(Auth *auth, Pool *pool, const Credential *of_url, AuthTarget target,
+                     bool permitted, long offered, unsigned status, const char *url,
+                     NetFailure *failure)
 {
         char why[NET_DETAIL_MAX] = "";
 
@@ -112,7 +118,7 @@ AuthStep auth_answer(Auth *auth, Pool *pool, AuthTarget target, bool permitted, 
         }
         for (size_t i = 0; permitted && i < ELEMENTS(strength); i++) {
                 AuthScheme scheme = strength[i].scheme;
-                const Credential *entry = find_entry(pool, target, scheme);
+                const Credential *entry = find_entry(pool, of_url, target, scheme);
                 int r = 0;
 
                 if (!entry || !((unsigned long)offered & strength[i].bit))

@@ -8,7 +8,7 @@
 #include "net/pool.h"
 
 typedef struct Auth {
-        const Credential *entry; /* of the pool; NULL: none chosen yet */
+        const Credential *entry; /* of the pool or the URL; NULL: none chosen yet */
         AuthScheme scheme;
 } Auth;
 
@@ -20,10 +20,11 @@ typedef enum AuthStep {
         AUTH_STEP_INVALID = -1,
 } AuthStep;
 
-/* `offered` are libcurl's CURLAUTH_… of the challenge, `status` 401 or 407. `permitted`: the job's
-   credentials may be shown there at all. */
-AuthStep auth_answer(Auth *auth, Pool *pool, AuthTarget target, bool permitted, long offered,
-                     unsigned status, const char *url, NetFailure *failure);
+/* `of_url` is the user of the URL, NULL if it names none. `offered` are libcurl's CURLAUTH_… of the
+   challenge, `status` 401 or 407. `permitted`: the job's credentials may be shown there at all. */
+AuthStep auth_answer(Auth *auth, Pool *pool, const Credential *of_url, AuthTarget target,
+                     bool permitted, long offered, unsigned status, const char *url,
+                     NetFailure *failure);
 
 /* Sets the chosen entries on a request. */
 void auth_apply(const Auth auth[AUTH_TARGET_MAX], CURL *easy);

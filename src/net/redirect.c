@@ -5,6 +5,7 @@
  */
 #include "net/redirect.h"
 
+#include "basic/secret.h"
 #include "wire/protocol.h"
 
 #include <curl/curl.h>
@@ -136,6 +137,55 @@ char *url_with_host(const char *url, const char *host)
             curl_url_get(u, CURLUPART_URL, &text, 0) != CURLUE_OK || !url_is_acceptable(text))
                 return NULL;
         return strdup(text);
+}
+
+/* "%41" as "A"; NULL for what cannot stand in a header, and without memory. */
+static char *unescape(const char *text, size_t size)
+{
+        int length = 0;
+        char *copy, *decoded;
+
+        if (size == 0) /* which libcurl takes for "up to the end" */
+                return strdup("");
+        decoded = curl_easy_unescape(NULL, text, (int)size, &length);
+        if (!decoded)
+                return NULL;
+        copy = strlen(decoded) == (size_t)length ? strdup(decoded) : NULL;
+        explicit_bzero(decoded, (size_t)length);
+        curl_free(decoded);
+        for (const char *p = copy; p && *p; p++)
+                if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+                        secret_free(copy, strlen(copy));
+                        return NULL;
+                }
+        return copy;
+}
+
+/* NET-420 */
+bool url_take_user(char *url, char **ret_user, char **ret_password)
+{
+        char *begin = strstr(url, "://"), *at, *colon, *user = NULL, *password = NULL;
+
+        begin = begin ? begin + 3 : url;
+        at = memrchr(begin, '@', strcspn(begin, "/?#"));
+        if (!at)
+                return false;
+        colon = memchr(begin, ':', (size_t)(at - begin));
+        if (!colon)
+                colon = at;
+        if (colon > begin) {
+                user = unescape(begin, (size_t)(colon - begin));
+                password = colon < at ? unescape(colon + 1, (size_t)(at - colon - 1)) : strdup("");
+        }
+        memmove(begin, at + 1, strlen(at));
+        if (!user || !password) {
+                free(user);
+                secret_free(password, password ? strlen(password) : 0);
+                return false;
+        }
+        *ret_user = user;
+        *ret_password = password;
+        return true;
 }
 
 static void copy_plain(char *ret, size_t size, const char *text)

@@ -39,6 +39,10 @@ void url_peer(const char *url, char *ret, size_t size);
 /* The same URL at another host, scheme and port as they are; NULL if that makes none. Free it. */
 char *url_with_host(const char *url, const char *host);
 
+/* Takes user and password out of the URL, in place. True: there is a user; both are decoded, owned
+   by the caller, and the password is a secret. False: there is none, or none for a header. */
+bool url_take_user(char *url, char **ret_user, char **ret_password);
+
 /* The host ("example.org"), and the URL without user, password, query and fragment, as plain ASCII,
    cut to fit. "?" if there is none. */
 void url_host(const char *url, char *ret, size_t size);

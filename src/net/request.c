@@ -28,7 +28,10 @@ int request_init(Request *r, Pool *pool, const RequestSettings *settings, const 
                 .paced = { .class = terms->class, .on_failed = on_pace_failed, .userdata = r }
         };
         r->url = strdup(terms->url);
-        r->first = strdup(terms->url);
+        if (r->url) {
+                r->of_url.set = url_take_user(r->url, &r->of_url.user, &r->of_url.password);
+                r->first = strdup(r->url);
+        }
         r->proxy_list = strdup(terms->proxy_list);
         r->proxy_bypass = strdup(terms->proxy_bypass);
         return r->url && r->first && r->proxy_list && r->proxy_bypass ? 0 : -ENOMEM;
@@ -67,6 +70,7 @@ void request_done(Request *r)
         pool_release(r->pool);
         free(r->url);
         free(r->first);
+        credential_done(&r->of_url);
         free(r->proxy_list);
         free(r->proxy_bypass);
 }
@@ -210,8 +214,17 @@ int request_append_header(struct curl_slist **list, const char *line)
 
 /* ---- going on ---- */
 
+static void forget_user(char *url)
+{
+        Credential named = { 0 };
+
+        (void)url_take_user(url, &named.user, &named.password);
+        credential_done(&named);
+}
+
 void request_move(Request *r, char *url)
 {
+        forget_user(url); /* NET-420: a server names nobody */
         free(r->url);
         r->url = url;
         memset(r->auth, 0, sizeof(r->auth)); /* NET-54 */
@@ -220,8 +233,10 @@ void request_move(Request *r, char *url)
 
 int request_pin(Request *r, char *url)
 {
-        char *first = strdup(url);
+        char *first;
 
+        forget_user(url);
+        first = strdup(url);
         if (!first) {
                 free(url);
                 return -ENOMEM;
@@ -242,8 +257,8 @@ RequestNext request_challenged(Request *r, unsigned status)
         curl_easy_getinfo(r->easy,
                           target == AUTH_PROXY ? CURLINFO_PROXYAUTH_AVAIL : CURLINFO_HTTPAUTH_AVAIL,
                           &offered);
-        switch (auth_answer(&r->auth[target], r->pool, target, permitted, offered, status, r->url,
-                            &r->failure)) {
+        switch (auth_answer(&r->auth[target], r->pool, r->of_url.set ? &r->of_url : NULL, target,
+                            permitted, offered, status, r->url, &r->failure)) {
         case AUTH_AGAIN:
                 return REQUEST_AGAIN;
         case AUTH_STALE:

@@ -47,8 +47,9 @@ typedef struct Request {
         void (*on_done)(void *userdata, CURLcode result);
         void *userdata;
 
-        char *url;   /* of the request that runs */
-        char *first; /* the one asked for: the job's credentials are for its host */
+        char *url;         /* of the request that runs */
+        char *first;       /* the one asked for: the job's credentials are for its host */
+        Credential of_url; /* the user whom that one named, and no URL names any more */
         ProxyUsage proxy_usage;
         char *proxy_list, *proxy_bypass;
         unsigned proxy_index; /* of the proxy that is tried */
@@ -102,7 +103,7 @@ bool request_may_move(Request *r);
 /* What it moved. */
 void request_moved(Request *r, size_t bytes);
 
-/* Another URL, which this takes: whoever answers there has to ask for himself. */
+/* Another URL, which this takes, without its user: whoever answers there has to ask for himself. */
 void request_move(Request *r, char *url);
 
 /* NET_ACCEPT: the answer to on_certificate; one that nobody waits for is passed over. */

@@ -73,6 +73,35 @@ static void credentials_stay_with_their_host(void **state)
         follows("http://user:secret@a/x", "/y", "http://user:secret@a/y");
 }
 
+static void takes(const char *url, const char *rest, const char *expected_user,
+                  const char *expected_password)
+{
+        _cleanup_free_ char *text = strdup(url), *user = NULL, *password = NULL;
+
+        assert_int_equal(url_take_user(text, &user, &password), expected_user != NULL);
+        assert_string_equal(text, rest);
+        if (!string_equal(user, expected_user) || !string_equal(password, expected_password))
+                fail_msg("%s: %s, %s", url, user ? user : "nobody", password ? password : "none");
+}
+
+/* NET-420 */
+static void users_of_urls(void **state)
+{
+        (void)state;
+        takes("http://user:secret@a:8/x@y?q@z", "http://a:8/x@y?q@z", "user", "secret");
+        takes("https://u%40x:p%3aw%2F@[::1]/", "https://[::1]/", "u@x", "p:w/");
+        takes("http://u:a:b@c@h/", "http://h/", "u", "a:b@c");
+        takes("http://user@a", "http://a", "user", "");
+        takes("http://user:@a", "http://a", "user", "");
+        takes("http://:secret@a/", "http://a/", NULL, NULL);
+        takes("http://@a/", "http://a/", NULL, NULL);
+        takes("http://u:x%0d%0aY%00@a/", "http://a/", NULL, NULL);
+        takes("http://u%0a:x@a/", "http://a/", NULL, NULL);
+        takes("http://a/x:y@z", "http://a/x:y@z", NULL, NULL);
+        takes("http://a?x:y@z", "http://a?x:y@z", NULL, NULL);
+        takes("", "", NULL, NULL);
+}
+
 /* NET-152, SEC-153 */
 static void a_step_up_is_the_same_site(void **state)
 {
@@ -125,6 +154,7 @@ int main(void)
                 cmocka_unit_test(targets),
                 cmocka_unit_test(policy),
                 cmocka_unit_test(credentials_stay_with_their_host),
+                cmocka_unit_test(users_of_urls),
                 cmocka_unit_test(a_step_up_is_the_same_site),
                 cmocka_unit_test(shown_urls),
                 cmocka_unit_test(acceptable_urls),

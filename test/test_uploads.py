@@ -19,7 +19,7 @@ MIB = 1 << 20
 LOCAL_FILE, REMOTE_FILE, REMOTE_APPLICATION = 4, 5, 7
 E_LOCAL_FILE_CHANGED, E_INVALID_SERVER_RESPONSE = 0x8020001D, 0x8020001B
 E_PROTOCOL_MISMATCH, E_ACCESS_DENIED = 0x80200022, 0x80070005
-E_FILE_NOT_FOUND = 0x80070002
+E_FILE_NOT_FOUND, E_EXECUTE = 0x80070002, 0x80200023
 
 
 @pytest.fixture
@@ -302,6 +302,35 @@ def test_server_that_forgets_every_session(world, server):
     assert server.count('Create-Session') == 6
 
 
+# UPL-420
+def test_server_that_forgets_every_session_at_its_end(world, server):
+    """That its word was never good does not make it good at the next try."""
+    server.failures.append(Failure('Close-Session', lose_session=True, times=100))
+    job = upload(world, server, b'x' * 100)
+    job.resume()
+    job.wait('transient-error')
+    assert job.error()[:2] == (REMOTE_FILE, SESSION_NOT_FOUND)
+    assert stored(world, job, 'upload_session') == ''
+    server.failures.clear()
+    job.resume()
+    finish(job, server, b'x' * 100)
+    assert server.count('Create-Session') == 7
+
+
+# NET-422
+@pytest.mark.parametrize('packet, failure, words', [
+    ('Create-Session', dict(status=307), 'follows no redirect'),
+    ('Fragment', dict(status=500, error=0x80070070), 'disk is full'),
+    ('Fragment', dict(status=500, error=0x80070112), 'disk is full'),
+])
+def test_refusals_in_words(world, server, packet, failure, words):
+    server.failures.append(Failure(packet, **failure))
+    job = upload(world, server, b'x' * 100)
+    job.resume()
+    job.wait('error', 'transient-error')
+    assert words in job.error().text
+
+
 # ---- the source ----
 
 # UPL-128, NET-124
@@ -370,6 +399,7 @@ def test_source_is_never_touched(world, server):
     ('Create-Session', dict(status=404), 0x80190194, REMOTE_FILE, True),
     ('Create-Session', dict(status=501, error=E_ACCESS_DENIED), E_ACCESS_DENIED, REMOTE_FILE, True),
     ('Create-Session', dict(status=409), E_ACCESS_DENIED, REMOTE_FILE, True),
+    ('Create-Session', dict(status=403, error=E_EXECUTE), E_EXECUTE, REMOTE_FILE, True),
     ('Create-Session', dict(status=302), 0x8019012E, REMOTE_FILE, True),
     ('Create-Session', dict(status=503), 0x801901F7, REMOTE_FILE, False),
     ('Create-Session', dict(headers={'BITS-Protocol': '{0}'}), E_PROTOCOL_MISMATCH, REMOTE_FILE, True),

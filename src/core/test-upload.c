@@ -171,6 +171,7 @@ static void test_whose_reply_it_is(void **state)
         static const struct {
                 const char *host, *reply;
                 bool trusted;
+                const char *remote; /* NULL: the ordinary one */
         } cases[] = {
                 { "", "https://h.example:8443/in/r", true },
                 { "", "HTTPS://H.Example:8443/r", true },
@@ -184,6 +185,15 @@ static void test_whose_reply_it_is(void **state)
                 { "node7", "https://node8:8443/r", false },
                 { "node7", "https://node7/r", false },
                 { "node7", "https://h.example:8443/r", true },
+                { "", "https://u:p@h.example:8443/r", true },
+                { "", "https://h.example:8443/r", true, "https://u:p@h.example:8443/x" },
+                { "", "https://h.example/r", false, "https://h.example:8443@evil/x" },
+                { "node7", "https://node7:8443/r", true, "https://u:p@h.example:8443/x" },
+                { "node7", "https://node7/r", true, "https://u:p@h.example/x" },
+                { "node7", "https://node7/r", true, "https://[::1]/x" },
+                { "node7", "https://node7:1]/r", false, "https://[::1]/x" },
+                { "[::2]", "https://[::2]:81/r", true, "https://[::1]:81/x" },
+                { "[::2]", "https://[::2]/r", false, "https://[::1]:81/x" },
         };
 
         (void)state;
@@ -191,6 +201,10 @@ static void test_whose_reply_it_is(void **state)
                 Job *job = make_job(JOB_UPLOAD_REPLY, "/a");
 
                 set_session(job, "{s}", cases[i].host, cases[i].reply);
+                if (cases[i].remote) {
+                        free(job->files[0]->remote_name);
+                        job->files[0]->remote_name = strdup(cases[i].remote);
+                }
                 if (upload_reply_is_trusted(job) != cases[i].trusted)
                         fail_msg("%s for %s", cases[i].reply, cases[i].host);
                 job_free(job);

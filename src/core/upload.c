@@ -203,12 +203,39 @@ int upload_make_reply(Job *job, const uint8_t random[6])
         return job_set_reply(job, reply);
 }
 
-/* "https://host:port", without what follows; 0 if it does not look like that. */
-static size_t origin_length(const char *url)
-{
-        const char *authority = strstr(url, "://");
+/* Of a URL: its scheme, and its host with the port. The user is nobody's host. */
+typedef struct Origin {
+        const char *scheme, *host;
+        size_t scheme_length, host_length;
+} Origin;
 
-        return authority ? (size_t)(authority - url) + 3 + strcspn(authority + 3, "/?#") : 0;
+static bool find_origin(const char *url, Origin *ret)
+{
+        const char *authority = strstr(url, "://"), *at;
+        size_t length;
+
+        if (!authority)
+                return false;
+        authority += strlen("://");
+        length = strcspn(authority, "/?#");
+        at = memrchr(authority, '@', length);
+        ret->scheme = url;
+        ret->scheme_length = (size_t)(authority - url);
+        ret->host = at ? at + 1 : authority;
+        ret->host_length = (size_t)(authority + length - ret->host);
+        return true;
+}
+
+/* ":8080", or nothing. */
+static const char *find_port(const Origin *origin, size_t *ret_length)
+{
+        const char *end = origin->host + origin->host_length;
+        const char *bracket = memchr(origin->host, ']', origin->host_length);
+        const char *from = bracket ? bracket : origin->host;
+        const char *colon = memchr(from, ':', (size_t)(end - from));
+
+        *ret_length = colon ? (size_t)(end - colon) : 0;
+        return colon ? colon : end;
 }
 
 static bool same_text(const char *a, size_t a_length, const char *b, size_t b_length)
@@ -216,23 +243,23 @@ static bool same_text(const char *a, size_t a_length, const char *b, size_t b_le
         return a_length == b_length && strncasecmp(a, b, a_length) == 0;
 }
 
-/* SEC-120: compared as text, so that whatever is not plainly the same is another host. */
+/* SEC-120, NET-422: compared as text, so that whatever is not plainly the same is another host. */
 bool upload_reply_is_trusted(const Job *job)
 {
-        const char *remote = job->files[0]->remote_name, *reply = job->upload.reply_url;
-        size_t remote_length = origin_length(remote), reply_length = origin_length(reply);
-        const char *authority = strstr(remote, "://"), *colon;
         _cleanup_free_ char *pinned = NULL;
+        Origin remote, reply;
+        size_t port_length;
+        const char *port;
 
-        if (remote_length == 0 || reply_length == 0)
+        if (!find_origin(job->files[0]->remote_name, &remote) ||
+            !find_origin(job->upload.reply_url, &reply) ||
+            !same_text(remote.scheme, remote.scheme_length, reply.scheme, reply.scheme_length))
                 return false;
-        if (same_text(remote, remote_length, reply, reply_length))
+        if (same_text(remote.host, remote.host_length, reply.host, reply.host_length))
                 return true;
-        if (string_empty(job->upload.host))
+        port = find_port(&remote, &port_length);
+        if (string_empty(job->upload.host) ||
+            asprintf(&pinned, "%s%.*s", job->upload.host, (int)port_length, port) < 0)
                 return false;
-        colon = memrchr(authority + 3, ':', remote_length - (size_t)(authority + 3 - remote));
-        if (asprintf(&pinned, "%.*s%s%.*s", (int)(authority + 3 - remote), remote, job->upload.host,
-                     colon ? (int)(remote + remote_length - colon) : 0, colon ? colon : "") < 0)
-                return false;
-        return same_text(pinned, strlen(pinned), reply, reply_length);
+        return same_text(pinned, strlen(pinned), reply.host, reply.host_length);
 }

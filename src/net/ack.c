@@ -60,14 +60,23 @@ static void keep_url(const char *value, char *ret, size_t size)
                 strcpy(ret, value);
 }
 
-/* NET-121: a host and nothing else: it takes the place of one in a URL. */
+static bool is_made_of(const char *text, const char *characters)
+{
+        return strspn(text, characters) == strlen(text);
+}
+
+/* NET-121: a host and nothing else: it takes the place of one in a URL, where an IPv6 address has
+   brackets. NET-422 */
 static void keep_host(const char *value, char *ret, size_t size)
 {
+        bool address = strchr(value, ':') != strrchr(value, ':') &&
+                       is_made_of(value, "0123456789abcdefABCDEF:.");
+
         ret[0] = 0;
-        if (strlen(value) >= size || strspn(value, "-.0123456789:ABCDEFGHIJKLMNOPQRSTUVWXYZ[]"
-                                                   "_abcdefghijklmnopqrstuvwxyz") != strlen(value))
-                return;
-        strcpy(ret, value);
+        if (strlen(value) + (address ? 2 : 0) < size &&
+            is_made_of(value, "-.0123456789:ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_"
+                              "abcdefghijklmnopqrstuvwxyz"))
+                snprintf(ret, size, "%s%s%s", address ? "[" : "", value, address ? "]" : "");
 }
 
 static void read_fallback(Ack *ack, const char *value)
@@ -83,7 +92,8 @@ static void read_field(Ack *ack, const char *name, const char *value)
 {
         uint32_t number;
 
-        if (strcasecmp(name, "BITS-Packet-Type") == 0)
+        if (strcasecmp(name, "BITS-Packet-Type") == 0 ||
+            strcasecmp(name, "BITS-Package-Type") == 0) /* the specification has it once */
                 ack->is_ack = strcasecmp(value, "Ack") == 0;
         else if (strcasecmp(name, "BITS-Protocol") == 0)
                 ack->speaks = strcasecmp(value, BITS_UPLOAD_PROTOCOL) == 0;

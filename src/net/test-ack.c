@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -41,6 +42,36 @@ static void test_create_ack(void **state)
         assert_false(ack.has_next);
         assert_int_equal(ack.error, 0);
         ack_done(&ack);
+}
+
+/* NET-121: "node7" with something behind it is no host; an address is one. */
+static void test_host(void **state)
+{
+        static const struct {
+                const char *value, *expected;
+        } cases[] = {
+                { "node7", "node7" },
+                { "10.0.0.1", "10.0.0.1" },
+                { "[::1]", "[::1]" },
+                { "::1", "[::1]" },
+                { "fe80::1:2", "[fe80::1:2]" },
+                { "node7:81", "node7:81" },
+                { "node7/x", "" },
+                { "a@node7", "" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                char line[80];
+                const char *const lines[] = { "BITS-Package-Type: Ack\r\n", line, NULL };
+                Ack ack = { 0 };
+
+                snprintf(line, sizeof(line), "BITS-Host-Id: %s\r\n", cases[i].value);
+                feed(&ack, "HTTP/1.1 200 OK\r\n", lines);
+                assert_true(ack.is_ack);
+                assert_string_equal(ack.host, cases[i].expected);
+                ack_done(&ack);
+        }
 }
 
 /* NET-122: whatever has not its form is as good as absent. */
@@ -151,9 +182,10 @@ static void test_reply_url(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_create_ack),   cmocka_unit_test(test_nonsense),
-                cmocka_unit_test(test_errors),       cmocka_unit_test(test_hex),
-                cmocka_unit_test(test_content_name), cmocka_unit_test(test_reply_url),
+                cmocka_unit_test(test_create_ack), cmocka_unit_test(test_host),
+                cmocka_unit_test(test_nonsense),   cmocka_unit_test(test_errors),
+                cmocka_unit_test(test_hex),        cmocka_unit_test(test_content_name),
+                cmocka_unit_test(test_reply_url),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

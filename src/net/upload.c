@@ -33,8 +33,11 @@ enum {
         SESSIONS_MAX = 5,          /* lost in one go before it is called a failure */
 };
 
-#define QUICK_USEC (1 * USEC_PER_SEC)  /* a fragment may be longer */
-#define SLOW_USEC  (10 * USEC_PER_SEC) /* it should be shorter */
+/* A full disk, as the protocol's specification prints it. */
+#define DISK_FULL_MISPRINTED 0x80070112u
+
+#define QUICK_USEC           (1 * USEC_PER_SEC)  /* a fragment may be longer */
+#define SLOW_USEC            (10 * USEC_PER_SEC) /* it should be shorter */
 
 typedef enum Packet {
         PACKET_CREATE,
@@ -389,9 +392,14 @@ static void next(Upload *u)
 /* ---- where to ---- */
 
 /* NET-121: everything goes to the host that the server named. */
+static char *url_at_host(const Upload *u)
+{
+        return u->host[0] ? url_with_host(u->url, u->host) : strdup(u->url);
+}
+
 static int go_to_host(Upload *u)
 {
-        char *url = u->host[0] ? url_with_host(u->url, u->host) : strdup(u->url);
+        char *url = url_at_host(u);
 
         return url ? request_pin(&u->request, url) : -EINVAL;
 }
@@ -445,6 +453,16 @@ static void choose_length(Upload *u)
                 u->fragment = MAX(u->fragment / 2, (uint64_t)FRAGMENT_LEAST);
 }
 
+/* Beside the remote name, and so with its user. */
+static void note_reply(Upload *u)
+{
+        _cleanup_free_ char *base = url_at_host(u);
+
+        free(u->reply_url);
+        u->reply_url = base ? reply_url_resolve(base, u->ack.reply_url) : NULL;
+        tell_session(u);
+}
+
 /* Also the meaning of a 416. NET-129 */
 static void on_fragment_ack(Upload *u)
 {
@@ -466,11 +484,8 @@ static void on_fragment_ack(Upload *u)
                 return;
         }
         u->acknowledged = u->position == u->total;
-        if (u->ack.reply_url[0] && u->acknowledged) {
-                free(u->reply_url);
-                u->reply_url = reply_url_resolve(u->request.url, u->ack.reply_url);
-                tell_session(u);
-        }
+        if (u->ack.reply_url[0] && u->acknowledged)
+                note_reply(u);
         u->listener->on_written(u->userdata);
         next(u);
 }
@@ -507,6 +522,22 @@ static BitsCode known_error(BitsCode error)
         return 0;
 }
 
+/* What the answer means, where its status does not say so. NET-422 */
+static const char *explain(const Upload *u)
+{
+        unsigned status = u->ack.answer.status;
+
+        if (u->ack.of_the_application)
+                return "";
+        if (u->packet == PACKET_CREATE && (status == 405 || status == 501))
+                return ": it takes no BITS uploads there";
+        if (status >= 300 && status < 400)
+                return ": an upload follows no redirect; name the place where it leads";
+        if (u->ack.error == BITS_E_DISK_FULL || u->ack.error == DISK_FULL_MISPRINTED)
+                return ": its disk is full";
+        return "";
+}
+
 static void fail_by_status(Upload *u)
 {
         unsigned status = u->ack.answer.status;
@@ -519,13 +550,14 @@ static void fail_by_status(Upload *u)
         if (u->ack.error != 0)
                 snprintf(number, sizeof(number), " (error 0x%08x)", u->ack.error);
         /* NET-131: no later try would find another answer. */
-        if (u->packet == PACKET_CREATE && (status == 409 || status == 403)) {
+        if (u->packet == PACKET_CREATE && (status == 409 || status == 403) &&
+            code != BG_E_SERVER_EXECUTE_ENABLE) {
                 code = BITS_E_ACCESS_DENIED;
                 what = status == 409 ? ": the file exists there and may not be replaced"
                                      : ": uploads to this URL are not permitted, or the file "
                                        "exists there and may not be replaced";
-        } else if (u->packet == PACKET_CREATE && (status == 405 || status == 501))
-                what = ": it takes no BITS uploads there";
+        } else
+                what = explain(u);
         url_host(u->request.url, host, sizeof(host));
         net_failure_set(
                 &u->request.failure,
@@ -535,30 +567,27 @@ static void fail_by_status(Upload *u)
         end(u, NET_FAILED);
 }
 
-/* UPL-132: the server knows the session no more. Was it asked to close it before, then it has; else
-   all begins again. */
+/* UPL-132, UPL-420: the server knows the session no more. Was it asked to close it before, then it
+   has; else all begins again. */
 static void on_session_lost(Upload *u)
 {
         if (u->farewell || (u->packet == PACKET_CLOSE && (u->closed_before || u->tries > 1))) {
                 end(u, NET_COMPLETE);
                 return;
         }
+        u->session[0] = u->host[0] = 0;
+        u->position = 0;
+        u->acknowledged = u->closing = false;
+        tell_session(u); /* also where this is the end: the next try begins anew */
+        u->listener->on_written(u->userdata);
         if (++u->sessions > SESSIONS_MAX) {
                 net_failure_set(&u->request.failure, CONTEXT_REMOTE_FILE, BG_E_SESSION_NOT_FOUND,
                                 "The server forgets each session that it makes");
                 end(u, NET_FAILED);
-                return;
-        }
-        u->session[0] = u->host[0] = 0;
-        u->position = 0;
-        u->acknowledged = u->closing = false;
-        if (go_to_host(u) < 0) {
+        } else if (go_to_host(u) < 0)
                 invalid(u, "it leads nowhere");
-                return;
-        }
-        tell_session(u);
-        u->listener->on_written(u->userdata);
-        next(u);
+        else
+                next(u);
 }
 
 /* NET-132: halved down to 5 KB, and never again longer than what was refused. */

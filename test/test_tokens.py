@@ -533,3 +533,29 @@ def test_ordinary_owner_may_not_use_a_job_that_holds_an_administrators_token(wor
     job = world.manager(world.alice).create()
     set_token(world, world.manager(ADMINISTRATOR).job(job.id), ADMINISTRATOR)
     assert refused(job.set_helper_flags, bus.LOCAL_FILE) == 'AccessDenied'
+
+
+# TOK-373
+@pytest.mark.parametrize('flags', [0, bus.LOCAL_FILE | bus.NETWORK])
+def test_owner_names_nothing_for_an_administrators_token(world, flags):
+    vault, own = world.vault(ADMINISTRATOR), world.vault()
+    url = world.put(1000)
+    job = world.manager().create()
+    held = bus.Job(world.handle(world.manager().open(job.id)), job.path, job.id)
+    job.add(url, own / 'a')
+    foreign = world.manager(ADMINISTRATOR).job(job.id)
+    set_token(world, foreign, ADMINISTRATOR)
+    foreign.set_helper_flags(flags)
+    for target in (job, held):
+        assert refused(target.add, url, vault / 'a') == 'AccessDenied'
+        assert refused(target.add, '/etc/shadow', own / 'b') == 'AccessDenied'
+        assert refused(target.add_all, [(url, vault / 'a')]) == 'AccessDenied'
+        assert refused(target.add_ranges, url, vault / 'a', [(0, 1)]) == 'AccessDenied'
+        assert refused(target.file().call, 'SetRemoteName', 's', '/etc/shadow') == 'AccessDenied'
+        assert refused(target.call, 'ReplaceRemotePrefix', 'ss', url, '/etc') == 'AccessDenied'
+    assert len(job.files()) == 1
+    foreign.add(url, (vault if flags else own) / 'b')       # root says it himself
+    foreign.clear_helper_token()
+    foreign.set_helper_flags(0)
+    job.add(url, own / 'c')
+    assert len(job.files()) == 3

@@ -180,13 +180,13 @@ static void warn_of_limit(const Job *job, size_t before)
 }
 
 /* The job may have changed while the checks ran. DUR-16, DUR-17. HND-36: another owner's identity
-   was not asked, and did not want these files. */
+   was not asked, and did not want these files; nor did an administrator's helper. */
 static BitsCode append_all(AddFiles *add, Job *job)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;
 
         if (!job || job_state_is_final(job->state) || job->pending != PENDING_NONE ||
-            job->owner != add->owner)
+            job->owner != add->owner || !handle_may_name_files(add->opener, job))
                 return BG_E_INVALID_STATE;
         if (check_limit(add, job, add->n_files, &error) < 0) {
                 sd_bus_error_free(&error);

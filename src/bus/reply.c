@@ -109,7 +109,8 @@ static void on_checked(void *userdata, FileAnswer *answer)
                 if (asprintf(&detail, "cannot write to %s: %s", q->name, strerror(answer->error)) <
                     0)
                         detail = NULL;
-        } else if (!job || job->pending != PENDING_NONE || job->owner != q->owner)
+        } else if (!job || job->pending != PENDING_NONE || job->owner != q->owner ||
+                   !handle_may_name_files(q->opener, job))
                 code = BG_E_INVALID_STATE;
         else
                 code = set_name(q->context, job, q->name);

@@ -81,6 +81,12 @@ BitsCode policy_use_helper(uid_t opener, bool entitled)
         return check_helper(opener, entitled, false);
 }
 
+/* TOK-373: whatever the flags are by now, as they may be set after the file was named. */
+BitsCode policy_name_files(uid_t opener, bool has_token, uid_t token_uid)
+{
+        return check_helper(opener, true, has_token && identity_is_administrator(token_uid));
+}
+
 /* HND-43 */
 uint32_t policy_integrity(uid_t owner)
 {

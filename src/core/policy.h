@@ -36,6 +36,8 @@ BitsCode policy_set_helper_token(uid_t opener, bool entitled, uid_t token_uid);
 BitsCode policy_set_helper_flags(uid_t opener, bool entitled, bool has_token, uid_t token_uid);
 /* ClearHelperToken, GetHelperTokenFlags, GetHelperTokenSid. */
 BitsCode policy_use_helper(uid_t opener, bool entitled);
+/* Whatever needs RIGHT_FILES: it says what the helper reads, writes and shows, too. */
+BitsCode policy_name_files(uid_t opener, bool has_token, uid_t token_uid);
 
 /* The integrity level that a job has from its owner, when it is made or taken over (reference 01
    section 7.3). */

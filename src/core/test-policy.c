@@ -113,6 +113,16 @@ static void who_may_clear_and_read(void **state)
         assert_int_equal(policy_use_helper(ROOT, false), 0);
 }
 
+/* TOK-373 */
+static void who_may_name_files_for_a_helper(void **state)
+{
+        (void)state;
+        assert_int_equal(policy_name_files(ALICE, false, ROOT), 0);
+        assert_int_equal(policy_name_files(ALICE, true, BOB), 0);
+        assert_int_equal(policy_name_files(ALICE, true, ROOT), BITS_E_ACCESS_DENIED);
+        assert_int_equal(policy_name_files(ROOT, true, ROOT), 0);
+}
+
 /* LIM-01 … LIM-04 */
 static void limits_of_people_services_and_root(void **state)
 {
@@ -340,6 +350,7 @@ int main(void)
                 cmocka_unit_test(who_may_set_a_token),
                 cmocka_unit_test(who_may_set_the_flags),
                 cmocka_unit_test(who_may_clear_and_read),
+                cmocka_unit_test(who_may_name_files_for_a_helper),
                 cmocka_unit_test(limits_of_people_services_and_root),
                 cmocka_unit_test(remote_names),
                 cmocka_unit_test(local_names),

@@ -478,11 +478,24 @@ void handles_discharge(Handles *handles, uid_t opener)
 }
 
 /* HND-06, HND-07, HND-30, HND-31: the handle is the right; who calls on it is never asked. */
+/* TOK-373: the token may be set long after the handle was made. */
+bool handle_may_name_files(uid_t opener, const Job *job)
+{
+        const Token *token = job->token;
+
+        return policy_name_files(opener, token != NULL, token ? token->uid : 0) == 0;
+}
+
 int handle_require(const Handle *handle, unsigned right, sd_bus_error *error)
 {
-        if ((handle->rights & right) == right)
-                return 0;
-        return bus_fail(error, BITS_E_ACCESS_DENIED, "this handle does not carry that right");
+        if ((handle->rights & right) != right)
+                return bus_fail(error, BITS_E_ACCESS_DENIED,
+                                "this handle does not carry that right");
+        if ((right & RIGHT_FILES) && !handle_may_name_files(handle->opener, handle->job))
+                return bus_fail(error, BITS_E_ACCESS_DENIED,
+                                "the job holds an administrator's helper token; only an "
+                                "administrator says what it reads, writes and shows");
+        return 0;
 }
 
 sd_bus *handle_bus(const Handle *handle, sd_bus *system_bus)

@@ -108,6 +108,9 @@ void handles_discharge(Handles *handles, uid_t opener);
 
 /* 0, or BITS_E_ACCESS_DENIED with the error set: the one line of access control in a method. */
 int handle_require(const Handle *handle, unsigned right, sd_bus_error *error);
+/* A part of that which may be another by the end of a call that waits: whether who opened the
+   handle may say what the job's identities read, write and show. */
+bool handle_may_name_files(uid_t opener, const Job *job);
 
 /* Sends a signal of the job to this holder. The message is made for its connection. */
 sd_bus *handle_bus(const Handle *handle, sd_bus *system_bus);

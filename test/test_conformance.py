@@ -307,3 +307,24 @@ def test_state_after_a_refused_connection(world):
         job = world.start(f'http://127.0.0.1:{closed.getsockname()[1]}/x', world.vault() / 'file')
         job.wait('transient-error')
     assert job.error()[1] == 0x80072efd
+
+
+def test_protocol_of_an_error(world):
+    """JOB-411"""
+    vault = world.vault()
+    job = world.manager().create()
+    job.add('file:///nonexistent/file', vault / 'one')
+    assert answer(job, 'GetErrorProtocol') == 'ErrorInformationUnavailable'
+    job.resume()
+    job.wait('error')
+    assert job.call('GetErrorProtocol') == 'file'
+    job = world.start(world.put(10, status=404), vault / 'two')
+    job.wait('error')
+    assert job.call('GetErrorProtocol') == 'http'
+    folder = world.vault()      # that is gone when the file is to be made
+    job = world.manager().create()
+    job.add(world.put(10), folder / 'three')
+    folder.rmdir()
+    job.resume()
+    job.wait('error')
+    assert job.error()[0] == 4 and answer(job, 'GetErrorProtocol') == 'ProtocolNotAvailable'

@@ -12,6 +12,7 @@
 #include "bus/take-ownership.h"
 
 #include "basic/fd.h"
+#include "core/remote-name.h"
 
 #include <stdio.h>
 
@@ -236,25 +237,52 @@ static int on_query_interface(sd_bus_message *m, void *userdata, sd_bus_error *e
         return r < 0 ? r : sd_bus_reply_method_return(m, "h", fd);
 }
 
+/* JOB-68 */
+static int require_error(const Handle *handle, sd_bus_error *error)
+{
+        const char *why;
+        BitsCode code = job_call_check(handle->job, NULL, CALL_GET_ERROR, &why);
+        int r = handle_require(handle, RIGHT_READ, error);
+
+        return r < 0 || code == 0 ? r : bus_fail_code(error, code);
+}
+
+/* The file that the error is about, or NULL. */
+static const File *file_of_fault(const Job *job)
+{
+        return job->fault_file >= 0 ? job_file(job, (size_t)job->fault_file) : NULL;
+}
+
 static int on_get_error(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
         const Job *job = handle->job;
-        const File *file = NULL;
+        const File *file = file_of_fault(job);
         const char *text;
-        BitsCode code = job_call_check(job, NULL, CALL_GET_ERROR, &text);
-        int r = handle_require(handle, RIGHT_READ, error);
+        int r = require_error(handle, error);
 
         if (r < 0)
                 return r;
-        if (code != 0) /* JOB-68 */
-                return bus_fail_code(error, code);
-        if (job->fault_file >= 0)
-                file = job_file(job, (size_t)job->fault_file);
         text = job->fault.detail ? job->fault.detail : error_text_of(job->fault.code);
         return sd_bus_reply_method_return(m, "uusss", (uint32_t)job->fault.context, job->fault.code,
                                           text, file ? file->remote_name : "",
                                           file ? file->local_name : "");
+}
+
+/* JOB-411: https is http, as in BITS. What happened on this machine has no protocol. */
+static int on_get_error_protocol(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Handle *handle = userdata;
+        const Job *job = handle->job;
+        const File *file = file_of_fault(job);
+        int r = require_error(handle, error);
+
+        if (r < 0)
+                return r;
+        if (!file || job->fault.context < CONTEXT_REMOTE_FILE)
+                return bus_fail_code(error, BG_E_PROTOCOL_NOT_AVAILABLE);
+        return sd_bus_reply_method_return(m, "s",
+                                          remote_name_is_file(file->remote_name) ? "file" : "http");
 }
 
 #define WRITABLE SD_BUS_VTABLE_UNPRIVILEGED
@@ -300,6 +328,8 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_METHOD("GetReplyData", "", "ht", bus_get_reply_data, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("QueryInterface", "s", "h", on_query_interface, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetError", "", "uusss", on_get_error, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetErrorProtocol", "", "s", on_get_error_protocol,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Id", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Type", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("State", "s", bus_get_text, 0, 0),

@@ -31,10 +31,8 @@
 
 #include <openbits.h>
 
-#define BG_E_TOKEN_REQUIRED      0x80200056u
-#define RPC_S_SERVER_UNAVAILABLE 0x800706BAu
-#define MOST_GROUPS              1024
-#define PATIENCE_SECONDS         60
+#define MOST_GROUPS      1024
+#define PATIENCE_SECONDS 60
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void say(const char *format, ...)
@@ -170,7 +168,7 @@ static bits_job *open_again(bits_manager *m, bits_job *job)
         for (int i = 0; i < PATIENCE_SECONDS; i++) {
                 if (bits_manager_get_job(m, bits_job_id(job), &again) >= 0)
                         break;
-                if (bits_error_code() != RPC_S_SERVER_UNAVAILABLE)
+                if (bits_error_code() != BITS_CODE_UNREACHABLE)
                         fail_bits("the job cannot be opened again");
                 sleep(1);
         }
@@ -188,7 +186,7 @@ static int repair(bits_job *job, const identity *helper)
 
         if (bits_job_get_error(job, &error) < 0)
                 return -1;
-        required = error.code == BG_E_TOKEN_REQUIRED;
+        required = error.code == BITS_CODE_TOKEN_REQUIRED;
         if (required)
                 say("the helper's token is gone: a fresh one");
         else
@@ -260,7 +258,7 @@ int main(int argc, char **argv)
 
         while ((r = step(job, &helper, &done)) != 0)
                 if (r < 0) {
-                        if (bits_error_code() != RPC_S_SERVER_UNAVAILABLE)
+                        if (bits_error_code() != BITS_CODE_UNREACHABLE)
                                 fail_bits("the job cannot go on");
                         job = open_again(m, job);
                 }

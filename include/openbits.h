@@ -13,6 +13,8 @@
 #ifndef OPENBITS_H
 #define OPENBITS_H
 
+#include "openbits-codes.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -90,7 +92,8 @@ enum {
 
 /* ---- errors, of the calling thread ---- */
 
-/* The BITS number of the last failure, e.g. 0x80200056 (BG_E_TOKEN_REQUIRED); 0 if none. */
+/* The BITS number of the last failure, e.g. 0x80200056 (BG_E_TOKEN_REQUIRED); 0 if none. The names
+   in this header are BITS's own; as constants: BITS_CODE_TOKEN_REQUIRED, in openbits-codes.h. */
 BITS_EXPORT uint32_t bits_error_code(void);
 /* What happened and what to do, in English; never NULL; valid until the thread's next call. */
 BITS_EXPORT const char *bits_error_message(void);
@@ -305,8 +308,17 @@ BITS_EXPORT int bits_job_get_maximum_download_time(bits_job *job, uint32_t *ret_
 BITS_EXPORT int bits_job_set_maximum_download_time(bits_job *job, uint32_t seconds);
 /* When a transient error is tried again by time, µs since 1970; 0: not by time. */
 BITS_EXPORT int bits_job_get_next_attempt(bits_job *job, uint64_t *ret_usec);
-/* BG_NOTIFY_…: 0x1 transferred, 0x2 error, 0x4 none, 0x8 modification, 0x10 each file, 0x20 ranges;
-   E_NOTIMPL for unknown bits. Default 3. (IBackgroundCopyJob::SetNotifyFlags) */
+/* BG_NOTIFY_…: which events the holders of the job are told. */
+enum {
+        BITS_NOTIFY_JOB_TRANSFERRED = 0x1,
+        BITS_NOTIFY_JOB_ERROR = 0x2,
+        BITS_NOTIFY_DISABLE = 0x4, /* none of them, whatever else is set */
+        BITS_NOTIFY_JOB_MODIFICATION = 0x8,
+        BITS_NOTIFY_FILE_TRANSFERRED = 0x10,
+        BITS_NOTIFY_FILE_RANGES_TRANSFERRED = 0x20
+};
+
+/* BITS_NOTIFY_…; E_NOTIMPL for unknown bits. Default 3. (IBackgroundCopyJob::SetNotifyFlags) */
 BITS_EXPORT int bits_job_get_notify_flags(bits_job *job, uint32_t *ret_flags);
 BITS_EXPORT int bits_job_set_notify_flags(bits_job *job, uint32_t flags);
 /* ms between two events of modification, and of ranges; default 500.
@@ -350,7 +362,13 @@ BITS_EXPORT int bits_job_set_on_demand_mode(bits_job *job, int on);
    BG_E_PROPERTY_SUPPORTED_FOR_DOWNLOAD_JOBS_ONLY. */
 BITS_EXPORT int bits_job_get_max_download_size(bits_job *job, uint64_t *ret_bytes);
 BITS_EXPORT int bits_job_set_max_download_size(bits_job *job, uint64_t bytes);
-/* 0x1 client, 0x2 server, 0x4 no BranchCache: kept, without effect. E_INVALIDARG for other bits.
+enum {
+        BITS_PEER_CACHING_CLIENT = 0x1,
+        BITS_PEER_CACHING_SERVER = 0x2,
+        BITS_DISABLE_BRANCH_CACHE = 0x4
+};
+
+/* BITS_PEER_CACHING_…, BITS_DISABLE_BRANCH_CACHE: kept, without effect. E_INVALIDARG for others.
    (IBackgroundCopyJob4::SetPeerCachingFlags) */
 BITS_EXPORT int bits_job_get_peer_caching_flags(bits_job *job, uint32_t *ret_flags);
 BITS_EXPORT int bits_job_set_peer_caching_flags(bits_job *job, uint32_t flags);
@@ -476,10 +494,10 @@ BITS_EXPORT int bits_job_set_proxy_settings(bits_job *job, bits_proxy_usage usag
 BITS_EXPORT int bits_job_get_proxy_settings(bits_job *job, bits_proxy_usage *ret_usage,
                                             char **ret_list, char **ret_bypass);
 
-typedef enum bits_auth_target { BITS_AUTH_SERVER, BITS_AUTH_PROXY } bits_auth_target;
+typedef enum bits_auth_target { BITS_AUTH_SERVER = 1, BITS_AUTH_PROXY } bits_auth_target;
 
 typedef enum bits_auth_scheme {
-        BITS_AUTH_BASIC,
+        BITS_AUTH_BASIC = 1,
         BITS_AUTH_DIGEST,
         BITS_AUTH_NTLM,
         BITS_AUTH_NEGOTIATE,
@@ -509,8 +527,21 @@ BITS_EXPORT int bits_job_get_use_stored_credentials(bits_job *job, int *ret_for_
 BITS_EXPORT int bits_job_set_credential_cache(bits_job *job, const char *name);
 BITS_EXPORT int bits_job_get_credential_cache(bits_job *job, char **ret_name);
 
+/* Where an error arose (BG_ERROR_CONTEXT). */
+typedef enum bits_error_context {
+        BITS_CONTEXT_NONE,
+        BITS_CONTEXT_UNKNOWN,
+        BITS_CONTEXT_GENERAL_QUEUE_MANAGER,
+        BITS_CONTEXT_QUEUE_MANAGER_NOTIFICATION,
+        BITS_CONTEXT_LOCAL_FILE,
+        BITS_CONTEXT_REMOTE_FILE,
+        BITS_CONTEXT_GENERAL_TRANSPORT,
+        BITS_CONTEXT_REMOTE_APPLICATION,
+        BITS_CONTEXT_SERVER_CERTIFICATE_CALLBACK
+} bits_error_context;
+
 typedef struct bits_job_error {
-        uint32_t context; /* BG_ERROR_CONTEXT */
+        uint32_t context; /* BITS_CONTEXT_… */
         uint32_t code;
         char *text;        /* what happened, in English */
         char *remote_name; /* "" when no file is concerned */
@@ -523,6 +554,10 @@ BITS_EXPORT int bits_job_get_error(bits_job *job, bits_job_error *ret_error);
 /* Since when the job is in its state of error: µs since 1970, 0 when it is in none. */
 BITS_EXPORT int bits_job_get_error_time(bits_job *job, uint64_t *ret_usec);
 BITS_EXPORT void bits_job_error_done(bits_job_error *error);
+/* The protocol that the error is tied to, "http" (https too) or "file"; the caller frees it.
+   BG_E_PROTOCOL_NOT_AVAILABLE when it arose on this machine, BG_E_ERROR_INFORMATION_UNAVAILABLE
+   without an error. (IBackgroundCopyError::GetProtocol) */
+BITS_EXPORT int bits_job_get_error_protocol(bits_job *job, char **ret_protocol);
 
 /* ---- news ---- */
 

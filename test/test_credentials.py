@@ -675,9 +675,9 @@ def test_library(world, apache):
         manager = library.new('manager_open')
         job = ctypes.c_void_p()
         library('manager_create_job', manager, b'job', 0, ctypes.byref(job))
-        library('job_set_credentials', job, 0, 0, b'paul', PASSWORDS['paul'].encode())
-        library('job_set_credentials', job, 1, 3, None, None)
-        removed = [library('job_remove_credentials', job, 1, 3) for _ in range(2)]
+        library('job_set_credentials', job, 1, 1, b'paul', PASSWORDS['paul'].encode())
+        library('job_set_credentials', job, 2, 4, None, None)
+        removed = [library('job_remove_credentials', job, 2, 4) for _ in range(2)]
         library('job_set_proxy_settings', job, 2, b'a:1', b'<local>')
         usage, text, bypass = ctypes.c_int(), ctypes.c_char_p(), ctypes.c_char_p()
         library('job_get_proxy_settings', job, ctypes.byref(usage), ctypes.byref(text),
@@ -689,8 +689,8 @@ def test_library(world, apache):
         library('job_get_credential_cache', job, ctypes.byref(own))
         library('token_options_get_helper_credential_cache', options, ctypes.byref(helper))
         codes = []
-        for arguments in ((9, 0, b'u', b'p'), (0, 9, b'u', b'p'), (0, 0, None, None),
-                          (0, 0, b'u', None)):
+        for arguments in ((9, 1, b'u', b'p'), (1, 9, b'u', b'p'), (1, 1, None, None),
+                          (1, 1, b'u', None), (0, 1, b'u', b'p'), (1, 0, b'u', b'p')):
             try:
                 library('job_set_credentials', job, *arguments)
             except Exception as error:      # test_library's, as it is pickled
@@ -699,7 +699,7 @@ def test_library(world, apache):
 
     got = bus.run_as(world.alice, as_alice, dict(world.playground.environment))
     assert got == ([0, 1], 2, b'a:1', b'<local>', b'FILE:/x', b'DIR:/y',
-                   [0x80200027, 0x80200028, 0x80070057, 0x80070057])
+                   [0x80200027, 0x80200028, 0x80070057, 0x80070057, 0x80200027, 0x80200028])
 
 
 # ---- stored credentials ----

@@ -23,6 +23,7 @@ usr/libexec/openbits/bits-broker
 usr/libexec/openbits/bits-file
 usr/libexec/openbits/bits-net
 usr/include/openbits.h
+usr/include/openbits-codes.h
 usr/lib/systemd/system/bitsd.service
 usr/lib/systemd/system/bits-broker.service
 usr/lib/systemd/system/bits-broker.socket

@@ -23,6 +23,18 @@ def functions():
     return set(re.findall(r'^BITS_EXPORT[^;(]*?\b(bits_\w+)\(', header(), re.M))
 
 
+def test_codes_are_those_of_the_bus():
+    """LIB-414: the constants of the header, by the names that the bus has for them."""
+    text = (HERE.parent / 'include' / 'openbits-codes.h').read_text()
+    constants = {name.replace('_', ''): int(number, 16)
+                 for name, number in re.findall(r'^#define BITS_CODE_(\w+) +(0x[0-9A-F]{8})u$', text, re.M)}
+    table = re.sub(r'"\s*\n\s*"', '', (HERE.parent / 'src' / 'core' / 'error-table.c').read_text())
+    codes = {name.upper(): int(number, 16) for number, name in re.findall(
+        r'\{ (0x[0-9A-Fa-f]{8})u, [AFT],\s*"\w+",\s*"(?!ErrorContext|Event|Reserved|Qm)(\w+)",', table)}
+    assert constants.pop('UNREACHABLE') == 0x800706ba and constants.pop('NOREPLY') == 0x8007071a
+    assert constants == codes
+
+
 def run(world, *arguments, **options):
     shutil.copy(PROGRAM, f'{world.playground.runtime}/bin')     # where other users may start it
     environment = {'OPENBITS_TEST_MODE': 'system' if world.root else 'user',

@@ -56,7 +56,7 @@ def project_includes(path):
             if header == 'openbits.h':
                 yield header
             continue
-        if '/' not in header and header != 'openbits.h':    # beside it, or made from such a file
+        if '/' not in header and not header.startswith('openbits'):    # beside it, or made from such a file
             header = f'{path.parent.name}/{header}'
         yield header
 

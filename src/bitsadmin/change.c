@@ -23,7 +23,7 @@ typedef struct Change {
 static int find_word(const char *word, const char *const words[], size_t n)
 {
         for (size_t i = 0; i < n; i++)
-                if (word_is(word, words[i]))
+                if (words[i] && word_is(word, words[i]))
                         return (int)i;
         return -EINVAL;
 }
@@ -62,8 +62,14 @@ static int set_proxy(Call *call)
 static bool credentials_target(const Call *call, bits_auth_target *ret_target,
                                bits_auth_scheme *ret_scheme)
 {
-        static const char *const targets[] = { "SERVER", "PROXY" };
-        static const char *const schemes[] = { "BASIC", "DIGEST", "NTLM", "NEGOTIATE", "PASSPORT" };
+        static const char *const targets[] = {
+                [BITS_AUTH_SERVER] = "SERVER", [BITS_AUTH_PROXY] = "PROXY"
+        };
+        static const char *const schemes[] = {
+                [BITS_AUTH_BASIC] = "BASIC",       [BITS_AUTH_DIGEST] = "DIGEST",
+                [BITS_AUTH_NTLM] = "NTLM",         [BITS_AUTH_NEGOTIATE] = "NEGOTIATE",
+                [BITS_AUTH_PASSPORT] = "PASSPORT",
+        };
         int target = find_word(call->argv[0], targets, ELEMENTS(targets));
         int scheme = find_word(call->argv[1], schemes, ELEMENTS(schemes));
 

@@ -374,7 +374,7 @@ static int prepare_again(Watch *watch, Get *get)
 
 static bool service_went_away(void)
 {
-        return bits_error_code() == CODE_UNREACHABLE;
+        return bits_error_code() == BITS_CODE_UNREACHABLE;
 }
 
 static int prepare(Watch *watch, Get *get)

@@ -133,7 +133,7 @@ int open_job(bits_manager *manager, const char *wanted, bits_job **ret_job)
         if (!id)
                 return report_error("no job '%s': 'bits list' shows your jobs", wanted);
         if (bits_manager_get_job(manager, id, ret_job) < 0) {
-                if (bits_error_code() == CODE_NOT_FOUND)
+                if (bits_error_code() == BITS_CODE_NOT_FOUND)
                         return report_error("no job '%s': 'bits list' shows your jobs", wanted);
                 return report_failure("cannot open job '%s'", wanted);
         }

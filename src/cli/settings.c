@@ -133,7 +133,7 @@ static int get_stored(bits_job *job, char **ret_text)
 static int without_reply(int r, char **ret_text)
 {
 
-        return bits_error_code() == CODE_NOT_IMPLEMENTED ? string_copy("", ret_text) : r;
+        return bits_error_code() == BITS_CODE_NOT_IMPLEMENTED ? string_copy("", ret_text) : r;
 }
 
 static int get_reply_name(bits_job *job, char **ret_text)
@@ -185,7 +185,9 @@ static int get_error(bits_job *job, char **ret_text)
         int r = bits_job_get_error(job, &error);
 
         if (r < 0)
-                return bits_error_code() == CODE_NO_ERROR ? string_copy("", ret_text) : r;
+                return bits_error_code() == BITS_CODE_ERROR_INFORMATION_UNAVAILABLE
+                               ? string_copy("", ret_text)
+                               : r;
         r = asprintf(ret_text, "0x%08X", error.code);
         bits_job_error_done(&error);
         return r < 0 ? -ENOMEM : 0;

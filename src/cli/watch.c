@@ -127,7 +127,7 @@ static int try_reopen(Watch *watch, const char *id, bits_job **ret_job)
         }
         r = bits_manager_get_job(watch->manager, id, ret_job);
         /* Perhaps the bus itself went away: the next try makes a new connection to it. */
-        if (r < 0 && bits_error_code() != CODE_NOT_FOUND) {
+        if (r < 0 && bits_error_code() != BITS_CODE_NOT_FOUND) {
                 bits_manager_close(watch->manager);
                 watch->manager = NULL;
         }
@@ -152,7 +152,7 @@ int watch_reopen(Watch *watch, bits_job **job)
                         watch_job(watch, *job);
                         return EXIT_OK;
                 }
-                if (bits_error_code() == CODE_NOT_FOUND)
+                if (bits_error_code() == BITS_CODE_NOT_FOUND)
                         return report_error("job %.8s is not there any more: it was completed or "
                                             "cancelled",
                                             id);

@@ -26,7 +26,8 @@ static const char *const usage_words[] = {
 };
 
 /* A number without a word is the service's to refuse, with its code. */
-#define word_of(words, number) ((unsigned)(number) < ELEMENTS(words) ? (words)[number] : "unknown")
+#define word_of(words, number) \
+        ((unsigned)(number) < ELEMENTS(words) && (words)[number] ? (words)[number] : "unknown")
 
 /* LIB-30, LIB-31 */
 int bits_job_set_credentials(bits_job *job, bits_auth_target target, bits_auth_scheme scheme,

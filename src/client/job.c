@@ -242,6 +242,28 @@ int bits_job_get_error(bits_job *job, bits_job_error *ret_error)
         return 0;
 }
 
+int bits_job_get_error_protocol(bits_job *job, char **ret_protocol)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *protocol;
+        char *copy;
+        int r;
+
+        if (!job || !ret_protocol)
+                return error_state_null("job and ret_protocol");
+        r = handle_call(job->handle, &reply, JOB_INTERFACE, "GetErrorProtocol", "");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read_basic(reply, 's', &protocol);
+        if (r <= 0)
+                return error_state_bad_reply(r);
+        copy = strdup(protocol);
+        if (!copy)
+                return error_state_oom();
+        *ret_protocol = copy;
+        return 0;
+}
+
 void bits_job_error_done(bits_job_error *error)
 {
         if (!error)

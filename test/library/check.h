@@ -27,16 +27,6 @@ extern int failures;
 enum {
         S_FALSE = 1,
 };
-#define E_PENDING                          0x8000000Au
-#define E_NOTIMPL                          0x80004001u
-#define E_ACCESSDENIED                     0x80070005u
-#define E_INVALIDARG                       0x80070057u
-#define RPC_X_BAD_STUB_DATA                0x800706F7u
-#define RPC_S_SERVER_UNAVAILABLE           0x800706BAu
-#define BG_E_NOT_FOUND                     0x80200001u
-#define BG_E_INVALID_STATE                 0x80200002u
-#define BG_E_ERROR_INFORMATION_UNAVAILABLE 0x8020000Fu
-#define BG_E_STRING_TOO_LONG               0x80200021u
 
 /* Of the bus in the environment: the system's, or with "user" in OPENBITS_TEST_MODE the user's. */
 bits_manager *open_manager(void);

@@ -45,7 +45,7 @@ static void words_and_texts(void)
         CHECK(strcmp(bits_job_priority_name(BITS_PRIORITY_LOW), "low") == 0);
         CHECK(!bits_job_type_name((bits_job_type)3) && !bits_job_state_name((bits_job_state)9) &&
               !bits_job_priority_name((bits_job_priority)-1));
-        CHECK(strcmp(bits_code_name(0x80200056), "BG_E_TOKEN_REQUIRED") == 0);
+        CHECK(strcmp(bits_code_name(BITS_CODE_TOKEN_REQUIRED), "BG_E_TOKEN_REQUIRED") == 0);
         CHECK(bits_code_text(0x80200056) && !bits_code_text(1) && !bits_code_name(1));
         CHECK(bits_code_text_localized(0x80200056, "fr") &&
               !bits_code_text_localized(0x80200056, "xx"));
@@ -214,9 +214,9 @@ static void http(bits_job *job)
         CHECK(bits_http_options_set_custom_headers(options, "A: b\r\n") == 0);
         CHECK(bits_http_options_get_custom_headers(options, &text) == 0 && is(text, "A: b\r\n"));
         CHECK(bits_http_options_make_custom_headers_write_only(options) == 0);
-        FAILS(bits_http_options_get_custom_headers(options, &text), E_ACCESSDENIED);
+        FAILS(bits_http_options_get_custom_headers(options, &text), BITS_CODE_ACCESS_DENIED);
         FAILS(bits_http_options_get_client_certificate(options, &text, &other),
-              RPC_X_BAD_STUB_DATA);
+              BITS_CODE_BAD_STUB_DATA);
         CHECK(bits_http_options_set_client_certificate(options, "none", NULL, NULL) == 0);
         CHECK(bits_http_options_get_client_certificate(options, &text, &other) == 0);
         CHECK(is(text, "none") && is(other, NULL));
@@ -241,7 +241,7 @@ static void file(bits_job *job, const char *url, const char *path)
         int flag;
         size_t n;
 
-        FAILS(bits_job_get_file(job, 9, &f), BG_E_NOT_FOUND);
+        FAILS(bits_job_get_file(job, 9, &f), BITS_CODE_NOT_FOUND);
         CHECK(bits_job_get_file(job, 0, &f) == 0);
         CHECK(bits_file_get_remote_name(f, &text) == 0 && is(text, url));
         CHECK(bits_file_set_remote_name(f, url) == 0);
@@ -256,7 +256,7 @@ static void file(bits_job *job, const char *url, const char *path)
         CHECK(bits_file_update_download_position(f, 1) == 0);
         CHECK(bits_file_get_filled_ranges(f, &ranges, &n) == 0 && n == 0);
         free(ranges);
-        FAILS(bits_file_set_validation_state(f, 1), E_PENDING);
+        FAILS(bits_file_set_validation_state(f, 1), BITS_CODE_PENDING);
         CHECK(bits_file_get_validation_state(f, &flag) == 0 && !flag);
         CHECK(bits_file_get_peer_download_stats(f, &origin, &peers) == 0 && origin + peers == 0);
         CHECK(bits_file_is_downloaded_from_peer(f, &flag) == 0 && !flag);
@@ -305,7 +305,7 @@ static void fetch(bits_manager *manager, bits_job *job, const char *url, const c
         bits_file_list_free(list);
         CHECK(bits_job_complete(job, &code) == 0 && code == 0);
         CHECK(bits_job_get_state(job, &state) == 0 && state == BITS_STATE_ACKNOWLEDGED);
-        FAILS(bits_job_set_receiver(job, NULL, NULL), BG_E_INVALID_STATE);
+        FAILS(bits_job_set_receiver(job, NULL, NULL), BITS_CODE_INVALID_STATE);
 }
 
 /* A job fails, and says so. */
@@ -314,15 +314,17 @@ static void fail(bits_manager *manager, const char *folder)
         bits_job *job = new_job(manager);
         bits_job_error error = { 0 };
         bits_job_state state;
-        char path[4096];
+        char path[4096], *protocol;
 
-        FAILS(bits_job_get_error(job, &error), BG_E_ERROR_INFORMATION_UNAVAILABLE);
+        FAILS(bits_job_get_error_protocol(job, &protocol), BITS_CODE_ERROR_INFORMATION_UNAVAILABLE);
+        FAILS(bits_job_get_error(job, &error), BITS_CODE_ERROR_INFORMATION_UNAVAILABLE);
         snprintf(path, sizeof(path), "%s/none", folder);
         CHECK(bits_job_add_file(job, "file:///nonexistent/file", path) == 0);
         CHECK(bits_job_resume(job) == 0);
         CHECK(bits_job_wait(job, 30 * 1000000ull, &state) == 1 && state == BITS_STATE_ERROR);
         CHECK(bits_job_get_error(job, &error) == 0 && strcmp(error.local_name, path) == 0);
         bits_job_error_done(&error);
+        CHECK(bits_job_get_error_protocol(job, &protocol) == 0 && is(protocol, "file"));
         CHECK(bits_job_suspend(job) == 0);
         CHECK(bits_job_cancel(job, NULL) == 0);
         bits_job_free(job);
@@ -341,7 +343,7 @@ static void upload(bits_manager *manager)
         CHECK(bits_job_set_reply_file_name(job, NULL) == 0);
         CHECK(bits_job_get_reply_progress(job, &total, &transferred) == 0 &&
               total == BITS_SIZE_UNKNOWN);
-        FAILS(bits_job_get_reply_data(job, &data, &n), BG_E_INVALID_STATE);
+        FAILS(bits_job_get_reply_data(job, &data, &n), BITS_CODE_INVALID_STATE);
         CHECK(bits_job_cancel(job, NULL) == 0);
         bits_job_free(job);
 }

@@ -249,8 +249,11 @@ static void set_life(Manager *manager)
 /* What a handle's socket serves. */
 static int serve_job(sd_bus *peer, const char *path, Handle *handle)
 {
-        int r = bus_job_serve(peer, path, handle);
+        BusContext *context = handle_context(handle);
+        int r = turn_guard_reads(context->turn, peer);
 
+        if (r >= 0)
+                r = bus_job_serve(peer, path, handle);
         if (r >= 0)
                 r = bus_file_serve(peer, path, handle);
         if (r >= 0)
@@ -308,6 +311,8 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 r = store_load(p->store, on_loaded, manager);
         if (r >= 0)
                 r = turn_new(manager->event, p->store, &p->turn);
+        if (r >= 0)
+                r = turn_guard_reads(p->turn, p->bus);
         if (r >= 0)
                 r = broker_link_new(manager->event, broker_socket, &p->broker);
         if (r >= 0)

@@ -22,7 +22,7 @@ typedef struct Case {
         Turn *turn;
         Job *job;
         sd_bus *server, *client;
-        unsigned n_calls, n_callbacks, n_replies, n_signals;
+        unsigned n_calls, n_callbacks, n_replies, n_reads, n_signals;
         uint64_t last_id;
         bool failed;
         sd_event_source *busy;
@@ -34,6 +34,10 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
         sd_bus_message *reply = NULL;
 
         (void)error;
+        if (sd_bus_message_is_method_call(m, "x.Y", "GetState")) {
+                c->n_reads++;
+                assert_false(store_is_dirty(c->store));
+        }
         if (!sd_bus_message_is_method_call(m, "x.Y", "Promise"))
                 return 0;
         c->n_calls++;
@@ -241,6 +245,23 @@ static void test_signal_at_once(void **state)
         close_case(&c);
 }
 
+/* DUR-430: who reads is told what is stored, also before the turn has ended; progress is no
+   promise. */
+static void test_reads_see_what_is_stored(void **state)
+{
+        Case c;
+
+        (void)state;
+        open_case(&c);
+        assert_true(turn_guard_reads(c.turn, c.server) >= 0);
+        store_mark_job(c.store, c.job, STORE_PROMISED);
+        assert_true(sd_bus_call_method_async(c.client, NULL, NULL, "/", "x.Y", "GetState", on_reply,
+                                             &c, NULL) >= 0);
+        run_until(&c, &c.n_reads, 1);
+        assert_int_not_equal(c.job->row, 0);
+        close_case(&c);
+}
+
 static int on_busy(sd_event_source *source, void *userdata)
 {
         (void)source;
@@ -275,6 +296,7 @@ int main(void)
                 cmocka_unit_test(test_failed_commit),
                 cmocka_unit_test(test_lazy),
                 cmocka_unit_test(test_signal_at_once),
+                cmocka_unit_test(test_reads_see_what_is_stored),
                 cmocka_unit_test(test_not_starved),
         };
 

@@ -124,6 +124,30 @@ int turn_commit(Turn *turn)
         return 0;
 }
 
+static bool is_read(sd_bus_message *m)
+{
+        const char *member = sd_bus_message_get_member(m);
+
+        return sd_bus_message_is_method_call(m, NULL, NULL) > 0 && member &&
+               (strncmp(member, "Get", 3) == 0 || strncmp(member, "List", 4) == 0);
+}
+
+/* DUR-430: a state that was seen is not taken back by a crash. */
+static int on_read(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Turn *turn = userdata;
+
+        (void)error;
+        if (store_has_promises(turn->store) && is_read(m))
+                (void)turn_commit(turn);
+        return 0;
+}
+
+int turn_guard_reads(Turn *turn, sd_bus *bus)
+{
+        return sd_bus_add_filter(bus, NULL, on_read, turn);
+}
+
 static void on_now(void *userdata)
 {
         (void)turn_commit(userdata);

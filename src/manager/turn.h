@@ -29,6 +29,10 @@ void turn_schedule(Turn *turn);
    -errno. */
 int turn_commit(Turn *turn);
 
+/* From now on, who reads over this bus is told only what is stored: a call that reads commits
+   first. 0 or -errno. */
+int turn_guard_reads(Turn *turn, sd_bus *bus);
+
 /* What a caller is told when a commit failed: sets the error, returns what a handler returns. */
 int turn_failure(int r, sd_bus_error *error);
 

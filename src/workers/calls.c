@@ -200,7 +200,9 @@ int worker_net_attach(Worker *worker, NetClient *client)
                 return -ENOMEM;
         }
         TAILQ_INSERT_TAIL(&worker->clients, client, entries);
-        if (sharing_join(worker_sharing(worker), &worker->share, client->class))
+        /* Copies on this machine take nothing of the network's rate. */
+        if (worker->kind == WORKER_NET &&
+            sharing_join(worker_sharing(worker), &worker->share, client->class))
                 worker_share_again(worker_sharing(worker));
         if (!worker->ready)
                 worker_need_process(worker);

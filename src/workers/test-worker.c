@@ -464,6 +464,41 @@ static void test_release(void **state)
         world_close(&w);
 }
 
+/* POL-215: a worker that copies files is no part of what the network's workers share. */
+static void test_copies_leave_the_rate_alone(void **state)
+{
+        Client copy = { .client = { &net_listener, &copy, NET_NORMAL } };
+        Client fetch = { .client = { &net_listener, &fetch, NET_NORMAL } };
+        Rates rates = { .all = RATE_UNLIMITED };
+        World w;
+        Worker *file, *net;
+        NetRates told;
+        int file_fd, net_fd;
+
+        (void)state;
+        for (int p = 0; p < PRIORITY_MAX; p++)
+                rates.of[p] = RATE_UNLIMITED;
+        rates.of[PRIORITY_NORMAL] = 800;
+        world_open(&w);
+        worker_pool_set_rates(w.pool, &rates);
+        file = worker_acquire(w.pool, WORKER_FILE, &owner);
+        assert_int_equal(worker_net_attach(file, &copy.client), 0);
+        file_fd = world_start_worker(&w, WORKER_FILE);
+        net = worker_acquire(w.pool, WORKER_NET, &owner);
+        assert_int_equal(worker_net_attach(net, &fetch.client), 0);
+        net_fd = world_start_worker(&w, WORKER_NET);
+        world_expect(&w, net_fd, MESSAGE_NET_RATES);
+        assert_int_equal(net_rates_read(&w.in, &told), 0);
+        assert_int_equal(told.normal, 800 * 125);
+        worker_net_detach(&copy.client);
+        worker_net_detach(&fetch.client);
+        worker_release(file);
+        worker_release(net);
+        fd_close(file_fd);
+        fd_close(net_fd);
+        world_close(&w);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -478,6 +513,7 @@ int main(void)
                 cmocka_unit_test(test_death_with_partners),
                 cmocka_unit_test(test_more_than_the_channel_holds),
                 cmocka_unit_test(test_release),
+                cmocka_unit_test(test_copies_leave_the_rate_alone),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -397,7 +397,8 @@ void worker_detach(NetClient *client)
         TAILQ_REMOVE(&worker->clients, client, entries);
         client->worker = NULL;
         client->started = client->lost = false;
-        if (sharing_leave(&worker->pool->sharing, &worker->share, client->class))
+        if (worker->kind == WORKER_NET &&
+            sharing_leave(&worker->pool->sharing, &worker->share, client->class))
                 worker_share_again(&worker->pool->sharing);
 }
 

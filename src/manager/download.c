@@ -2,10 +2,11 @@
  * A file comes in parts, one request after the other over one connection; which part is next,
  * core/fill.h says. A whole file is one part.
  *
- * What counts: `kept` moves only after a sync; a file begun anew although the store still
- * remembers kept bytes is not written to before the store has forgotten them (an inode number may
- * come back).
+ * What counts: `kept` moves only after a sync (keeping.h); a file begun anew although the store
+ * still remembers kept bytes is not written to before the store has forgotten them (an inode number
+ * may come back).
  */
+#include "manager/keeping.h"
 #include "manager/net-terms.h"
 #include "manager/transfer-kind.h"
 #include "manager/validation.h"
@@ -20,11 +21,7 @@
 #include <time.h>
 
 enum {
-        SYNC_BYTES =
-                256 * 1024 * 1024,   /* unsynced bytes of a running transfer, at most about this */
-        SYNC_USEC = 5 * 1000 * 1000, /* and for at most about that long */
-        LOSSES_MAX = 10,             /* workers that died on it in a row without lasting progress */
-        VERSIONS_MAX = 5,            /* changes of version before it is called a failure */
+        VERSIONS_MAX = 5, /* changes of version before it is called a failure */
 };
 
 typedef enum Phase {
@@ -38,194 +35,93 @@ typedef enum Phase {
 
 typedef struct Download {
         Transfer base;
-        File *file;
-        Worker *local, *net;
-        Store *store;
-        Turn *turn;
-        const TransferListener *listener;
-        void *userdata;
-
         Phase phase;
-        bool stopping;
-        int fd;
         NetTerms terms;
-        char *final_name; /* where redirects led, or NULL */
-        NetClient client;
+        char *final_name;  /* where redirects led, or NULL */
         Part part;         /* that is fetched */
         uint64_t position; /* in the file: the part is there up to here */
         bool aside;        /* the part is left for another one */
-        unsigned losses, versions;
-
-        bool syncing;       /* a sync is under way */
-        bool sync_due;      /* another one is to follow at once */
-        int sync_error;     /* the kernel tells a lost write once: it must not be forgotten */
-        bool doubt;         /* a worker died with a sync: it may have been told */
-        FillMark sync_mark; /* what it makes safe */
-        uint64_t last_sync; /* µs, monotonic */
-
+        unsigned versions; /* see VERSIONS_MAX */
+        Keeping keeping;
         FileAttributes attributes; /* of a file of this machine, when it is copied; acl: owned */
-
-        TransferReport report;
-        char *detail;
 } Download;
 
 static void open_temporary(Download *t);
 
 static void mark(Download *t)
 {
-        store_mark_file(t->store, t->file, STORE_LAZY);
-        turn_schedule(t->turn);
+        transfer_mark(&t->base, STORE_LAZY);
 }
 
-static void end(Download *t)
-{
-        t->fd = fd_close(t->fd);
-        t->listener->on_end(t->userdata, &t->base, &t->report);
-}
-
-/* Ends with t->report; while a sync uses the descriptor, as soon as that is over. DUR-35 */
+/* Ends with the report; while a sync uses the descriptor, as soon as that is over. DUR-35 */
 static void end_soon(Download *t)
 {
-        if (t->syncing)
+        if (t->keeping.under_way)
                 t->phase = PHASE_SYNCING;
         else
-                end(t);
-}
-
-static void end_unserved(Download *t, WorkResult result, bool local)
-{
-        t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result, .local = local };
-        end(t);
-}
-
-static void set_failure(Download *t, ErrorContext context, BitsCode code, const char *detail)
-{
-        free(t->detail);
-        t->detail = string_empty(detail) ? NULL : strdup(detail);
-        t->report = (TransferReport){
-                .end = TRANSFER_FAILED, .context = context, .code = code, .detail = t->detail
-        };
+                transfer_end(&t->base);
 }
 
 static void fail_local(Download *t, int error, const char *what)
 {
-        _cleanup_free_ char *detail = NULL;
-
-        if (asprintf(&detail, "%s %s: %s", what, t->file->local_name, strerror(error)) < 0)
-                detail = NULL;
-        set_failure(t, CONTEXT_LOCAL_FILE, code_from_errno(error), detail);
-        end(t);
+        transfer_end_local(&t->base, code_from_errno(error), what, strerror(error));
 }
 
 /* ---- syncing ---- */
 
-static void sync_now(Download *t);
 static void sync_last(Download *t);
 static void dress(Download *t);
 static void stop_fetching(Download *t);
 
-static void keep(Download *t)
+static void on_synced(Transfer *base, WorkResult result)
 {
-        Ranges news = { 0 };
+        Download *t = (Download *)base;
+        Keeping *keeping = &t->keeping;
 
-        fill_keep(t->file, &t->sync_mark, &news);
-        mark(t);
-        if (news.count > 0 && t->listener->on_kept)
-                t->listener->on_kept(t->userdata, &t->base, &news);
-        ranges_done(&news);
-}
-
-/* DUR-14, DUR-23, DUR-24: `kept` moves here and nowhere else, after the disk said so.
-   DUR-20, DUR-25, DUR-31, DUR-36 */
-static void on_synced(void *userdata, FileAnswer *answer)
-{
-        Download *t = userdata;
-
-        t->syncing = false;
-        t->last_sync = clock_usec(CLOCK_MONOTONIC);
-        t->doubt = t->doubt || answer->doubtful;
-        if (answer->result == WORK_DONE && answer->error == 0 && !t->doubt)
-                keep(t);
-        fill_mark_done(&t->sync_mark);
-        if (answer->error != 0)
-                t->sync_error = answer->error;
         if (t->phase != PHASE_SYNCING) {
-                if (t->sync_error != 0 || t->doubt)
+                if (keeping_failed(keeping))
                         stop_fetching(t);
-                else if (t->sync_due)
-                        sync_now(t);
-                return;
-        }
-        if (answer->result != WORK_DONE) {
-                end_unserved(t, answer->result, true);
-                return;
-        }
-        if (t->sync_error != 0) {
+                else if (keeping->due)
+                        keeping_sync(keeping);
+        } else if (result != WORK_DONE)
+                transfer_end_unserved(base, result, true);
+        else if (keeping->error != 0) {
                 /* Bytes may be lost that seemed to be written: only the kept ones are sure. */
-                fill_forget_unkept(t->file);
-                fail_local(t, t->sync_error, "cannot write");
-                return;
-        }
-        if (t->doubt) { /* DUR-50: fetched again from what is sure */
-                fill_forget_unkept(t->file);
-                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
-                end(t);
-        } else if (t->file->kept < t->file->written)
+                fill_forget_unkept(base->file);
+                fail_local(t, keeping->error, "cannot write");
+        } else if (keeping->doubt) { /* DUR-50: fetched again from what is sure */
+                fill_forget_unkept(base->file);
+                transfer_end_stopped(base);
+        } else if (base->file->kept < base->file->written)
                 sync_last(t);
-        else if (t->report.end == TRANSFER_DONE && t->attributes.flags != 0)
+        else if (base->report.end == TRANSFER_DONE && t->attributes.flags != 0)
                 dress(t);
         else
-                end(t);
-}
-
-static void sync_now(Download *t)
-{
-        t->sync_due = false;
-        t->syncing = fill_mark(t->file, &t->sync_mark) >= 0 &&
-                     worker_sync(t->local, t->fd, on_synced, t) >= 0;
+                transfer_end(base);
 }
 
 static void sync_last(Download *t)
 {
         t->phase = PHASE_SYNCING;
-        if (t->syncing)
+        if (t->keeping.under_way)
                 return; /* goes on in on_synced() */
-        sync_now(t);
-        if (!t->syncing)
-                end_unserved(t, WORK_NOT_STARTED, true);
+        keeping_sync(&t->keeping);
+        if (!t->keeping.under_way)
+                transfer_end_unserved(&t->base, WORK_NOT_STARTED, true);
 }
 
-/* Ends with t->report after what arrived is safe; at once when nothing new is there. JOB-26,
+/* Ends with the report after what arrived is safe; at once when nothing new is there. JOB-26,
    DUR-10 */
 static void end_synced(Download *t)
 {
-        bool nothing = t->file->written == t->file->kept && t->report.end != TRANSFER_DONE &&
-                       t->sync_error == 0 && !t->doubt;
+        const File *file = t->base.file;
+        bool nothing = file->written == file->kept && t->base.report.end != TRANSFER_DONE &&
+                       !keeping_failed(&t->keeping);
 
-        if (t->fd < 0 || (nothing && !t->syncing))
-                end(t);
+        if (t->base.fd < 0 || (nothing && !t->keeping.under_way))
+                transfer_end(&t->base);
         else
                 sync_last(t);
-}
-
-/* RNG-194: somebody may wait for this very part. */
-static void sync_part(Download *t)
-{
-        if (t->syncing)
-                t->sync_due = true;
-        else
-                sync_now(t);
-}
-
-static void sync_in_passing(Download *t)
-{
-        uint64_t unsynced = t->file->written - t->file->kept;
-
-        if (t->file->job->high_performance) /* RNG-186: at the end, once */
-                return;
-        if (!t->syncing && unsynced > 0 &&
-            (unsynced >= SYNC_BYTES || clock_usec(CLOCK_MONOTONIC) - t->last_sync >= SYNC_USEC))
-                sync_now(t);
 }
 
 /* ---- what a file has besides its content ---- */
@@ -236,25 +132,26 @@ static void on_dressed(void *userdata, FileAnswer *answer)
         Download *t = userdata;
 
         if (answer->result != WORK_DONE) {
-                end_unserved(t, answer->result, true);
+                transfer_end_unserved(&t->base, answer->result, true);
                 return;
         }
         if (answer->error != 0) {
-                set_failure(t, CONTEXT_LOCAL_FILE, code_from_errno(answer->error),
-                            "the file is there, but cannot get owner, group and rights of the "
-                            "remote file as the job's FileACLFlags ask: the identity of the local "
-                            "files may not give them");
-                t->report.transient = true;
+                transfer_set_failure(
+                        &t->base, CONTEXT_LOCAL_FILE, code_from_errno(answer->error),
+                        "the file is there, but cannot get owner, group and rights of the "
+                        "remote file as the job's FileACLFlags ask: the identity of the local "
+                        "files may not give them");
+                t->base.report.transient = true;
         }
-        end(t);
+        transfer_end(&t->base);
 }
 
 static void dress(Download *t)
 {
         t->phase = PHASE_DRESSING;
-        t->attributes.file = t->fd;
-        if (worker_attributes(t->local, &t->attributes, on_dressed, t) < 0)
-                end_unserved(t, WORK_NOT_STARTED, true);
+        t->attributes.file = t->base.fd;
+        if (worker_attributes(t->base.local, &t->attributes, on_dressed, t) < 0)
+                transfer_end_unserved(&t->base, WORK_NOT_STARTED, true);
 }
 
 /* ---- fetching ---- */
@@ -262,9 +159,9 @@ static void dress(Download *t)
 /* JOB-32, DUR-12. JOB-33: this file alone. */
 static void start_over(Download *t)
 {
-        file_reset(t->file);
+        file_reset(t->base.file);
         mark(t);
-        t->fd = fd_close(t->fd);
+        t->base.fd = fd_close(t->base.fd);
         open_temporary(t);
 }
 
@@ -278,7 +175,7 @@ static bool may_show_secrets(const File *file)
 /* What the job's limit leaves for this file, as a position in it. RNG-185 */
 static uint64_t limit_of(const Download *t)
 {
-        const Job *job = t->file->job;
+        const Job *job = t->base.file->job;
         uint64_t left = job->max_download_size - MIN(job->max_download_size, job->bytes_written);
 
         return left > JOB_SIZE_UNKNOWN - t->part.position ? JOB_SIZE_UNKNOWN
@@ -291,15 +188,15 @@ static void write_copy_start(const Download *t, Message *m)
 {
         char path[REMOTE_PATH_MAX];
 
-        if (remote_name_path(t->file->remote_name, path))
+        if (remote_name_path(t->base.file->remote_name, path))
                 path[0] = 0; /* was none when it was added; then there is no such file */
         copy_start_write(m, 0,
-                         &(CopyStart){ .transfer = t->client.id,
+                         &(CopyStart){ .transfer = t->base.client.id,
                                        .path = path,
-                                       .offset = t->file->written,
+                                       .offset = t->base.file->written,
                                        .limit = limit_of(t),
-                                       .version = t->file->etag,
-                                       .file = t->fd });
+                                       .version = t->base.file->etag,
+                                       .file = t->base.fd });
 }
 
 static uint32_t part_flags(const Part *part)
@@ -311,7 +208,7 @@ static uint32_t part_flags(const Part *part)
 static void write_start(void *userdata, Message *m)
 {
         Download *t = userdata;
-        File *file = t->file;
+        File *file = t->base.file;
         const Job *job = file->job;
         char realm[VALIDATION_REALM_MAX];
         FdList secrets;
@@ -328,14 +225,15 @@ static void write_start(void *userdata, Message *m)
         t->position = t->part.position;
 
         validation_realm(job, realm);
-        net_start_write(m, 0,
-                        &(NetStart){ NET_TERMS(job, file->remote_name), .transfer = t->client.id,
-                                     .part = part_flags(&t->part), .offset = t->part.offset,
-                                     .end = t->part.end, .position = t->part.position,
-                                     .limit = limit_of(t), .total = file_remote_size(file),
-                                     .etag = file->etag, .last_modified = file->last_modified,
-                                     .method = job->http.method, .validation = realm,
-                                     .secrets = which, .file = t->fd, .secret_files = secrets });
+        net_start_write(
+                m, 0,
+                &(NetStart){ NET_TERMS(job, file->remote_name), .transfer = t->base.client.id,
+                             .part = part_flags(&t->part), .offset = t->part.offset,
+                             .end = t->part.end, .position = t->part.position, .limit = limit_of(t),
+                             .total = file_remote_size(file), .etag = file->etag,
+                             .last_modified = file->last_modified, .method = job->http.method,
+                             .validation = realm, .secrets = which, .file = t->base.fd,
+                             .secret_files = secrets });
 }
 
 static void keep_text(char **kept, const char *text)
@@ -348,23 +246,23 @@ static void keep_text(char **kept, const char *text)
 static void rename_remote(Download *t, const char *url)
 {
         if (policy_check_remote_name(url, NULL) == 0 && !remote_name_is_file(url) &&
-            file_set_remote_name(t->file, url) >= 0)
+            file_set_remote_name(t->base.file, url) >= 0)
                 mark(t);
 }
 
 /* Leaves the part that is on its way when another one is more urgent; the answer is NET_STOPPED. */
 static void look_aside(Download *t)
 {
-        if (t->phase != PHASE_FETCHING || t->stopping || t->aside || !t->client.worker ||
-            !fill_turn_aside(t->file, &t->part, t->position))
+        if (t->phase != PHASE_FETCHING || t->base.stopping || t->aside || !t->base.client.worker ||
+            !fill_turn_aside(t->base.file, &t->part, t->position))
                 return;
-        t->aside = worker_net_stop(&t->client);
+        t->aside = worker_net_stop(&t->base.client);
 }
 
 static void on_started(void *userdata, const NetStarted *started)
 {
         Download *t = userdata;
-        File *file = t->file;
+        File *file = t->base.file;
 
         keep_text(&t->final_name, started->remote_name);
         keep_text(&file->response_headers, started->headers);
@@ -376,7 +274,7 @@ static void on_started(void *userdata, const NetStarted *started)
         if (started->total != SIZE_UNKNOWN || !t->part.partial)
                 fill_set_remote_size(file, started->total);
         mark(t);
-        t->listener->on_connected(t->userdata, &t->base);
+        t->base.listener->on_connected(t->base.userdata, &t->base);
         look_aside(t);
 }
 
@@ -384,7 +282,7 @@ static void on_started(void *userdata, const NetStarted *started)
 static bool note(Download *t, uint64_t written)
 {
         t->position = MAX(t->position, written);
-        return fill_note(t->file, &t->part, written);
+        return fill_note(t->base.file, &t->part, written);
 }
 
 static void on_progress(void *userdata, uint64_t written)
@@ -394,30 +292,30 @@ static void on_progress(void *userdata, uint64_t written)
         if (!note(t, written))
                 return;
         /* What has to be begun again was no progress. */
-        if (file_can_resume(t->file))
-                t->losses = 0;
+        if (file_can_resume(t->base.file))
+                t->base.losses = 0;
         mark(t);
-        sync_in_passing(t);
-        t->listener->on_progress(t->userdata, &t->base);
+        keeping_sync_in_passing(&t->keeping);
+        t->base.listener->on_progress(t->base.userdata, &t->base);
         look_aside(t);
 }
 
 /* DUR-34 */
 static void on_version_changed(Download *t)
 {
-        if (t->stopping) {
-                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+        if (t->base.stopping) {
+                t->base.report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end_synced(t);
         } else if (++t->versions > VERSIONS_MAX) {
-                set_failure(t, CONTEXT_REMOTE_FILE, BG_E_REMOTE_FILE_CHANGED,
-                            "the remote file changes faster than it can be fetched");
+                transfer_set_failure(&t->base, CONTEXT_REMOTE_FILE, BG_E_REMOTE_FILE_CHANGED,
+                                     "the remote file changes faster than it can be fetched");
                 end_soon(t);
-        } else if (!t->syncing)
+        } else if (!t->keeping.under_way)
                 start_over(t);
         else {
                 /* The descriptor is in use: stop here, the next start finds the new version. */
-                file_reset(t->file);
-                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                file_reset(t->base.file);
+                t->base.report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end_soon(t);
         }
 }
@@ -427,7 +325,7 @@ static void fetch(Download *t);
 /* NET-155: when all is there, and not before: what the job shows is for the host that it names. */
 static void report_redirect(Download *t)
 {
-        const HttpOptions *http = &t->file->job->http;
+        const HttpOptions *http = &t->base.file->job->http;
 
         if (t->final_name && (http->security_flags & HTTP_REDIRECT_MASK) == HTTP_REDIRECT_REPORT)
                 rename_remote(t, t->final_name);
@@ -436,26 +334,26 @@ static void report_redirect(Download *t)
 /* JOB-23, JOB-35, JOB-42: of a whole file the length is known now. RNG-170: of ranges, the next. */
 static void on_part_complete(Download *t, const NetDone *done)
 {
-        File *file = t->file;
+        File *file = t->base.file;
 
         file->modification_time = done->modification_time;
         if (!t->part.partial) {
                 file_set_total(file, done->written);
                 report_redirect(t);
-                t->report = (TransferReport){ .end = TRANSFER_DONE };
+                t->base.report = (TransferReport){ .end = TRANSFER_DONE };
                 end_synced(t);
                 return;
         }
         if (t->part.end == JOB_SIZE_UNKNOWN && file_remote_size(file) == JOB_SIZE_UNKNOWN)
                 fill_set_remote_size(file, t->part.offset + (t->position - t->part.position));
         if (t->position > t->part.position) {
-                if (file->scattered)
-                        sync_part(t);
+                if (file->scattered) /* RNG-194: somebody may wait for this very part */
+                        keeping_sync(&t->keeping);
                 fetch(t);
                 return;
         }
-        set_failure(t, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
-                    "the server answers with no bytes at all");
+        transfer_set_failure(&t->base, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
+                             "the server answers with no bytes at all");
         end_synced(t);
 }
 
@@ -475,18 +373,19 @@ static void on_done(void *userdata, const NetDone *done)
                 on_part_complete(t, done);
                 return;
         case NET_STOPPED:
-                if (aside && !t->stopping && t->sync_error == 0 && !t->doubt) {
+                if (aside && !t->base.stopping && !keeping_failed(&t->keeping)) {
                         fetch(t);
                         return;
                 }
-                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+                t->base.report = (TransferReport){ .end = TRANSFER_STOPPED };
                 break;
         case NET_FAILED:
-                set_failure(t, (ErrorContext)done->context, done->code, done->detail);
-                if (done->code == BG_E_INVALID_RANGE && t->file->scattered)
-                        ranges_done(&t->file->requested); /* else no Resume could ever help */
+                transfer_set_failure(&t->base, (ErrorContext)done->context, done->code,
+                                     done->detail);
+                if (done->code == BG_E_INVALID_RANGE && t->base.file->scattered)
+                        ranges_done(&t->base.file->requested); /* else no Resume could ever help */
                 if (*done->headers)
-                        keep_text(&t->file->response_headers, done->headers);
+                        keep_text(&t->base.file->response_headers, done->headers);
                 if (*done->remote_name)
                         rename_remote(t, done->remote_name);
                 break;
@@ -505,21 +404,21 @@ static void on_copied(void *userdata, const CopyDone *done)
         char *acl = strdup(done->acl);
 
         if (!acl) {
-                set_failure(t, CONTEXT_LOCAL_FILE, BITS_E_OUT_OF_MEMORY, NULL);
+                transfer_set_failure(&t->base, CONTEXT_LOCAL_FILE, BITS_E_OUT_OF_MEMORY, NULL);
                 end_synced(t);
                 return;
         }
         free((char *)t->attributes.acl);
-        t->attributes = (FileAttributes){ .flags = transfer_attributes(t->file->job) | time,
+        t->attributes = (FileAttributes){ .flags = transfer_attributes(t->base.file->job) | time,
                                           .modification_time = done->modification_time,
                                           .modification_nsec = done->modification_nsec,
                                           .owner = done->owner,
                                           .group = done->group,
                                           .mode = done->mode,
                                           .acl = acl };
-        file_set_written(t->file, MAX(t->file->written, done->written));
-        file_set_total(t->file, done->written);
-        t->report = (TransferReport){ .end = TRANSFER_DONE };
+        file_set_written(t->base.file, MAX(t->base.file->written, done->written));
+        file_set_total(t->base.file, done->written);
+        t->base.report = (TransferReport){ .end = TRANSFER_DONE };
         end_synced(t);
 }
 
@@ -529,23 +428,24 @@ static void on_lost(void *userdata)
         Download *t = userdata;
         Part next;
 
-        if (t->stopping) {
-                worker_net_detach(&t->client);
-                t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+        if (t->base.stopping) {
+                worker_net_detach(&t->base.client);
+                t->base.report = (TransferReport){ .end = TRANSFER_STOPPED };
                 end_synced(t);
-        } else if (++t->losses >= LOSSES_MAX) {
-                worker_net_detach(&t->client);
-                t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = WORK_ABORTED };
+        } else if (++t->base.losses >= LOSSES_MAX) {
+                worker_net_detach(&t->base.client);
+                t->base.report =
+                        (TransferReport){ .end = TRANSFER_UNSERVED, .result = WORK_ABORTED };
                 end_soon(t);
-        } else if (t->file->written > 0 && !file_can_resume(t->file)) {
-                worker_net_detach(&t->client);
-                if (t->syncing)
+        } else if (t->base.file->written > 0 && !file_can_resume(t->base.file)) {
+                worker_net_detach(&t->base.client);
+                if (t->keeping.under_way)
                         on_version_changed(t);
                 else
                         start_over(t);
-        } else if (t->aside || fill_next(t->file, &next) != FILL_FETCH) {
+        } else if (t->aside || fill_next(t->base.file, &next) != FILL_FETCH) {
                 t->aside = false;
-                worker_net_detach(&t->client);
+                worker_net_detach(&t->base.client);
                 fetch(t);
         }
 }
@@ -554,9 +454,10 @@ static void on_failed(void *userdata, WorkResult result)
 {
         Download *t = userdata;
 
-        t->report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result };
+        t->base.report = (TransferReport){ .end = TRANSFER_UNSERVED, .result = result };
         if (result == WORK_SILENT)
-                set_failure(t, CONTEXT_REMOTE_FILE, BITS_E_TIMEOUT, TRANSFER_SILENT_TEXT);
+                transfer_set_failure(&t->base, CONTEXT_REMOTE_FILE, BITS_E_TIMEOUT,
+                                     TRANSFER_SILENT_TEXT);
         end_soon(t);
 }
 
@@ -565,17 +466,16 @@ static void on_terms(void *userdata, const NetTermsAnswer *answer)
         Download *t = userdata;
 
         if (answer->result != WORK_DONE)
-                end_unserved(t, answer->result, true);
+                transfer_end_unserved(&t->base, answer->result, true);
         else if (answer->code != 0) {
-                set_failure(t, CONTEXT_LOCAL_FILE, answer->code, answer->detail);
-                end(t);
+                transfer_end_failed(&t->base, CONTEXT_LOCAL_FILE, answer->code, answer->detail);
         } else
                 fetch(t);
 }
 
 static void end_with(Download *t, TransferEnd how)
 {
-        t->report = (TransferReport){ .end = how };
+        t->base.report = (TransferReport){ .end = how };
         end_synced(t);
 }
 
@@ -586,13 +486,14 @@ static void attach(Download *t, const Part *part)
 
         t->part = *part;
         t->position = part->position;
-        r = net_terms_read(&t->terms, t->local, on_terms, t);
+        r = net_terms_read(&t->terms, t->base.local, on_terms, t);
         if (r == 0)
                 t->phase = PHASE_READING;
         else if (r < 0)
-                end_unserved(t, r == -ENOKEY ? WORK_DEAD_TOKEN : WORK_NOT_STARTED, true);
-        else if (worker_net_attach(t->net, &t->client) < 0)
-                end_unserved(t, WORK_NOT_STARTED, false);
+                transfer_end_unserved(&t->base, r == -ENOKEY ? WORK_DEAD_TOKEN : WORK_NOT_STARTED,
+                                      true);
+        else if (worker_net_attach(t->base.net, &t->base.client) < 0)
+                transfer_end_unserved(&t->base, WORK_NOT_STARTED, false);
 }
 
 static void fetch(Download *t)
@@ -600,23 +501,22 @@ static void fetch(Download *t)
         Part next;
 
         t->phase = PHASE_FETCHING;
-        if (!t->syncing)
-                t->last_sync = clock_usec(CLOCK_MONOTONIC);
-        if (t->stopping || t->sync_error != 0 || t->doubt) {
+        keeping_begin(&t->keeping);
+        if (t->base.stopping || keeping_failed(&t->keeping)) {
                 end_with(t, TRANSFER_STOPPED);
                 return;
         }
-        if (fill_begin(t->file) < 0) {
-                end_unserved(t, WORK_NOT_STARTED, true);
+        if (fill_begin(t->base.file) < 0) {
+                transfer_end_unserved(&t->base, WORK_NOT_STARTED, true);
                 return;
         }
-        if (remote_name_is_file(t->file->remote_name)) { /* has more than its content */
-                attach(t, &(Part){ .offset = t->file->written,
+        if (remote_name_is_file(t->base.file->remote_name)) { /* has more than its content */
+                attach(t, &(Part){ .offset = t->base.file->written,
                                    .end = JOB_SIZE_UNKNOWN,
-                                   .position = t->file->written });
+                                   .position = t->base.file->written });
                 return;
         }
-        switch (fill_next(t->file, &next)) {
+        switch (fill_next(t->base.file, &next)) {
         case FILL_FETCH:
                 attach(t, &next);
                 return;
@@ -656,18 +556,18 @@ static bool is_news(const File *file, const FileOpened *opened)
 static void on_opened(void *userdata, FileAnswer *answer)
 {
         Download *t = userdata;
-        File *file = t->file;
+        File *file = t->base.file;
         bool news;
 
         if (answer->result != WORK_DONE) {
-                end_unserved(t, answer->result, true);
+                transfer_end_unserved(&t->base, answer->result, true);
                 return;
         }
         if (answer->error != 0) {
                 fail_local(t, answer->error, "cannot open a temporary file for");
                 return;
         }
-        t->fd = TAKE_FD(answer->opened.file.items[0]);
+        t->base.fd = TAKE_FD(answer->opened.file.items[0]);
         if (!answer->opened.fresh && answer->opened.size < fill_kept_end(file)) {
                 start_over(t); /* somebody shortened it */
                 return;
@@ -683,23 +583,23 @@ static void on_opened(void *userdata, FileAnswer *answer)
         mark(t);
         if (file->stored_written > 0 && (news || file->written == 0)) {
                 t->phase = PHASE_FORGETTING;
-                store_mark_file(t->store, file, STORE_PROMISED);
-                if (turn_after_commit(t->turn, on_forgotten, t, 0) < 0)
-                        end_unserved(t, WORK_NOT_STARTED, true);
+                store_mark_file(t->base.store, file, STORE_PROMISED);
+                if (turn_after_commit(t->base.turn, on_forgotten, t, 0) < 0)
+                        transfer_end_unserved(&t->base, WORK_NOT_STARTED, true);
         } else
                 fetch(t);
 }
 
 static void open_temporary(Download *t)
 {
-        File *file = t->file;
+        File *file = t->base.file;
 
         t->phase = PHASE_OPENING;
         /* JOB-34, RNG-184 */
         if (file->written > 0 && (!file_can_resume(file) || file->job->dynamic_content))
                 file_reset(file);
         /* With nothing written it is a new one: that costs nothing and is surely empty. */
-        if (worker_open(t->local,
+        if (worker_open(t->base.local,
                         &(FileOpen){ .local_name = file->local_name,
                                      .temporary_name = file->temporary_name,
                                      .device = file->device,
@@ -708,81 +608,63 @@ static void open_temporary(Download *t)
                                      .kept = fill_kept_end(file),
                                      .written = fill_written_end(file) },
                         on_opened, t) < 0)
-                end_unserved(t, WORK_NOT_STARTED, true);
+                transfer_end_unserved(&t->base, WORK_NOT_STARTED, true);
 }
 
 /* ---- life ---- */
 
 static void stop_fetching(Download *t)
 {
-        if (t->phase != PHASE_FETCHING || !t->client.worker || worker_net_stop(&t->client))
+        if (t->phase != PHASE_FETCHING || !t->base.client.worker ||
+            worker_net_stop(&t->base.client))
                 return; /* an answer is on its way */
-        worker_net_detach(&t->client);
-        t->report = (TransferReport){ .end = TRANSFER_STOPPED };
+        worker_net_detach(&t->base.client);
+        t->base.report = (TransferReport){ .end = TRANSFER_STOPPED };
         end_synced(t);
 }
 
-/* ENG-41 */
-static void download_stop(Transfer *transfer)
+static void download_stop(Transfer *t)
 {
-        Download *t = (Download *)transfer;
-
-        if (t->stopping)
-                return;
-        t->stopping = true;
-        stop_fetching(t);
+        stop_fetching((Download *)t);
 }
 
-static void download_reconsider(Transfer *transfer)
+static void download_reconsider(Transfer *t)
 {
-        look_aside((Download *)transfer);
+        look_aside((Download *)t);
 }
 
-static void download_free(Transfer *transfer)
+static void download_done(Transfer *base)
 {
-        Download *t = (Download *)transfer;
+        Download *t = (Download *)base;
 
-        worker_net_detach(&t->client);
-        worker_release(t->local);
-        worker_release(t->net);
-        fd_close(t->fd);
         net_terms_done(&t->terms);
         free(t->final_name);
         free((char *)t->attributes.acl);
-        fill_mark_done(&t->sync_mark);
-        free(t->detail);
-        free(t);
+        keeping_done(&t->keeping);
 }
 
 int download_new(const TransferParts *parts, Transfer **ret)
 {
-        static const TransferKind kind = { download_stop, download_free, download_reconsider };
-        static const NetListener net_listener = {
-                .write_start = write_start,
-                .on_started = on_started,
-                .on_certificate = transfer_on_certificate,
-                .on_progress = on_progress,
-                .on_done = on_done,
-                .on_copied = on_copied,
-                .on_lost = on_lost,
-                .on_failed = on_failed,
+        static const TransferKind kind = {
+                .stop = download_stop,
+                .done = download_done,
+                .reconsider = download_reconsider,
+                .net = { .write_start = write_start,
+                         .on_started = on_started,
+                         .on_certificate = transfer_on_certificate,
+                         .on_progress = on_progress,
+                         .on_done = on_done,
+                         .on_copied = on_copied,
+                         .on_lost = on_lost,
+                         .on_failed = on_failed },
         };
-        Download *t = calloc(1, sizeof(*t));
+        Download *t = (Download *)transfer_make(sizeof(*t), &kind, parts);
 
         if (!t)
                 return -ENOMEM;
-        t->base = (Transfer){ &kind, parts->file, &t->client, parts->listener, parts->userdata };
-        t->file = parts->file;
-        t->local = worker_acquire_again(parts->local);
-        t->net = worker_acquire_again(parts->net);
-        t->store = parts->store;
-        t->turn = parts->turn;
-        t->listener = parts->listener;
-        t->userdata = parts->userdata;
-        t->fd = -EBADF;
-        net_terms_init(&t->terms, t->store, t->file->job, may_show_secrets(t->file));
-        t->client = (NetClient){ &net_listener, t, (NetClass)t->file->job->priority };
-        *ret = t->file->transfer = &t->base;
+        keeping_init(&t->keeping, &t->base, on_synced);
+        net_terms_init(&t->terms, parts->store, parts->file->job, may_show_secrets(parts->file));
+        *ret = &t->base;
         open_temporary(t);
         return 0;
 }

@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     'core': {'basic'},
     'wire': {'basic', 'core/identity.h', 'core/error.h'},
     'sandbox': {'basic'},
-    'login': {'basic'},
+    'login': {'basic', 'core/identity.h'},
     'broker': {'basic', 'core/identity.h', 'login', 'wire'},
     'command': {'basic', 'core/command-line.h', 'wire', 'sandbox'},
     'net': {'basic', 'core/credentials.h', 'core/error.h', 'core/http-options.h', 'core/identity.h',

@@ -31,7 +31,7 @@ BUS_SETTER(bus_set_cost_flags)
                 r = bus_require(handle, RIGHT_MODIFY, error);
         if (r < 0)
                 return r;
-        if (policy_check_cost_flags(flags) != 0)
+        if (cost_check_flags(flags) != 0)
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT,
                                 "0x%x are no cost flags: at least one of the states 0x1 to 0x80, "
                                 "with 0x%x if congestion does not matter, or 0 for those of "

@@ -5,7 +5,6 @@
 #include "core/config.h"
 
 #include "core/identity.h"
-#include "core/policy.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -270,7 +269,7 @@ static bool read_cost(const char *text, uint32_t *ret)
                 return false;
         errno = 0;
         n = strtoul(text + 2, &end, 16);
-        if (*end || errno != 0 || n == 0 || policy_check_cost_flags(n) != 0)
+        if (*end || errno != 0 || n == 0 || cost_check_flags(n) != 0)
                 return false;
         *ret = (uint32_t)n;
         return true;
@@ -504,7 +503,7 @@ static bool is_listed(const AccountList *list, uid_t uid)
 bool config_is_exempt(const Config *config, uid_t uid)
 {
         if (identity_is_administrator(uid) ||
-            (config->exempt_service_accounts && policy_is_service_account(uid)))
+            (config->exempt_service_accounts && identity_is_service_account(uid)))
                 return true;
         return is_listed(&config->exempt, uid);
 }

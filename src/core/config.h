@@ -9,27 +9,9 @@
 #pragma once
 
 #include "core/bandwidth.h"
+#include "core/cost.h"
 
 #include <sys/types.h>
-
-/* BITS_COST_STATE_…: what kind of network there is (reference 05 section 9). */
-enum {
-        COST_UNRESTRICTED = 0x01,
-        COST_CAPPED_USAGE_UNKNOWN = 0x02,
-        COST_BELOW_CAP = 0x04,
-        COST_NEAR_CAP = 0x08,
-        COST_OVERCAP_CHARGED = 0x10,
-        COST_OVERCAP_THROTTLED = 0x20,
-        COST_USAGE_BASED = 0x40,
-        COST_ROAMING = 0x80,
-};
-#define COST_OPTION_IGNORE_CONGESTION 0x80000000u
-/* BITS_JOB_TRANSFER_POLICY_…: the states in which a job may run. */
-#define TRANSFER_POLICY_ALWAYS        0x800000FFu
-#define TRANSFER_POLICY_NOT_ROAMING   0x8000007Fu
-#define TRANSFER_POLICY_NO_SURCHARGE  0x8000006Fu
-#define TRANSFER_POLICY_STANDARD      0x80000067u
-#define TRANSFER_POLICY_UNRESTRICTED  0x80000021u
 
 /* Which jobs wait. */
 typedef enum ConfigWaiting {

@@ -10,8 +10,9 @@
 #include <sys/types.h>
 
 enum {
-        IDENTITY_SID_MAX = 32,       /* "S-1-22-1-4294967295" and its NUL */
-        IDENTITY_GROUPS_MAX = 65536, /* the kernel's NGROUPS_MAX */
+        IDENTITY_SID_MAX = 32,        /* "S-1-22-1-4294967295" and its NUL */
+        IDENTITY_GROUPS_MAX = 65536,  /* the kernel's NGROUPS_MAX */
+        IDENTITY_PEOPLE_FIRST = 1000, /* uid, Debian's UID_MIN in /etc/login.defs */
 };
 
 typedef struct Identity {
@@ -33,4 +34,10 @@ void identity_sid(uid_t uid, char *ret_sid);
 static inline bool identity_is_administrator(uid_t uid)
 {
         return uid == 0;
+}
+
+/* Those who are neither people nor root. */
+static inline bool identity_is_service_account(uid_t uid)
+{
+        return uid != 0 && uid < IDENTITY_PEOPLE_FIRST;
 }

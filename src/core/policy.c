@@ -2,9 +2,8 @@
  * Rights, limits and names. Each question that a caller's uid or argument raises has its answer
  * here, as data where it can be, so that the same rule cannot be written twice and drift.
  *
- * Who is an administrator and what a service account is are facts of this file. How much everybody
- * may hold is, too, but for the limits that have a name in BITS's policies: those are bitsd.conf's,
- * one for the process as it has one policy.
+ * How much everybody may hold is a fact of this file, but for the limits that have a name in BITS's
+ * policies: those are bitsd.conf's, one for the process as it has one policy.
  */
 #include "core/policy.h"
 
@@ -18,7 +17,6 @@
 #include <strings.h>
 
 enum {
-        UID_MIN = 1000, /* first uid of people, Debian's /etc/login.defs */
         PORT_MAX = 65535,
 };
 
@@ -92,7 +90,7 @@ uint32_t policy_integrity(uid_t owner)
 {
         if (identity_is_administrator(owner))
                 return INTEGRITY_SYSTEM;
-        return owner < UID_MIN ? INTEGRITY_HIGH : INTEGRITY_MEDIUM;
+        return identity_is_service_account(owner) ? INTEGRITY_HIGH : INTEGRITY_MEDIUM;
 }
 
 /* ---- limits ---- */
@@ -115,11 +113,6 @@ static const Config *config(void)
         return &defaults;
 }
 
-bool policy_is_service_account(uid_t uid)
-{
-        return !identity_is_administrator(uid) && uid < UID_MIN;
-}
-
 /* LIM-01 … LIM-04, POL-200: the limits that an administrator sets. */
 static const struct {
         size_t offset; /* in the Config */
@@ -134,7 +127,7 @@ static const struct {
                                     BG_E_TOO_MANY_RANGES_IN_FILE },
 };
 
-/* The others. `people` for everybody, `service` for uids below UID_MIN, `root` for root. */
+/* The others. `people` for everybody, `service` for service accounts, `root` for root. */
 static const struct {
         uint32_t people, service, root;
         BitsCode code;
@@ -162,7 +155,7 @@ uint32_t policy_limit(Limit limit, uid_t uid)
                                                      policies[limit].offset);
         if (identity_is_administrator(uid))
                 return limits[limit].root;
-        return uid < UID_MIN ? limits[limit].service : limits[limit].people;
+        return identity_is_service_account(uid) ? limits[limit].service : limits[limit].people;
 }
 
 BitsCode policy_limit_code(Limit limit)
@@ -177,18 +170,6 @@ bool policy_limit_is_near(uint32_t limit, size_t before, size_t after)
         size_t near = limit - limit / 10;
 
         return limit != UINT32_MAX && limit >= 10 && before < near && after >= near;
-}
-
-/* POL-211 */
-BitsCode policy_check_cost_flags(uint64_t flags)
-{
-        const uint64_t states = TRANSFER_POLICY_ALWAYS & ~COST_OPTION_IGNORE_CONGESTION;
-
-        if (flags == 0)
-                return 0;
-        return (flags & ~(uint64_t)TRANSFER_POLICY_ALWAYS) == 0 && (flags & states) != 0
-                       ? 0
-                       : BITS_E_INVALID_ARGUMENT;
 }
 
 /* ---- names ---- */

@@ -48,9 +48,6 @@ enum {
 };
 uint32_t policy_integrity(uid_t owner);
 
-/* Those who are neither people nor root: uid below UID_MIN. */
-bool policy_is_service_account(uid_t uid);
-
 /* The settings that the limits below come from. `config` has to live as long as anybody asks; what
    is in it may change. Without this call BITS's defaults hold. */
 void policy_use(const Config *config);
@@ -83,10 +80,6 @@ BitsCode policy_limit_code(Limit limit);
 /* Whether somebody should be told that the limit will be reached soon: when nine tenths of it are
    passed, and not at every one beyond. */
 bool policy_limit_is_near(uint32_t limit, size_t before, size_t after);
-
-/* A job's own cost flags: BITS_COST_STATE_… bits, with at least one state; 0: it has none. 0, or
-   BITS_E_INVALID_ARGUMENT. */
-BitsCode policy_check_cost_flags(uint64_t flags);
 
 /* Names (reference 02 section 9): 0, BITS_E_INVALID_ARGUMENT or BG_E_STRING_TOO_LONG. On failure
    *ret_why (may be NULL) is a static English sentence. */

@@ -250,13 +250,12 @@ static void cost_flags(void **state)
 
         (void)state;
         config_init(&config);
-        assert_int_equal(policy_check_cost_flags(0), 0);
-        assert_int_equal(policy_check_cost_flags(TRANSFER_POLICY_ALWAYS), 0);
-        assert_int_equal(policy_check_cost_flags(COST_ROAMING), 0);
-        assert_int_equal(policy_check_cost_flags(0x40000001), BITS_E_INVALID_ARGUMENT);
-        assert_int_equal(policy_check_cost_flags(0x101), BITS_E_INVALID_ARGUMENT);
-        assert_int_equal(policy_check_cost_flags(COST_OPTION_IGNORE_CONGESTION),
-                         BITS_E_INVALID_ARGUMENT);
+        assert_int_equal(cost_check_flags(0), 0);
+        assert_int_equal(cost_check_flags(TRANSFER_POLICY_ALWAYS), 0);
+        assert_int_equal(cost_check_flags(COST_ROAMING), 0);
+        assert_int_equal(cost_check_flags(0x40000001), BITS_E_INVALID_ARGUMENT);
+        assert_int_equal(cost_check_flags(0x101), BITS_E_INVALID_ARGUMENT);
+        assert_int_equal(cost_check_flags(COST_OPTION_IGNORE_CONGESTION), BITS_E_INVALID_ARGUMENT);
         assert_int_equal(config_cost_flags(&config, PRIORITY_LOW, 0), TRANSFER_POLICY_ALWAYS);
         assert_int_equal(set(&config, "TransferPolicy", "LowTransferPolicy", "unrestricted"), 0);
         assert_int_equal(config_cost_flags(&config, PRIORITY_LOW, 0), 0x80000021);

@@ -10,11 +10,11 @@
 #pragma once
 
 #include "basic/macros.h"
+#include "core/identity.h"
 
 #include <sys/types.h>
 
 enum {
-        LOGIN_UID_MIN = 1000,        /* first uid of people, Debian's /etc/login.defs */
         LOGIN_DYNAMIC_FIRST = 61184, /* systemd's DynamicUser= range */
         LOGIN_DYNAMIC_LAST = 65519,
 };
@@ -22,7 +22,8 @@ enum {
 /* A service account: it never signs on, hence never off. */
 static inline bool login_is_service(uid_t uid)
 {
-        return uid < LOGIN_UID_MIN || (uid >= LOGIN_DYNAMIC_FIRST && uid <= LOGIN_DYNAMIC_LAST);
+        return uid < IDENTITY_PEOPLE_FIRST ||
+               (uid >= LOGIN_DYNAMIC_FIRST && uid <= LOGIN_DYNAMIC_LAST);
 }
 
 /* A session of that class and state makes its user signed on. NULL is fine: unknown. */

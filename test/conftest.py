@@ -29,6 +29,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent / 'tools')]
 
 import bus  # noqa: E402
+import error_tables  # noqa: E402
 import playground_lib  # noqa: E402
 from faulty_server import Server, content  # noqa: E402
 
@@ -324,6 +325,20 @@ def pytest_runtest_makereport(item):
     report = outcome.get_result()
     if report.when == 'call' and report.failed and 'world' in item.funcargs:
         report.sections.append(('daemons', item.funcargs['world'].logs()))
+
+
+@pytest.fixture(scope='session', autouse=True)
+def every_error_is_a_documented_one():
+    """JOB-401: whatever a test reads from a job is held against doc/errors.md."""
+    read = bus.Job.error
+
+    def read_and_check(job):
+        fault = read(job)
+        assert not error_tables.complaint(fault), error_tables.complaint(fault)
+        return fault
+    bus.Job.error = read_and_check
+    yield
+    bus.Job.error = read
 
 
 @pytest.fixture

@@ -62,22 +62,6 @@ def test_transient_and_fatal_are_as_documented():
     assert not wrong
 
 
-def named_codes():
-    """The codes that the code of the project names: those that can occur."""
-    text = (ROOT / 'src' / 'core' / 'error.h').read_text()
-    return re.findall(r'^\s+((?:BG|BITS)_[ES]_[A-Z_]+) = 0x', text, re.M)
-
-
-# JOB-263
-def test_every_code_that_can_occur_is_answered_somewhere():
-    sources = [path for path in (ROOT / 'src').rglob('*.[ch]')
-               if not path.name.startswith(('test-', 'fuzz-')) and path.name != 'error.h']
-    text = '\n'.join(path.read_text() for path in sources)
-    names = named_codes()
-    assert len(names) > 60
-    assert [name for name in names if not re.search(rf'\b{name}\b', text)] == []
-
-
 # JOB-263
 def test_no_code_is_answered_by_its_bare_number():
     """So that the list above is whole. (The command may not know it; config.h has other numbers.)"""

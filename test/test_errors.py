@@ -98,6 +98,7 @@ def test_refused_connection_is_transient(world):
         job = world.start(f'http://127.0.0.1:{unused.getsockname()[1]}/a', world.vault() / 'a')
         job.wait('transient-error')
         assert job.error().code == E_CANNOT_CONNECT
+        assert 'Connection refused' in job.error().text
 
 
 # JOB-66

@@ -26,7 +26,7 @@ from net_worker import (PATIENCE, SERIAL, UNKNOWN, Server, Worker, answer, part,
 COMPLETE, STOPPED, VERSION_CHANGED, FAILED = range(4)
 DISALLOW, HTTPS_TO_HTTP = 2, 4
 LOCAL_FILE, REMOTE_FILE = 4, 5  # error contexts
-DISCONNECTED, TRANSPORT = 0x80200010, 6
+DISCONNECTED, QUEUE_MANAGER = 0x80200010, 2
 TIMEOUT, NOT_RESOLVED, CANNOT_CONNECT = 0x80072EE2, 0x80072EE7, 0x80072EFD
 CONNECTION_ERROR, SECURE_FAILURE = 0x80072EFE, 0x80072F8F
 INVALID_RESPONSE, INVALID_ARGUMENT = 0x8020001B, 0x80070057
@@ -694,7 +694,7 @@ def test_no_network(file, before, host, code):
     with Worker(before=before, wrapper=["unshare", "--net"]) as worker:
         _, done = worker.fetch(f"http://{host}:9/f", file)
     assert (done.outcome, done.code) == (FAILED, code)
-    assert (done.context == TRANSPORT) == ("no route to any other network" in done.detail) \
+    assert (done.context == QUEUE_MANAGER) == ("no route to any other network" in done.detail) \
         == (code == DISCONNECTED)
 
 

@@ -59,8 +59,8 @@ const ErrorEntry error_table[] = {
         { 0x8007001Du, F, "ERROR_WRITE_FAULT", "WriteFault",
           N_("The device reported an error while writing. Check the disk, then resume the job.") },
         { 0x8007001Eu, T, "ERROR_READ_FAULT", "ReadFault",
-          N_("The remote file could not be read to its end. Check the disk or the mounted share "
-             "that it lies on.") },
+          N_("A file could not be read to its end. Check the disk or the mounted share that it "
+             "lies on.") },
         { 0x80070057u, F, "E_INVALIDARG", "InvalidArgument",
           N_("An argument is not valid.") },
         { 0x80070070u, F, "ERROR_DISK_FULL", "DiskFull",
@@ -73,8 +73,9 @@ const ErrorEntry error_table[] = {
           N_("The network is not ready: there is no way to the server.") },
         { 0x8007042Bu, T, "ERROR_PROCESS_ABORTED", "ProcessAborted",
           N_("The process that did the work ended unexpectedly.") },
-        { 0x800704DDu, F, "ERROR_NOT_LOGGED_ON", "NotLoggedOn",
-          N_("The user is not signed on. Sign on, then resume the job.") },
+        { 0x800704DDu, T, "ERROR_NOT_LOGGED_ON", "NotLoggedOn",
+          N_("The user is not signed on, or not known to the service. Sign on or run any bits "
+             "command as that user; the job goes on by itself.") },
         { 0x8007050Fu, F, "ERROR_DISK_QUOTA_EXCEEDED", "QuotaExceeded",
           N_("The disk quota is used up. Make room, then resume the job.") },
         { 0x800706F7u, A, "RPC_X_BAD_STUB_DATA", "BadStubData",

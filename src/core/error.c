@@ -193,6 +193,12 @@ BitsCode code_from_errno(int error)
         return BITS_E_UNEXPECTED;
 }
 
+/* UPL-400 */
+BitsCode code_from_source_errno(int error)
+{
+        return error == EIO ? BITS_E_READ_FAULT : code_from_errno(error);
+}
+
 /* FIL-104: what cannot be otherwise by itself ends the job; a share that is away may come back. */
 BitsCode code_from_remote_errno(int error)
 {

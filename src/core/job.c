@@ -380,7 +380,9 @@ void job_set_fault(Job *job, const File *file, ErrorContext context, BitsCode co
         job->fault.code = code;
         /* A sentence that cannot be kept is the smaller loss. */
         job->fault.detail = string_empty(detail) ? NULL : strdup(detail);
-        job->fault_file = file ? (int64_t)file->index : NO_FILE;
+        /* JOB-403: what arises in the service itself concerns no file. */
+        job->fault_file =
+                file && context != CONTEXT_GENERAL_QUEUE_MANAGER ? (int64_t)file->index : NO_FILE;
 }
 
 void file_set_written(File *file, uint64_t written)

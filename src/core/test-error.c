@@ -154,7 +154,6 @@ static void transient_and_fatal(void **state)
         static const BitsCode transient[] = {
                 BG_E_DESTINATION_LOCKED,
                 BG_E_NETWORK_DISCONNECTED,
-                BG_E_NO_PROGRESS,
                 BITS_E_PROCESS_ABORTED,
                 BITS_E_TIMEOUT,
                 BITS_E_NAME_NOT_RESOLVED,
@@ -279,9 +278,20 @@ static void fault_is_released(void **state)
         fault_done(&fault);
 }
 
+/* UPL-400 */
+static void reading_a_source_is_not_writing(void **state)
+{
+        (void)state;
+        assert_int_equal(code_from_source_errno(EIO), BITS_E_READ_FAULT);
+        assert_true(error_is_transient(code_from_source_errno(EIO)));
+        assert_int_equal(code_from_errno(EIO), BITS_E_WRITE_FAULT);
+        assert_int_equal(code_from_source_errno(EACCES), BITS_E_ACCESS_DENIED);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(reading_a_source_is_not_writing),
                 cmocka_unit_test(table_is_sorted_and_unique),
                 cmocka_unit_test(every_entry_is_well_formed),
                 cmocka_unit_test(bus_names_follow_from_names),

@@ -248,6 +248,21 @@ static void test_fault_life(void **state)
         job_free(job);
 }
 
+/* JOB-403 */
+static void test_fault_of_the_service_has_no_file(void **state)
+{
+        Job *job = make_job();
+        File *file = add_file(job, "/a");
+
+        (void)state;
+        for (ErrorContext context = CONTEXT_UNKNOWN; context < CONTEXT_MAX; context++) {
+                job_set_fault(job, file, context, BITS_E_OUT_OF_MEMORY, NULL);
+                assert_int_equal(job->fault_file,
+                                 context == CONTEXT_GENERAL_QUEUE_MANAGER ? NO_FILE : 0);
+        }
+        job_free(job);
+}
+
 static void test_transitions_refuse(void **state)
 {
         Job *job = make_job();
@@ -295,6 +310,7 @@ int main(void)
                 cmocka_unit_test(test_counters),
                 cmocka_unit_test(test_append_with_progress),
                 cmocka_unit_test(test_fault_life),
+                cmocka_unit_test(test_fault_of_the_service_has_no_file),
                 cmocka_unit_test(test_transitions_refuse),
                 cmocka_unit_test(test_resumable),
         };

@@ -106,7 +106,7 @@ void upload_forget_session(Job *job)
 /* FIL-121: here it is the file that is missing, not the directory of a file to be. */
 BitsCode upload_source_code(int error)
 {
-        return error == ENOENT ? BITS_E_FILE_NOT_FOUND : code_from_errno(error);
+        return error == ENOENT ? BITS_E_FILE_NOT_FOUND : code_from_source_errno(error);
 }
 
 const char *upload_source_text(int error)

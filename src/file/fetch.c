@@ -123,7 +123,7 @@ static int tell_put_trouble(Fetches *fetches, const Fetch *fetch, const Trouble 
                                     "a new job");
         if (trouble->context == CONTEXT_REMOTE_FILE)
                 return tell_failure(fetches, fetch, CONTEXT_LOCAL_FILE,
-                                    code_from_errno(trouble->error),
+                                    code_from_source_errno(trouble->error),
                                     "The local file could not be read", strerror(trouble->error));
         return tell_failure(fetches, fetch, CONTEXT_REMOTE_FILE, code_from_errno(trouble->error),
                             "Could not write to the remote place", strerror(trouble->error));

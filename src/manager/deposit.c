@@ -94,8 +94,7 @@ static void on_done(void *userdata, const NetDone *done)
                                       done->written == t->file->total;
                 transfer_end(t);
         } else
-                transfer_end_failed(t, CONTEXT_REMOTE_FILE, BITS_E_PROCESS_ABORTED,
-                                    "the worker made no sense");
+                transfer_end_unserved(t, WORK_ABORTED, false);
 }
 
 static void on_failed(void *userdata, WorkResult result)

@@ -404,7 +404,8 @@ static void on_copied(void *userdata, const CopyDone *done)
         char *acl = strdup(done->acl);
 
         if (!acl) {
-                transfer_set_failure(&t->base, CONTEXT_LOCAL_FILE, BITS_E_OUT_OF_MEMORY, NULL);
+                transfer_set_failure(&t->base, CONTEXT_GENERAL_QUEUE_MANAGER, BITS_E_OUT_OF_MEMORY,
+                                     NULL);
                 end_synced(t);
                 return;
         }

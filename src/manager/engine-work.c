@@ -72,8 +72,9 @@ BitsCode engine_work_result_code(WorkResult result, bool *ret_fatal)
                 return BITS_E_NOT_LOGGED_ON;
         case WORK_SILENT:
                 return BITS_E_TIMEOUT;
-        case WORK_DONE:
         case WORK_TOO_MANY:
+                return BITS_E_TOO_MANY_OPEN_FILES;
+        case WORK_DONE:
         case WORK_NOT_STARTED:
         case WORK_ABORTED:
         case WORK_RESULT_MAX:
@@ -95,7 +96,8 @@ const char *engine_work_result_text(WorkResult result)
         case WORK_NO_PRIVILEGE:
                 return "this service runs without root and knows one identity only";
         case WORK_TOO_MANY:
-                return "too many workers at the same time";
+                return "this user has as many worker processes as are permitted; it goes on when "
+                       "one of them has ended";
         case WORK_NOT_STARTED:
                 return "the worker process could not be started; see the log of bits-broker";
         case WORK_DISMISSED:

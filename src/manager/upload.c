@@ -180,8 +180,7 @@ static void on_done(void *userdata, const NetDone *done)
         case NET_OUTCOME_INVALID:
                 break;
         }
-        transfer_end_failed(&u->base, CONTEXT_GENERAL_TRANSPORT, BITS_E_PROCESS_ABORTED,
-                            "the network worker made no sense");
+        transfer_end_unserved(&u->base, WORK_ABORTED, false);
 }
 
 static void on_failed(void *userdata, WorkResult result)

@@ -44,6 +44,13 @@ void net_failure_file(NetFailure *f, int error)
                         "Could not write to the temporary file: %s", strerror(error));
 }
 
+/* JOB-401 */
+void net_failure_memory(NetFailure *f)
+{
+        net_failure_set(f, CONTEXT_GENERAL_QUEUE_MANAGER, BITS_E_OUT_OF_MEMORY,
+                        "This machine has not enough memory for the transfer at the moment");
+}
+
 const char *http_reason(unsigned status)
 {
         static const struct {
@@ -52,7 +59,13 @@ const char *http_reason(unsigned status)
         } table[] = {
                 { 204, "No Content" },
                 { 300, "Multiple Choices" },
+                { 301, "Moved Permanently" },
+                { 302, "Found" },
+                { 303, "See Other" },
                 { 304, "Not Modified" },
+                { 305, "Use Proxy" },
+                { 307, "Temporary Redirect" },
+                { 308, "Permanent Redirect" },
                 { 400, "Bad Request" },
                 { 401, "Unauthorized" },
                 { 402, "Payment Required" },
@@ -64,9 +77,13 @@ const char *http_reason(unsigned status)
                 { 408, "Request Timeout" },
                 { 409, "Conflict" },
                 { 410, "Gone" },
+                { 411, "Length Required" },
                 { 412, "Precondition Failed" },
+                { 413, "Content Too Large" },
                 { 414, "URI Too Long" },
+                { 415, "Unsupported Media Type" },
                 { 416, "Range Not Satisfiable" },
+                { 417, "Expectation Failed" },
                 { 421, "Misdirected Request" },
                 { 429, "Too Many Requests" },
                 { 431, "Request Header Fields Too Large" },
@@ -102,7 +119,7 @@ void net_failure_no_network(NetFailure *f, const char *url, int error)
         char host[HOST_MAX];
 
         url_host(url, host, sizeof(host));
-        net_failure_set(f, CONTEXT_GENERAL_TRANSPORT, BG_E_NETWORK_DISCONNECTED,
+        net_failure_set(f, CONTEXT_GENERAL_QUEUE_MANAGER, BG_E_NETWORK_DISCONNECTED,
                         "Could not connect to %s: %s, and this machine has no route to any other "
                         "network",
                         host, strerror(error));
@@ -170,7 +187,7 @@ void net_failure_curl(NetFailure *f, CURLcode result, long connect_status, const
                 net_failure_set(f, CONTEXT_REMOTE_FILE, code,
                                 "No secure connection to %s could be made: %s", host, explanation);
         else if (code == BITS_E_OUT_OF_MEMORY)
-                net_failure_set(f, CONTEXT_GENERAL_TRANSPORT, code, "Out of memory");
+                net_failure_memory(f);
         else
                 net_failure_set(f, CONTEXT_REMOTE_FILE, code, "Transfer of %s failed: %s", shown,
                                 explanation);

@@ -32,6 +32,8 @@ void net_failure_no_network(NetFailure *f, const char *url, int error);
 void net_failure_status(NetFailure *f, unsigned status, const char *url);
 /* NET-31: a write failed with this errno (positive). */
 void net_failure_file(NetFailure *f, int error);
+/* The service itself has not enough memory. */
+void net_failure_memory(NetFailure *f);
 /* Any other: the sentence is made from the format and reduced to plain ASCII. */
 void net_failure_set(NetFailure *f, ErrorContext context, BitsCode code, const char *format, ...)
         _printf_(4, 5);

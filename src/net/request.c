@@ -288,6 +288,19 @@ static bool try_next_proxy(Request *r, CURLcode result, long connect_status, boo
         return true;
 }
 
+/* "Failed to connect to HOST port 80 after 3 ms: Couldn't connect to server" does not say why. */
+static void explain_connect(Request *r, int error)
+{
+        static const char tail[] = " after ";
+        char *end = strstr(r->explanation, tail);
+        size_t left;
+
+        if (!end || error == 0)
+                return;
+        left = sizeof(r->explanation) - (size_t)(end - r->explanation);
+        snprintf(end, left, ": %s", strerror(error));
+}
+
 RequestNext request_broken(Request *r, CURLcode result, bool answered)
 {
         long connect_status = 0, error = 0;
@@ -304,6 +317,8 @@ RequestNext request_broken(Request *r, CURLcode result, bool answered)
         curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &error);
         if (result == CURLE_COULDNT_CONNECT && route_is_missing((int)error))
                 net_failure_no_network(&r->failure, r->url, (int)error);
+        if (result == CURLE_COULDNT_CONNECT)
+                explain_connect(r, (int)error);
         net_failure_curl(&r->failure, result, connect_status, r->url, r->explanation);
         return REQUEST_FAILED;
 }

@@ -58,6 +58,10 @@ static void sentences(void **state)
         assert_string_equal(f.detail, "Could not resolve host example.org");
 
         f = (NetFailure){ 0 };
+        net_failure_status(&f, 413, url);
+        assert_string_equal(f.detail, "example.org answered 413 Content Too Large");
+
+        f = (NetFailure){ 0 };
         net_failure_curl(&f, CURLE_RECV_ERROR, 0, url, "odd \x1b[2J\xff");
         assert_string_equal(f.detail, "Transfer of http://example.org/a failed: odd ?[2J?");
 }
@@ -73,12 +77,29 @@ static void the_first_failure_is_told(void **state)
         assert_int_equal(f.code, BITS_E_DISK_FULL);
 }
 
+/* JOB-401 */
+static void what_is_no_servers_fault_is_the_services_own(void **state)
+{
+        NetFailure f = { 0 };
+
+        (void)state;
+        net_failure_no_network(&f, "http://example.org/a", ENETUNREACH);
+        assert_int_equal(f.context, CONTEXT_GENERAL_QUEUE_MANAGER);
+        assert_int_equal(f.code, BG_E_NETWORK_DISCONNECTED);
+
+        f = (NetFailure){ 0 };
+        net_failure_curl(&f, CURLE_OUT_OF_MEMORY, 0, "http://example.org/a", "");
+        assert_int_equal(f.context, CONTEXT_GENERAL_QUEUE_MANAGER);
+        assert_int_equal(f.code, BITS_E_OUT_OF_MEMORY);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(codes),
                 cmocka_unit_test(sentences),
                 cmocka_unit_test(the_first_failure_is_told),
+                cmocka_unit_test(what_is_no_servers_fault_is_the_services_own),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -447,8 +447,7 @@ static void request(Transfer *t)
         if (r >= 0)
                 r = request_run(&t->request);
         if (r < 0) {
-                net_failure_set(&t->request.failure, CONTEXT_GENERAL_TRANSPORT,
-                                BITS_E_OUT_OF_MEMORY, "Out of memory");
+                net_failure_memory(&t->request.failure);
                 end(t, NET_FAILED);
         }
 }

@@ -140,8 +140,9 @@ static bool source_is_unchanged(Upload *u)
         uint64_t time;
 
         if (fstat(u->file, &st) < 0) {
-                net_failure_set(&u->request.failure, CONTEXT_LOCAL_FILE, code_from_errno(errno),
-                                "Could not look at %s: %s", u->content_name, strerror(errno));
+                net_failure_set(&u->request.failure, CONTEXT_LOCAL_FILE,
+                                code_from_source_errno(errno), "Could not look at %s: %s",
+                                u->content_name, strerror(errno));
                 return false;
         }
         time = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
@@ -169,8 +170,9 @@ static size_t on_read(char *data, size_t one, size_t size, void *userdata)
                           (off_t)(u->position + u->sent));
         while (n < 0 && errno == EINTR);
         if (n < 0)
-                net_failure_set(&u->request.failure, CONTEXT_LOCAL_FILE, code_from_errno(errno),
-                                "Could not read %s: %s", u->content_name, strerror(errno));
+                net_failure_set(&u->request.failure, CONTEXT_LOCAL_FILE,
+                                code_from_source_errno(errno), "Could not read %s: %s",
+                                u->content_name, strerror(errno));
         else if (n == 0)
                 (void)source_is_unchanged(u);
         if (n <= 0)
@@ -337,8 +339,7 @@ static void send_packet(Upload *u, Packet packet)
                 r = request_run(&u->request);
         if (r >= 0)
                 return;
-        net_failure_set(&u->request.failure, CONTEXT_GENERAL_TRANSPORT, BITS_E_OUT_OF_MEMORY,
-                        "Out of memory");
+        net_failure_memory(&u->request.failure);
         end(u, NET_FAILED);
 }
 

@@ -10,9 +10,11 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -42,10 +44,41 @@ def jobs(bits, *arguments):
     return json.loads(bits('list', '--json', *arguments).stdout)['jobs']
 
 
+class Tunnel:
+    """Another way to a socket, which ends with it."""
+
+    def __init__(self, path, target):
+        self.path, self.target, self.ends = path, target, []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for end in self.ends:
+            end.shutdown(socket.SHUT_RDWR)
+
+    def serve(self):
+        while True:
+            here, there = self.listener.accept()[0], socket.socket(socket.AF_UNIX)
+            there.connect(self.target)
+            self.ends += [here, there]
+            for one, other in ((here, there), (there, here)):
+                threading.Thread(target=self.copy, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def copy(one, other):
+        while data := one.recv(65536):
+            other.sendall(data)
+
+
 class Terminal:
     """`bits` on a pseudo-terminal."""
 
-    def __init__(self, world, *arguments, columns=100, cwd=None):
+    def __init__(self, world, *arguments, columns=100, cwd=None, term='xterm'):
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
         self.output = b''
@@ -53,7 +86,7 @@ class Terminal:
         options = {'uid': world.alice} if world.root else {}
         self.process = world.playground.popen(
             ['bits', *mode, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
-            env={'TERM': 'xterm'}, cwd=cwd or world.base, start_new_session=True, **options)
+            env={'TERM': term}, cwd=cwd or world.base, start_new_session=True, **options)
         os.close(slave)
 
     def read_until(self, pattern, timeout=30):
@@ -540,6 +573,44 @@ def test_watch_on_a_terminal(world, bits):
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 0
     assert jobs(bits)[0]['state'] in ('transferring', 'transferred')
+
+
+def test_watch_that_cannot_go_on(root_world, bits, tmp_path):
+    """CLI-422: a name of no job, output that nobody can read, a bus that is gone."""
+    assert "no job 'nobody'" in bits('watch', 'nobody', status=1).stderr
+    world, ident = root_world, bits('create', 'one').stdout.strip()
+    for mode in ([], ['--json'], [ident]):
+        with open('/dev/full', 'w') as full:
+            process = world.playground.popen(['bits', 'watch', *mode], uid=world.alice, stdout=full,
+                                             stderr=subprocess.PIPE, text=True)
+            assert 'cannot write the output' in process.communicate(timeout=30)[1]
+            assert process.returncode == 1
+    address = world.playground.environment['DBUS_SYSTEM_BUS_ADDRESS']
+    with Tunnel(tmp_path / 'bus', re.match('unix:path=([^,]+)', address)[1]) as tunnel:
+        process = world.playground.popen(
+            ['bits', 'watch', '--interval', '86400'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={'DBUS_SYSTEM_BUS_ADDRESS': f'unix:path={tunnel.path}'})
+        assert 'no jobs' in process.stdout.readline()
+    assert 'cannot list the jobs' in process.communicate(timeout=30)[1]
+    assert process.returncode == 1
+
+
+def test_watch_on_a_dumb_terminal(world, bits):
+    """CLI-422: lists follow each other, without a word that it would not obey."""
+    bits('create', 'a')
+    terminal = Terminal(world, 'watch', term='dumb')
+    assert '\033' not in terminal.read_until(rb'suspended')
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 0
+
+
+def test_no_table_cuts_an_id(world, bits):
+    """CLI-422"""
+    ident = bits('create', 'a name that is longer than the narrow terminal').stdout.strip()
+    terminal = Terminal(world, 'list', columns=60)
+    assert terminal.end() == 0
+    head, line = terminal.output.decode().splitlines()
+    assert line.startswith(f'{ident[:8]} a name') and ' suspended normal ' in line and len(line) <= 60
 
 
 def test_list(world, bits):

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "cli/format.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/select.h"
 #include "cli/table.h"
@@ -14,7 +15,6 @@
 #include <search.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 /* ---- rates, between two looks ---- */
 
@@ -151,15 +151,15 @@ static int print_list(const bits_job_list *list, const size_t *indices, size_t n
                       const Rates *rates, bool all_users)
 {
         Column columns[LIST_MAX] = {
-                [LIST_SHORT_ID] = { NULL, "ID", COLUMN_TEXT, false },
+                [LIST_SHORT_ID] = { NULL, "ID", COLUMN_WORD, false },
                 [LIST_ID] = { "id", NULL, COLUMN_TEXT, true },
                 [LIST_NAME] = { "display-name", "NAME", COLUMN_TEXT, true },
                 [LIST_OWNER] = { NULL, all_users ? "OWNER" : NULL, COLUMN_TEXT, false },
                 [LIST_OWNER_SID] = { "owner", NULL, COLUMN_TEXT, true },
                 [LIST_OWNER_UID] = { "owner-uid", NULL, COLUMN_NUMBER, true },
                 [LIST_TYPE] = { "type", NULL, COLUMN_TEXT, true },
-                [LIST_STATE] = { "state", "STATE", COLUMN_TEXT, true },
-                [LIST_PRIORITY] = { "priority", "PRIORITY", COLUMN_TEXT, true },
+                [LIST_STATE] = { "state", "STATE", COLUMN_WORD, true },
+                [LIST_PRIORITY] = { "priority", "PRIORITY", COLUMN_WORD, true },
                 [LIST_PROGRESS] = { NULL, "PROGRESS", COLUMN_NUMBER, false },
                 [LIST_FILES] = { NULL, "FILES", COLUMN_NUMBER, false },
                 [LIST_BYTES_TOTAL] = { "bytes-total", NULL, COLUMN_NUMBER, true },
@@ -239,11 +239,14 @@ typedef struct WatchCall {
         uint32_t interval; /* s */
         char **names;      /* of jobs; none: all */
         int n_names;
-        bool screen; /* standard output is a terminal */
+        bool screen;         /* standard output is a terminal that can be rewritten */
+        bool looked;         /* once at least */
+        const char *missing; /* the name that was no job's at the first look */
 } WatchCall;
 
-/* The jobs that were named, as indices of the list. */
-static size_t choose(const WatchCall *call, const bits_job_list *list, size_t *ret_indices)
+/* The jobs that were named, as indices of the list. CLI-422: a name that is none is told at the
+   first look; later its job has left the queue. */
+static size_t choose(WatchCall *call, const bits_job_list *list, size_t *ret_indices)
 {
         size_t n = bits_job_list_count(list), found = 0;
         _cleanup_free_ SelectEntry *entries = calloc(n + 1, sizeof(*entries));
@@ -260,14 +263,17 @@ static size_t choose(const WatchCall *call, const bits_job_list *list, size_t *r
 
                 for (size_t i = 0; i < m; i++)
                         chosen[matches[i]] = true;
+                if (m == 0 && !call->looked)
+                        call->missing = call->names[k];
         }
+        call->looked = true;
         for (size_t i = 0; i < n; i++)
                 if (call->n_names == 0 || chosen[i])
                         ret_indices[found++] = i;
         return found;
 }
 
-static int show_once(bits_manager *manager, const WatchCall *call, Rates *rates, size_t *ret_shown)
+static int show_once(bits_manager *manager, WatchCall *call, Rates *rates, size_t *ret_shown)
 {
         _cleanup_(bits_job_list_freep) bits_job_list *list = NULL;
         _cleanup_free_ size_t *indices = NULL;
@@ -280,6 +286,8 @@ static int show_once(bits_manager *manager, const WatchCall *call, Rates *rates,
         if (!indices)
                 return report_error("out of memory");
         *ret_shown = choose(call, list, indices);
+        if (call->missing)
+                return report_error("no job '%s': 'bits list' shows your jobs", call->missing);
         rates_update(rates, list);
         if (call->screen)
                 printf("\033[H\033[J%s   every %u s, Ctrl-C ends the watching\n\n",
@@ -287,12 +295,20 @@ static int show_once(bits_manager *manager, const WatchCall *call, Rates *rates,
         r = print_list(list, indices, *ret_shown, rates, call->all_users);
         if (!call->screen && !arg_json)
                 putchar('\n');
-        fflush(stdout);
-        return r;
+        return r == EXIT_OK ? finish_output() : r;
+}
+
+/* The next look comes at once when the connection is gone: it says so. CLI-422 */
+static bool pause_until(Watch *watch, uint64_t next)
+{
+        while (!watch->gone && now_usec() < next)
+                if (watch_wait(watch, next) == WATCH_SIGNAL)
+                        return false;
+        return true;
 }
 
 /* Named jobs are watched until all of them have left the queue. CLI-280 */
-static int watch_jobs(bits_manager *manager, const WatchCall *call)
+static int watch_jobs(bits_manager *manager, WatchCall *call)
 {
         _cleanup_(rates_done) Rates rates = {};
         _cleanup_(watch_end) Watch watch = {};
@@ -305,9 +321,8 @@ static int watch_jobs(bits_manager *manager, const WatchCall *call)
                 if (r != EXIT_OK || (shown == 0 && call->n_names > 0))
                         break;
                 next += call->interval * (uint64_t)1000000;
-                while (now_usec() < next)
-                        if (watch_wait(&watch, next) == WATCH_SIGNAL)
-                                return EXIT_OK;
+                if (!pause_until(&watch, next))
+                        return EXIT_OK;
         }
         return r;
 }
@@ -341,7 +356,7 @@ int verb_watch(int argc, char **argv)
                 }
         call.names = argv + optind;
         call.n_names = argc - optind;
-        call.screen = !arg_json && isatty(STDOUT_FILENO);
+        call.screen = !arg_json && terminal_is_live();
         r = open_service(&manager);
         return r == EXIT_OK ? watch_jobs(manager, &call) : r;
 }

@@ -109,11 +109,9 @@ int usage_error(const char *format, ...)
         va_list ap;
 
         if (format) {
-                fprintf(stderr, "bits: ");
                 va_start(ap, format);
-                vfprintf(stderr, format, ap);
+                report_note_v(format, ap);
                 va_end(ap);
-                fputc('\n', stderr);
         }
         if (current)
                 fprintf(stderr, "usage: bits %s %s\n", current->name, current->usage);
@@ -139,10 +137,10 @@ int next_option(int argc, char **argv, const char *short_options, const struct o
                 case 'h':
                 case OPTION_HELP:
                         print_help(stdout);
-                        exit(EXIT_OK);
+                        exit(finish_output());
                 case OPTION_VERSION:
                         printf("bits (OpenBITS) %s\n", PROJECT_VERSION);
-                        exit(EXIT_OK);
+                        exit(finish_output());
                 default:
                         return c;
                 }
@@ -158,6 +156,15 @@ int open_service(bits_manager **ret_manager)
         return r < 0 ? report_failure(NULL) : EXIT_OK;
 }
 
+/* CLI-422: a full disk behind standard output is a failure too. */
+int finish_output(void)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return EXIT_OK;
+        fprintf(stderr, "bits: cannot write the output: %s\n", strerror(errno));
+        return EXIT_FAILED;
+}
+
 /* CLI-33 */
 static int run_help(const char *verb)
 {
@@ -167,7 +174,7 @@ static int run_help(const char *verb)
         if (verb && !current)
                 return usage_error("there is no verb '%s'", verb);
         print_help(stdout);
-        return EXIT_OK;
+        return finish_output();
 }
 
 int main(int argc, char **argv)
@@ -194,12 +201,7 @@ int main(int argc, char **argv)
                 current = &verbs[i];
                 optind = 0;
                 r = verbs[i].run(argc, argv);
-                /* A full disk behind standard output is a failure too. */
-                if (fflush(stdout) != 0 && r == EXIT_OK) {
-                        fprintf(stderr, "bits: cannot write the output: %s\n", strerror(errno));
-                        r = EXIT_FAILED;
-                }
-                return r;
+                return r == EXIT_OK ? finish_output() : r;
         }
         return usage_error("there is no verb '%s'", argv[0]);
 }

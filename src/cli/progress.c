@@ -14,12 +14,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+bool terminal_is_live(void)
+{
+        return isatty(STDOUT_FILENO) && !string_equal(getenv("TERM"), "dumb");
+}
+
 void progress_begin(Progress *progress, const char *name, bool silent)
 {
-        const char *term = getenv("TERM");
-
         *progress = (Progress){
-                .bar = !silent && isatty(STDOUT_FILENO) && !string_equal(term, "dumb"),
+                .bar = !silent && terminal_is_live(),
                 .silent = silent,
                 .name = format_safe(name),
                 .began = now_usec(),

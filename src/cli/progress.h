@@ -20,6 +20,9 @@ typedef struct Progress {
         Rate rate;
 } Progress;
 
+/* Standard output is a terminal on which something can be drawn again and again. */
+bool terminal_is_live(void);
+
 void progress_begin(Progress *progress, const char *name, bool silent);
 void progress_end(Progress *progress);
 

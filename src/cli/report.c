@@ -103,7 +103,7 @@ int report_failure(const char *what, ...)
         return EXIT_FAILED;
 }
 
-static void report(const char *format, va_list ap)
+void report_note_v(const char *format, va_list ap)
 {
         _cleanup_free_ char *text = NULL;
 
@@ -118,7 +118,7 @@ int report_error(const char *format, ...)
         va_list ap;
 
         va_start(ap, format);
-        report(format, ap);
+        report_note_v(format, ap);
         va_end(ap);
         return EXIT_FAILED;
 }
@@ -128,7 +128,7 @@ void report_note(const char *format, ...)
         va_list ap;
 
         va_start(ap, format);
-        report(format, ap);
+        report_note_v(format, ap);
         va_end(ap);
 }
 

@@ -7,6 +7,8 @@
 
 #include "cli/base.h"
 
+#include <stdarg.h>
+
 /* Reports the library's last failure in this thread. `what` may be NULL: "cannot add the file".
    Always EXIT_FAILED. */
 int report_failure(const char *what, ...) _printf_(1, 2);
@@ -16,6 +18,7 @@ int report_error(const char *format, ...) _printf_(1, 2);
 
 /* A line that is no failure: "bits: …". */
 void report_note(const char *format, ...) _printf_(1, 2);
+void report_note_v(const char *format, va_list ap) _printf_(1, 0);
 
 /* What a success code of Complete or Cancel means to the user; 0: silent. */
 void report_success_code(const char *id, uint32_t code);

@@ -22,12 +22,20 @@ static int add_column(struct libscols_table *table, const Column *column, bool j
 {
         struct libscols_column *c;
 
+        static const int flags[] = {
+                [COLUMN_TEXT] = SCOLS_FL_TRUNC,
+                [COLUMN_WORD] = 0,
+                [COLUMN_NUMBER] = SCOLS_FL_RIGHT,
+                [COLUMN_BOOLEAN] = SCOLS_FL_TRUNC,
+        };
+
         c = scols_table_new_column(table, json ? column->key : column->head, 0.1,
-                                   column->type == COLUMN_NUMBER ? SCOLS_FL_RIGHT : SCOLS_FL_TRUNC);
+                                   flags[column->type]);
         if (!c)
                 return -ENOMEM;
         switch (column->type) {
         case COLUMN_TEXT:
+        case COLUMN_WORD:
                 return scols_column_set_json_type(c, SCOLS_JSON_STRING);
         case COLUMN_NUMBER:
                 return scols_column_set_json_type(c, SCOLS_JSON_NUMBER);

@@ -9,7 +9,8 @@
 #include <libsmartcols.h>
 
 typedef enum ColumnType {
-        COLUMN_TEXT,
+        COLUMN_TEXT,   /* cut where a terminal is too narrow */
+        COLUMN_WORD,   /* text that is not cut: half an id is another one's */
         COLUMN_NUMBER, /* right-aligned; a JSON number, or any JSON value given as text */
         COLUMN_BOOLEAN,
 } ColumnType;

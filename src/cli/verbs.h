@@ -35,6 +35,9 @@ int next_option(int argc, char **argv, const char *short_options, const struct o
    line. */
 int usage_error(const char *format, ...) _printf_(1, 2);
 
+/* What was printed is out: EXIT_OK, or EXIT_FAILED after saying why not. */
+int finish_output(void);
+
 /* Connects to the service that --user asks for. 0, or an exit status after saying why not. */
 int open_service(bits_manager **ret_manager);
 

@@ -306,6 +306,18 @@ def test_endless_headers(worker, server, file):
     assert worker.fetch(long_line, file)[1].code == INVALID_RESPONSE
 
 
+def test_a_line_without_an_end(worker, server, file):
+    # NET-421
+    def route(_, send):
+        send(b"HTTP/1.1 200 OK\r\nX-Filler: ")
+        while not server.released.is_set():
+            send(b"y" * 10000)
+    server.routes["/f"] = route
+    started, done = worker.fetch(server.url + "/f", file)
+    assert started is None and (done.outcome, done.code) == (FAILED, INVALID_RESPONSE)
+    assert "too long" in done.detail
+
+
 def test_headers_just_below_the_bound(worker, server, file):
     # NET-34
     many = {f"X{i}": "y" * 1000 for i in range(60)}

@@ -106,12 +106,15 @@ const char *http_reason(unsigned status)
 
 void net_failure_status(NetFailure *f, unsigned status, const char *url)
 {
-        const char *reason = http_reason(status);
+        const char *reason = http_reason(status), *but = "";
         char host[HOST_MAX];
 
+        /* NET-421: one that says it is followed, or refused in words of its own. */
+        if ((status >= 301 && status <= 303) || status == 307 || status == 308)
+                but = ", and does not say where";
         url_host(url, host, sizeof(host));
-        net_failure_set(f, CONTEXT_REMOTE_FILE, BITS_E_HTTP(status), "%s answered %u%s%s", host,
-                        status, *reason ? " " : "", reason);
+        net_failure_set(f, CONTEXT_REMOTE_FILE, BITS_E_HTTP(status), "%s answered %u%s%s%s", host,
+                        status, *reason ? " " : "", reason, but);
 }
 
 void net_failure_no_network(NetFailure *f, const char *url, int error)
@@ -123,6 +126,17 @@ void net_failure_no_network(NetFailure *f, const char *url, int error)
                         "Could not connect to %s: %s, and this machine has no route to any other "
                         "network",
                         host, strerror(error));
+}
+
+/* NET-421 */
+void net_failure_long_line(NetFailure *f, const char *url)
+{
+        char shown[URL_MAX];
+
+        url_for_people(url, shown, sizeof(shown));
+        net_failure_set(f, CONTEXT_REMOTE_FILE, BG_E_INVALID_SERVER_RESPONSE,
+                        "The answer for %s makes no sense: a line of its header is too long",
+                        shown);
 }
 
 /* NET-32, JOB-64, JOB-65, JOB-75, JOB-301 */

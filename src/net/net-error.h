@@ -28,6 +28,8 @@ void net_failure_curl(NetFailure *f, CURLcode result, long connect_status, const
                       const char *explanation);
 /* NET-350: no connection could be made, with this errno (positive), for there is no network. */
 void net_failure_no_network(NetFailure *f, const char *url, int error);
+/* A line of a server's header has no end. */
+void net_failure_long_line(NetFailure *f, const char *url);
 /* NET-30: the server's status as error: "example.org answered 404 Not Found". */
 void net_failure_status(NetFailure *f, unsigned status, const char *url);
 /* NET-31: a write failed with this errno (positive). */

@@ -301,6 +301,16 @@ static void explain_connect(Request *r, int error)
         snprintf(end, left, ": %s", strerror(error));
 }
 
+/* libcurl calls a line of a header that is longer than it holds a lack of memory. NET-421 */
+static bool line_was_too_long(const Request *r, CURLcode result)
+{
+        curl_off_t begun = 0;
+
+        return result == CURLE_OUT_OF_MEMORY &&
+               curl_easy_getinfo(r->easy, CURLINFO_STARTTRANSFER_TIME_T, &begun) == CURLE_OK &&
+               begun > 0;
+}
+
 RequestNext request_broken(Request *r, CURLcode result, bool answered)
 {
         long connect_status = 0, error = 0;
@@ -314,6 +324,8 @@ RequestNext request_broken(Request *r, CURLcode result, bool answered)
                 return request_challenged(r, 407);
         if (try_next_proxy(r, result, connect_status, answered))
                 return REQUEST_AGAIN;
+        if (line_was_too_long(r, result))
+                net_failure_long_line(&r->failure, r->url);
         curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &error);
         if (result == CURLE_COULDNT_CONNECT && route_is_missing((int)error))
                 net_failure_no_network(&r->failure, r->url, (int)error);

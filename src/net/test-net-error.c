@@ -54,6 +54,10 @@ static void sentences(void **state)
         assert_string_equal(f.detail, "example.org answered 599");
 
         f = (NetFailure){ 0 };
+        net_failure_status(&f, 302, url); /* NET-421 */
+        assert_string_equal(f.detail, "example.org answered 302 Found, and does not say where");
+
+        f = (NetFailure){ 0 };
         net_failure_curl(&f, CURLE_COULDNT_RESOLVE_HOST, 0, url, "Could not resolve: x");
         assert_string_equal(f.detail, "Could not resolve host example.org");
 

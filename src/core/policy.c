@@ -12,6 +12,7 @@
 #include "core/identity.h"
 #include "core/remote-name.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <limits.h>
 #include <strings.h>
@@ -186,6 +187,13 @@ static bool is_control(unsigned char c)
         return c < 0x20 || c == 0x7F;
 }
 
+static const char *end_of_authority(const char *url)
+{
+        const char *authority = strstr(url, "://");
+
+        return authority ? authority + 3 + strcspn(authority + 3, "/?#") : url;
+}
+
 static const char *wrong_character_in_url(const char *url)
 {
         for (const char *p = url; *p; p++) {
@@ -196,9 +204,28 @@ static const char *wrong_character_in_url(const char *url)
                 if (is_control(c))
                         return "the URL has a control character";
                 if (c >= 0x80)
-                        return "the URL has a character outside ASCII: percent-encode it";
+                        return p < end_of_authority(url)
+                                       ? "the URL's host has a character outside ASCII: write it "
+                                         "as xn--…, as the name server has it"
+                                       : "the URL has a character outside ASCII: percent-encode "
+                                         "it";
         }
         return NULL;
+}
+
+/* "[::1]", "[fe80::1%eth0]"; behind the address may be the name of an interface. LIM-420 */
+static bool is_ipv6_address(const char *begin, const char *end)
+{
+        char text[INET6_ADDRSTRLEN];
+        struct in6_addr address;
+        const char *zone = memchr(begin, '%', (size_t)(end - begin));
+        size_t n = (size_t)((zone ? zone : end) - begin);
+
+        if (n >= sizeof(text) || (zone && zone + 1 == end))
+                return false;
+        memcpy(text, begin, n);
+        text[n] = '\0';
+        return inet_pton(AF_INET6, text, &address) == 1;
 }
 
 /* Behind the scheme: [user[:password]@]host[:port]. */
@@ -211,8 +238,8 @@ static const char *wrong_authority(const char *authority)
 
         if (*host == '[') {
                 behind = memchr(host, ']', (size_t)(end - host));
-                if (!behind || behind == host + 1)
-                        return "the URL has an incomplete IPv6 address";
+                if (!behind || !is_ipv6_address(host + 1, behind))
+                        return "the URL has a broken IPv6 address";
                 behind++;
         } else {
                 behind = memchr(host, ':', (size_t)(end - host));
@@ -231,7 +258,7 @@ static const char *wrong_authority(const char *authority)
                 if (port > PORT_MAX)
                         return "the URL's port is above 65535";
         }
-        return NULL;
+        return behind + 1 < end && port == 0 ? "the URL's port is 0" : NULL;
 }
 
 static bool component_is(const char *component, size_t n, const char *name)

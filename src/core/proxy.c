@@ -199,15 +199,25 @@ int proxy_select(const char *list, const char *scheme, unsigned index, char ret[
 
 /* ---- the bypass list ---- */
 
-/* NET-63 */
-bool proxy_bypassed(const char *bypass, const char *host)
+/* An IPv6 address, as URLs have it or bare. NET-423 */
+static Span without_brackets(Span s)
 {
-        size_t length = strlen(host);
-        Span word;
+        if (s.length > 2 && s.at[0] == '[' && s.at[s.length - 1] == ']')
+                s = (Span){ s.at + 1, s.length - 2 };
+        return s;
+}
+
+/* NET-63 */
+bool proxy_bypassed(const char *bypass, const char *asked)
+{
+        Span name = without_brackets((Span){ asked, strlen(asked) }), word;
+        const char *host = name.at;
+        size_t length = name.length;
 
         while (next_word(&bypass, BYPASS_DIVIDERS, &word)) {
+                word = without_brackets(word);
                 if (starts_with(&word, "<local>") && word.length == strlen("<local>")) {
-                        if (!strchr(host, '.') && !strchr(host, ':'))
+                        if (!memchr(host, '.', length) && !memchr(host, ':', length))
                                 return true;
                 } else if (word.at[0] == '*') {
                         skip(&word, 1);

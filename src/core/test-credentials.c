@@ -207,6 +207,13 @@ static void test_bypass(void **state)
         assert_true(proxy_bypassed("<local>", "intranet"));
         assert_false(proxy_bypassed("<local>", "a.b"));
         assert_false(proxy_bypassed("<local>", "::1"));
+        /* NET-423 */
+        assert_true(proxy_bypassed("a [::1]", "[::1]"));
+        assert_true(proxy_bypassed("::1;b", "[::1]"));
+        assert_true(proxy_bypassed("[::1]", "::1"));
+        assert_true(proxy_bypassed("*:1", "[::1]"));
+        assert_false(proxy_bypassed("[::2] ::1:1", "[::1]"));
+        assert_false(proxy_bypassed("<local>", "[::1]"));
         assert_true(proxy_bypassed("127.*;*", "anything"));
         assert_false(proxy_bypassed("", "a"));
 }

@@ -8,10 +8,8 @@
 #include "basic/secret.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define MAGIC "openbits-command-1"
 

@@ -7,7 +7,6 @@
  */
 #include "broker/child.h"
 
-#include "basic/fd.h"
 #include "broker/privilege.h"
 
 #include <fcntl.h>

@@ -9,7 +9,6 @@
 #include "broker/keep.h"
 
 #include "basic/fd.h"
-#include "basic/log.h"
 
 #include <fcntl.h>
 #include <stdio.h>

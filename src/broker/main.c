@@ -7,7 +7,6 @@
  * the token socket (token-socket.c), the manager's connection (requests.c), the ends that were kept
  * of tokens (token.c) and the children (spawn.c).
  */
-#include "basic/fd.h"
 #include "basic/log.h"
 #include "broker/broker.h"
 #include "broker/listen.h"

@@ -109,10 +109,5 @@ int privilege_drop_all(void)
 
         if (r < 0)
                 return r;
-        return privilege_none() ? 0 : -EPERM;
-}
-
-bool privilege_none(void)
-{
-        return capabilities_are(0);
+        return capabilities_are(0) ? 0 : -EPERM;
 }

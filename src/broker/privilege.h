@@ -15,6 +15,3 @@ int privilege_drop(bool keep_switch);
 
 /* For the child that has taken its final identity: no capability in any set. 0 or -errno. */
 int privilege_drop_all(void);
-
-/* True when not one capability is permitted, effective or inheritable. */
-bool privilege_none(void);

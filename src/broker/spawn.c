@@ -292,11 +292,6 @@ int spawner_end(Spawner *spawner, pid_t pid)
         return -ESRCH;
 }
 
-unsigned spawner_count(const Spawner *spawner)
-{
-        return spawner->count;
-}
-
 int spawner_new(sd_event *event, const SpawnerConfig *config, const SpawnListener *listener,
                 void *userdata, Spawner **ret)
 {

@@ -56,6 +56,3 @@ int spawner_start(Spawner *spawner, const SpawnRequest *request);
 
 /* SIGKILL to a worker that was started here and still lives; any other number: -ESRCH. */
 int spawner_end(Spawner *spawner, pid_t pid);
-
-/* Workers that live or are being started. */
-unsigned spawner_count(const Spawner *spawner);

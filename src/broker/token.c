@@ -16,7 +16,6 @@
 #include "broker/keep.h"
 
 #include <search.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 typedef struct User {

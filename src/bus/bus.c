@@ -1,7 +1,6 @@
 #include "bus/bus.h"
 
 #include "basic/clock.h"
-#include "basic/log.h"
 #include "manager/news.h"
 #include "manager/notifier.h"
 

@@ -4,7 +4,6 @@
 #include "bus/add-files.h"
 #include "manager/news.h"
 
-#include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
 

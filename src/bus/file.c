@@ -14,7 +14,8 @@ enum {
 
 /* ---- ranges ---- */
 
-int bus_read_ranges(sd_bus_message *m, Ranges *ret)
+/* Reads and writes a(tt). 0 or -errno. */
+static int read_ranges(sd_bus_message *m, Ranges *ret)
 {
         Range range;
         int r = sd_bus_message_enter_container(m, 'a', "(tt)");
@@ -24,7 +25,7 @@ int bus_read_ranges(sd_bus_message *m, Ranges *ret)
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-int bus_append_ranges(sd_bus_message *m, const Ranges *ranges)
+static int append_ranges(sd_bus_message *m, const Ranges *ranges)
 {
         int r = sd_bus_message_open_container(m, 'a', "(tt)");
 
@@ -40,7 +41,7 @@ static int reply_ranges(sd_bus_message *call, const Ranges *ranges)
         int r = sd_bus_message_new_method_return(call, &reply);
 
         if (r >= 0)
-                r = bus_append_ranges(reply, ranges);
+                r = append_ranges(reply, ranges);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
@@ -96,7 +97,7 @@ int bus_add_file_with_ranges(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (r >= 0)
                 r = sd_bus_message_read(m, "ss", &remote_name, &local_name);
         if (r >= 0)
-                r = bus_read_ranges(m, &ranges);
+                r = read_ranges(m, &ranges);
         if (r >= 0)
                 r = require_wanted(handle->job, &ranges, error);
         if (r >= 0)
@@ -360,7 +361,7 @@ static int on_request_file_ranges(sd_bus_message *m, void *userdata, sd_bus_erro
         if (r >= 0)
                 r = require_random_access(file, error);
         if (r >= 0)
-                r = bus_read_ranges(m, &ranges);
+                r = read_ranges(m, &ranges);
         if (r >= 0)
                 r = check_requested(file, &ranges, error);
         if (r >= 0)

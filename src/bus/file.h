@@ -9,7 +9,3 @@
 int bus_add_file_with_ranges(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_replace_remote_prefix(sd_bus_message *m, void *userdata, sd_bus_error *error);
 BUS_SETTER(bus_set_on_demand);
-
-/* Reads and writes a(tt). 0 or -errno. */
-int bus_read_ranges(sd_bus_message *m, Ranges *ret);
-int bus_append_ranges(sd_bus_message *m, const Ranges *ranges);

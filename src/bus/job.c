@@ -14,8 +14,6 @@
 #include "basic/fd.h"
 #include "core/remote-name.h"
 
-#include <stdio.h>
-
 /* ---- files ---- */
 
 static int on_add_file(sd_bus_message *m, void *userdata, sd_bus_error *error)

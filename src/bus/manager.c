@@ -7,11 +7,6 @@
 
 #include "basic/clock.h"
 #include "basic/fd.h"
-#include "manager/news.h"
-
-#include <stdio.h>
-#include <sys/random.h>
-#include <time.h>
 
 /* Who calls, and whose id it is about. */
 typedef struct Caller {
@@ -107,10 +102,12 @@ static int open_job(sd_bus_message *m, const Caller *caller, bool authorized, sd
         return r < 0 ? r : sd_bus_reply_method_return(m, "h", fd);
 }
 
+typedef int (*JobAnswer)(sd_bus_message *m, const Caller *caller, bool authorized,
+                         sd_bus_error *error);
+
 /* The second half, when the caller has no right of his own. */
 static int answer_authorized(sd_bus_message *m, BusContext *context, Verdict verdict,
-                             int (*answer)(sd_bus_message *, const Caller *, bool, sd_bus_error *),
-                             sd_bus_error *error)
+                             JobAnswer answer, sd_bus_error *error)
 {
         Caller caller;
         int r;
@@ -137,32 +134,28 @@ static int on_authorized_open(sd_bus_message *m, void *userdata, Verdict verdict
         return answer_authorized(m, userdata, verdict, open_job, error);
 }
 
-static int on_get_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
+/* The first half: at once, or when polkit has been asked. */
+static int answer_caller(sd_bus_message *m, BusContext *context, JobAnswer answer,
+                         AuthorizedCall second_half, sd_bus_error *error)
 {
-        BusContext *context = userdata;
         Caller caller;
         int r = read_caller(context, m, &caller, error);
 
         if (r < 0)
                 return r;
         if (is_his(&caller))
-                return get_job(m, &caller, false, error);
-        return authorize(context->authorizer, m, caller.client->uid, on_authorized_get, context,
-                         error);
+                return answer(m, &caller, false, error);
+        return authorize(context->authorizer, m, caller.client->uid, second_half, context, error);
+}
+
+static int on_get_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return answer_caller(m, userdata, get_job, on_authorized_get, error);
 }
 
 static int on_open_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        BusContext *context = userdata;
-        Caller caller;
-        int r = read_caller(context, m, &caller, error);
-
-        if (r < 0)
-                return r;
-        if (is_his(&caller))
-                return open_job(m, &caller, false, error);
-        return authorize(context->authorizer, m, caller.client->uid, on_authorized_open, context,
-                         error);
+        return answer_caller(m, userdata, open_job, on_authorized_open, error);
 }
 
 /* ---- ListJobs ---- */

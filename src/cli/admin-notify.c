@@ -185,11 +185,14 @@ static int list_commands(int directory)
 /* CLI-243: of that job, whoever set it. */
 static int remove_command(int directory, const char *job)
 {
-        DIR *stream = fdopendir(dup(directory));
         struct dirent *d;
         bool found = false;
         int r = EXIT_OK;
+        DIR *stream;
 
+        if (strlen(job) < 8)
+                return report_error("'%s' is too short for the id of a job", job);
+        stream = fdopendir(dup(directory));
         if (!stream)
                 return report_error("cannot read the ledger of command lines: %s", strerror(errno));
         rewinddir(stream);
@@ -208,23 +211,8 @@ static int remove_command(int directory, const char *job)
 
 int admin_notify(const char *state, int argc, char **argv)
 {
-        int directory, r, result = EXIT_OK;
+        static const AdminLedger ledger = { "commands", "ledger of command lines", list_commands,
+                                            remove_command };
 
-        r = admin_open(state, "commands", "ledger of command lines", &directory);
-        if (r != EXIT_OK)
-                return r;
-        if (argc == 0)
-                result = list_commands(directory);
-        for (int i = 1; i < argc; i++) {
-                r = strlen(argv[i]) < 8
-                            ? report_error("'%s' is too short for the id of a job", argv[i])
-                            : remove_command(directory, argv[i]);
-                if (r != EXIT_OK)
-                        result = r;
-        }
-        if (argc > 0 && fsync(directory) < 0)
-                result = report_error("the removal may not outlast a power cut: %s",
-                                      strerror(errno));
-        close(directory);
-        return result;
+        return admin_ledger(state, &ledger, argc, argv);
 }

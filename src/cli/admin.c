@@ -47,7 +47,7 @@ static int compare_entries(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-int admin_open(const char *state, const char *folder, const char *what, int *ret_directory)
+static int open_ledger(const char *state, const char *folder, const char *what, int *ret_directory)
 {
         char path[4096];
         int fd;
@@ -164,17 +164,17 @@ static int remove_owner(int directory, const char *word)
         return EXIT_OK;
 }
 
-static int admin_owners(const char *state, int argc, char **argv)
+int admin_ledger(const char *state, const AdminLedger *ledger, int argc, char **argv)
 {
         int directory, r, result = EXIT_OK;
 
-        r = admin_open(state, "owners", "ledger", &directory);
+        r = open_ledger(state, ledger->folder, ledger->what, &directory);
         if (r != EXIT_OK)
                 return r;
         if (argc == 0)
-                result = list_owners(directory);
+                result = ledger->list(directory);
         for (int i = 1; i < argc; i++) {
-                r = remove_owner(directory, argv[i]);
+                r = ledger->remove(directory, argv[i]);
                 if (r != EXIT_OK)
                         result = r;
         }
@@ -183,6 +183,13 @@ static int admin_owners(const char *state, int argc, char **argv)
                                       strerror(errno));
         close(directory);
         return result;
+}
+
+static int admin_owners(const char *state, int argc, char **argv)
+{
+        static const AdminLedger ledger = { "owners", "ledger", list_owners, remove_owner };
+
+        return admin_ledger(state, &ledger, argc, argv);
 }
 
 int verb_admin(int argc, char **argv)

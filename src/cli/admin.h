@@ -6,9 +6,17 @@
 
 #include "cli/base.h"
 
-/* Opens a folder of the state directory; `what` names it to people. 0, or an exit status after
-   saying why not. */
-int admin_open(const char *state, const char *folder, const char *what, int *ret_directory);
+/* A folder of the state directory, and what can be done with it. */
+typedef struct AdminLedger {
+        const char *folder, *what; /* `what` names it to people */
+        /* Exit statuses, after saying why not. */
+        int (*list)(int directory);
+        int (*remove)(int directory, const char *word);
+} AdminLedger;
+
+/* Lists it; or, with words, the first of which is "remove", removes what the others name. An exit
+   status. */
+int admin_ledger(const char *state, const AdminLedger *ledger, int argc, char **argv);
 
 /* argv[0], if there is one, is "remove", and what follows are jobs. An exit status. */
 int admin_notify(const char *state, int argc, char **argv);

@@ -9,7 +9,6 @@
 #include "cli/report.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -6,8 +6,6 @@
 #include "client/error-state.h"
 #include "client/manager.h"
 
-#include <stdio.h>
-
 static int append_files(sd_bus_message *message, const bits_job_spec *spec)
 {
         int r;

@@ -12,7 +12,6 @@
 #include "basic/fd.h"
 #include "client/error-state.h"
 #include "client/list.h"
-#include "client/words.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -18,7 +18,7 @@ enum {
         TEXT_HEAD = sizeof(uint32_t),
 };
 
-const char *auth_target_name(AuthTarget target)
+static const char *auth_target_name(AuthTarget target)
 {
         static const char *const names[] = {
                 [AUTH_SERVER] = "server",

@@ -46,9 +46,9 @@ typedef struct Credentials {
         Credential entries[AUTH_TARGET_MAX][AUTH_SCHEME_MAX];
 } Credentials;
 
-/* "server", "negotiate"; NULL out of range. _INVALID for an unknown word. */
-const char *auth_target_name(AuthTarget target);
+/* "negotiate"; NULL out of range. */
 const char *auth_scheme_name(AuthScheme scheme);
+/* "server", "negotiate"; _INVALID for an unknown word. */
 AuthTarget auth_target_parse(const char *name);
 AuthScheme auth_scheme_parse(const char *name);
 

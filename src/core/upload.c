@@ -147,7 +147,7 @@ static char *automatic_name(const File *file, const uint8_t random[6])
         return r;
 }
 
-bool upload_reply_name_is_open(const Job *job)
+static bool reply_name_is_open(const Job *job)
 {
         return !job->reply || (job->reply->inode == 0 && !job->reply->transfer);
 }
@@ -177,7 +177,7 @@ BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[
         bool automatic = string_empty(name);
         char *copy;
 
-        if (!upload_reply_name_is_open(job))
+        if (!reply_name_is_open(job))
                 return BG_E_INVALID_STATE;
         copy = !automatic          ? strdup(name)
                : job->n_files == 0 ? strdup("") /* until there is a file to be beside */

@@ -67,8 +67,6 @@ void upload_forget_session(Job *job);
 /* The name that the reply will get: absolute; NULL or "" for an automatic one, beside the file's.
    0, BG_E_INVALID_STATE once the reply has been begun, or BITS_E_OUT_OF_MEMORY. */
 BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[6]);
-/* May it still be set? */
-bool upload_reply_name_is_open(const Job *job);
 /* The reply becomes a file of the job. 0 or -ENOMEM. */
 int upload_make_reply(Job *job, const uint8_t random[6]);
 /* Whether the reply comes from where the job's credentials are for: the host of the remote name, or

@@ -307,8 +307,3 @@ const Gate *conditions_gate(const Conditions *c)
 {
         return &c->gate;
 }
-
-const Machine *conditions_machine(const Conditions *c)
-{
-        return &c->machine;
-}

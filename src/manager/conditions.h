@@ -39,4 +39,3 @@ void conditions_set_reach(Conditions *conditions, Reach reach, bool local_proxy)
 
 /* Lives as long as `conditions`. */
 const Gate *conditions_gate(const Conditions *conditions);
-const Machine *conditions_machine(const Conditions *conditions);

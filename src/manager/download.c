@@ -13,12 +13,9 @@
 
 #include "basic/clock.h"
 #include "basic/fd.h"
-#include "basic/log.h"
 #include "core/fill.h"
 #include "core/policy.h"
 #include "core/remote-name.h"
-
-#include <time.h>
 
 enum {
         VERSIONS_MAX = 5, /* changes of version before it is called a failure */

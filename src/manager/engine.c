@@ -1,13 +1,11 @@
 #include "manager/engine.h"
 
 #include "basic/clock.h"
-#include "basic/log.h"
 #include "core/fill.h"
 #include "manager/late.h"
 #include "manager/transfer.h"
 #include "store/service-clock.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>

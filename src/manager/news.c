@@ -2,7 +2,6 @@
 
 #include "manager/bus-names.h"
 
-#include "basic/log.h"
 #include "core/notification.h"
 
 #include <time.h>

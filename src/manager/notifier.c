@@ -1,7 +1,6 @@
 #include "manager/notifier.h"
 
 #include "basic/clock.h"
-#include "basic/fd.h"
 #include "basic/log.h"
 #include "core/command-line.h"
 #include "core/notification.h"

@@ -6,7 +6,6 @@
 #include "manager/validation.h"
 
 #include "basic/clock.h"
-#include "basic/log.h"
 #include "manager/bus-names.h"
 #include "manager/transfer.h"
 

@@ -214,7 +214,7 @@ void curl_glue_return(CurlGlue *glue, CURL *easy)
 {
         if (!easy)
                 return;
-        curl_glue_remove(glue, easy);
+        curl_multi_remove_handle(glue->multi, easy);
         if (glue->n_pool == POOL_MAX) {
                 curl_easy_cleanup(easy);
                 return;
@@ -226,9 +226,4 @@ void curl_glue_return(CurlGlue *glue, CURL *easy)
 int curl_glue_add(CurlGlue *glue, CURL *easy)
 {
         return curl_multi_add_handle(glue->multi, easy) == CURLM_OK ? 0 : -ENOMEM;
-}
-
-void curl_glue_remove(CurlGlue *glue, CURL *easy)
-{
-        curl_multi_remove_handle(glue->multi, easy);
 }

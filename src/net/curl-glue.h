@@ -31,6 +31,5 @@ DEFINE_CLEANUP(CurlGlue, curl_glue_free);
 CURL *curl_glue_borrow(CurlGlue *glue);
 void curl_glue_return(CurlGlue *glue, CURL *easy);
 
-/* Starts the handle's transfer; takes it out, ended or not. 0 or -errno. */
+/* Starts the handle's transfer. 0 or -errno. */
 int curl_glue_add(CurlGlue *glue, CURL *easy);
-void curl_glue_remove(CurlGlue *glue, CURL *easy);

@@ -10,8 +10,6 @@
 #include "net/redirect.h"
 #include "net/request.h"
 
-#include "core/http-options.h"
-
 #include <stdio.h>
 
 enum {

@@ -8,7 +8,6 @@
 
 #include "basic/fd.h"
 #include "basic/log.h"
-#include "basic/secret.h"
 #include "core/http-options.h"
 #include "core/proxy.h"
 #include "net/ack.h"

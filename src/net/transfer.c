@@ -51,7 +51,7 @@ struct Transfer {
 
 static void on_done(void *userdata, CURLcode result);
 
-void transfer_free(Transfer *t)
+static void transfer_free(Transfer *t)
 {
         if (!t)
                 return;
@@ -64,6 +64,7 @@ void transfer_free(Transfer *t)
         free(t->last_modified);
         free(t);
 }
+DEFINE_CLEANUP(Transfer, transfer_free);
 
 int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *start,
                  const WorkListener *listener, void *userdata, Transfer **ret)
@@ -99,11 +100,6 @@ int transfer_new(Pool *pool, const RequestSettings *settings, const NetStart *st
                               .last_modified = t->last_modified };
         *ret = TAKE_PTR(t);
         return 0;
-}
-
-uint64_t transfer_written(const Transfer *t)
-{
-        return t->position;
 }
 
 /* Seconds since 1970, 0 if that cannot be read. */
@@ -452,8 +448,10 @@ static void request(Transfer *t)
         }
 }
 
-void transfer_start(Transfer *t)
+static void start_work(void *work)
 {
+        Transfer *t = work;
+
         if (url_is_acceptable(t->request.url)) {
                 request(t);
                 return;
@@ -463,9 +461,9 @@ void transfer_start(Transfer *t)
         end(t, NET_FAILED);
 }
 
-void transfer_stop(Transfer *t)
+static void stop_work(void *work)
 {
-        end(t, NET_STOPPED);
+        end(work, NET_STOPPED);
 }
 
 /* ---- the end of a request ---- */
@@ -584,19 +582,11 @@ static void on_done(void *userdata, CURLcode result)
                                 t->answer.status != 0));
 }
 
-static void start_work(void *work)
-{
-        transfer_start(work);
-}
-
-static void stop_work(void *work)
-{
-        transfer_stop(work);
-}
-
 static uint64_t work_written(const void *work)
 {
-        return transfer_written(work);
+        const Transfer *t = work;
+
+        return t->position;
 }
 
 static void free_work(void *work)

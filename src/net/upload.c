@@ -272,11 +272,9 @@ static int add_fragment_headers(Upload *u)
 static int make_headers(Upload *u)
 {
         const PacketKind *kind = &packets[u->packet];
-        int r = 0;
-
         /* Nothing is asked of the server before the body, and it has no type. */
-        if (r >= 0)
-                r = request_append_header(&u->request.headers, "Expect:");
+        int r = request_append_header(&u->request.headers, "Expect:");
+
         if (r >= 0)
                 r = request_append_header(&u->request.headers, "Content-Type:");
         if (r >= 0)

@@ -10,8 +10,6 @@
 #include "basic/log.h"
 #include "store/database.h"
 
-#include <stdio.h>
-
 #define OLD "old_"
 
 enum {

@@ -1,7 +1,5 @@
 #include "wire/protocol.h"
 
-#include "basic/fd.h"
-
 /* Writers: every field in table order. SEC-03 */
 #define PUT_U32(name)  message_put_u32(m, x->name);
 #define PUT_U64(name)  message_put_u64(m, x->name);

@@ -5,8 +5,6 @@
  */
 #include "workers/seat.h"
 
-#include "basic/fd.h"
-
 #include <search.h>
 
 static FileRequest *request_new(Worker *worker, const Message *m, const FdList *fds,

@@ -67,6 +67,8 @@ class Share:
         self.folder = str(folder)
         self.files = {}                 # by name
         self.held = []                  # (unique, file, offset, size)
+        self.holds_closing = False      # whoever closes a file waits
+        self.closing = []               # unique
         self.changed = threading.Condition()
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.device = os.open('/dev/fuse', os.O_RDWR | os.O_CLOEXEC)
@@ -154,10 +156,18 @@ class Share:
             self.answer_held()
         elif opcode == STATFS:
             self._answer(unique, struct.pack('=QQQQQIIII24x', 0, 0, 0, 0, 0, 4096, 255, 4096, 0))
+        elif opcode == FLUSH and self.holds_closing:
+            self.closing.append(unique)
         elif opcode in (RELEASE, RELEASEDIR, FLUSH):
             self._answer(unique)
         elif opcode not in SILENT:
             self._answer(unique, error=errno.ENOSYS)
+
+    def release_closing(self):
+        with self.changed:
+            self.holds_closing = False
+            while self.closing:
+                self._answer(self.closing.pop())
 
     def answer_held(self):
         waiting, self.held = self.held, []

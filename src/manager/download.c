@@ -12,7 +12,7 @@
 #include "manager/validation.h"
 
 #include "basic/clock.h"
-#include "basic/fd.h"
+#include "basic/closer.h"
 #include "core/fill.h"
 #include "core/policy.h"
 #include "core/remote-name.h"
@@ -158,7 +158,7 @@ static void start_over(Download *t)
 {
         file_reset(t->base.file);
         mark(t);
-        t->base.fd = fd_close(t->base.fd);
+        t->base.fd = closer_close(t->base.fd);
         open_temporary(t);
 }
 

@@ -1,6 +1,6 @@
 #include "manager/transfer-kind.h"
 
-#include "basic/fd.h"
+#include "basic/closer.h"
 #include "core/remote-name.h"
 
 #include <stdio.h>
@@ -26,7 +26,7 @@ void transfer_free(Transfer *t)
                 t->kind->done(t);
         worker_release(t->local);
         worker_release(t->net);
-        fd_close(t->fd);
+        closer_close(t->fd);
         free(t->detail);
         free(t);
 }
@@ -94,7 +94,7 @@ void transfer_mark_upload(Transfer *t, StoreUrgency urgency)
 
 void transfer_end(Transfer *t)
 {
-        t->fd = fd_close(t->fd);
+        t->fd = closer_close(t->fd);
         t->listener->on_end(t->userdata, t, &t->report);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "workers/seat.h"
 
+#include "basic/closer.h"
+
 #include <search.h>
 
 static FileRequest *find_request(Worker *worker, uint32_t serial)
@@ -47,6 +49,15 @@ static void finish_request(Worker *worker, FileRequest *request, FileAnswer *ans
         free(request);
 }
 
+/* SEC-370: files of users, wherever they lie. */
+static void let_go(FdList *fds)
+{
+        while (fds->count > 0) {
+                fds->count--;
+                (void)closer_close(fds->items[fds->count]);
+        }
+}
+
 static int on_source(Worker *worker, FileRequest *request, FileAnswer *answer, Message *m)
 {
         FdList *fds = &answer->source.file;
@@ -60,7 +71,7 @@ static int on_source(Worker *worker, FileRequest *request, FileAnswer *answer, M
                                                             : fds->count <= 1;
         if (right)
                 finish_request(worker, request, answer, NULL);
-        fd_list_close(fds);
+        let_go(fds);
         return right ? 0 : -EBADMSG;
 }
 
@@ -83,7 +94,7 @@ static int on_file_answer(Worker *worker, Message *m)
                 right = answer.opened.file.count == (answer.error == 0 ? 1u : 0u);
                 if (right)
                         finish_request(worker, request, &answer, NULL);
-                fd_list_close(&answer.opened.file);
+                let_go(&answer.opened.file);
                 return right ? 0 : -EBADMSG;
         case MESSAGE_FILE_SOURCE:
                 return on_source(worker, request, &answer, m);

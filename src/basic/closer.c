@@ -1,0 +1,249 @@
+/*
+ * One thread for each device that has something to be closed: the files of a device that hangs wait
+ * behind one another, and no other's do. The thread asks what kind of file system it is, which may
+ * hang as well; what is known to answer is closed on the spot for a while from then on, so that
+ * ordinary files cost a system call more and no thread. Not for ever, as numbers of devices are
+ * used again.
+ *
+ * The number of the device itself is asked for in the one way that no file system makes a request
+ * of: statx() for nothing, without synchronizing.
+ *
+ * Threads touch nothing but the list below. Where no thread can be had the descriptors wait for the
+ * next close; a process that runs out of them sees errors, which is better than standing still.
+ */
+#include "basic/closer.h"
+
+#include "basic/clock.h"
+#include "basic/fd.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum {
+        THREADS_MAX = 2048,
+        STACK_BYTES = 256 * 1024,
+        LINGER_SECONDS = 2,
+        TRUSTED_MAX = 16, /* devices */
+};
+
+#define TRUST_USEC (10 * USEC_PER_SEC)
+
+typedef struct Device {
+        LIST_ENTRY(Device) entries;
+        uint32_t major, minor;
+        int *fds;
+        size_t n, room;
+        bool served; /* by a thread */
+        pthread_cond_t news;
+} Device;
+
+static struct {
+        pthread_mutex_t lock;
+        LIST_HEAD(, Device) devices;
+        unsigned threads, waiting;
+        struct {
+                uint32_t major, minor;
+                uint64_t until; /* µs, monotonic */
+        } trusted[TRUSTED_MAX];
+        unsigned next_trusted;
+} closer = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* ---- which answer ---- */
+
+/* File systems of a block device or of memory. */
+static bool answers(int fd)
+{
+        struct statfs fs;
+
+        if (fstatfs(fd, &fs) < 0)
+                return false;
+        switch ((unsigned long)fs.f_type) {
+        case EXT4_SUPER_MAGIC:
+        case XFS_SUPER_MAGIC:
+        case BTRFS_SUPER_MAGIC:
+        case F2FS_SUPER_MAGIC:
+        case TMPFS_MAGIC:
+        case RAMFS_MAGIC:
+        case OVERLAYFS_SUPER_MAGIC:
+                return true;
+        }
+        return false;
+}
+
+static bool is_trusted(uint32_t major, uint32_t minor)
+{
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
+
+        for (size_t i = 0; i < TRUSTED_MAX; i++)
+                if (closer.trusted[i].until > now && closer.trusted[i].major == major &&
+                    closer.trusted[i].minor == minor)
+                        return true;
+        return false;
+}
+
+static void trust(const Device *device)
+{
+        size_t i = closer.next_trusted++ % TRUSTED_MAX;
+
+        closer.trusted[i].major = device->major;
+        closer.trusted[i].minor = device->minor;
+        closer.trusted[i].until = clock_usec(CLOCK_MONOTONIC) + TRUST_USEC;
+}
+
+/* ---- threads ---- */
+
+static void device_free(Device *device)
+{
+        LIST_REMOVE(device, entries);
+        (void)pthread_cond_destroy(&device->news);
+        free(device->fds);
+        free(device);
+}
+
+static bool wait_for_news(Device *device)
+{
+        struct timespec until;
+
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += LINGER_SECONDS;
+        while (device->n == 0)
+                if (pthread_cond_clockwait(&device->news, &closer.lock, CLOCK_MONOTONIC, &until) !=
+                    0)
+                        return device->n > 0;
+        return true;
+}
+
+static void *serve(void *userdata)
+{
+        Device *device = userdata;
+        bool asked = false, answered = false;
+
+        pthread_mutex_lock(&closer.lock);
+        while (wait_for_news(device)) {
+                int fd = device->fds[--device->n];
+
+                pthread_mutex_unlock(&closer.lock);
+                if (!asked)
+                        answered = answers(fd);
+                close(fd);
+                pthread_mutex_lock(&closer.lock);
+                closer.waiting--;
+                if (answered && !asked)
+                        trust(device);
+                asked = true;
+        }
+        closer.threads--;
+        device_free(device);
+        pthread_mutex_unlock(&closer.lock);
+        return NULL;
+}
+
+static int start(Device *device)
+{
+        sigset_t all, before;
+        pthread_attr_t attributes;
+        pthread_t thread;
+        int r;
+
+        if (closer.threads >= THREADS_MAX)
+                return -EAGAIN;
+        sigfillset(&all);
+        r = pthread_attr_init(&attributes);
+        if (r != 0)
+                return -r;
+        (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
+        (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* they are the loop's */
+        r = pthread_create(&thread, &attributes, serve, device);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        (void)pthread_attr_destroy(&attributes);
+        if (r != 0)
+                return -r;
+        closer.threads++;
+        device->served = true;
+        return 0;
+}
+
+/* ---- the caller's side ---- */
+
+static Device *find_device(uint32_t major, uint32_t minor)
+{
+        Device *device;
+
+        LIST_FOREACH (device, &closer.devices, entries)
+                if (device->major == major && device->minor == minor)
+                        return device;
+        device = malloc(sizeof(*device));
+        if (!device)
+                return NULL;
+        *device = (Device){ .major = major, .minor = minor };
+        (void)pthread_cond_init(&device->news, NULL);
+        LIST_INSERT_HEAD(&closer.devices, device, entries);
+        return device;
+}
+
+static bool append(Device *device, int fd)
+{
+        if (device->n == device->room) {
+                size_t room = MAX(device->room * 2, (size_t)16);
+                int *fds = reallocarray(device->fds, room, sizeof(*fds));
+
+                if (!fds)
+                        return false;
+                device->fds = fds;
+                device->room = room;
+        }
+        device->fds[device->n++] = fd;
+        closer.waiting++;
+        return true;
+}
+
+/* False: it is the caller's to close. Out of memory it stays open. */
+static bool hand_over(int fd, uint32_t major, uint32_t minor)
+{
+        Device *device;
+        bool mine;
+
+        pthread_mutex_lock(&closer.lock);
+        mine = !is_trusted(major, minor);
+        device = mine ? find_device(major, minor) : NULL;
+        if (device && append(device, fd)) {
+                if (!device->served)
+                        (void)start(device);
+                (void)pthread_cond_signal(&device->news);
+        }
+        pthread_mutex_unlock(&closer.lock);
+        return mine;
+}
+
+/* SEC-370 */
+int closer_close(int fd)
+{
+        int saved = errno;
+        struct statx st;
+
+        if (fd < 0)
+                return -EBADF;
+        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) < 0 ||
+            !hand_over(fd, st.stx_dev_major, st.stx_dev_minor))
+                close(fd);
+        errno = saved;
+        return -EBADF;
+}
+
+unsigned closer_waiting(void)
+{
+        unsigned n;
+
+        pthread_mutex_lock(&closer.lock);
+        n = closer.waiting;
+        pthread_mutex_unlock(&closer.lock);
+        return n;
+}

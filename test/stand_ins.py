@@ -1,6 +1,6 @@
-"""NetworkManager and UPower as far as bitsd looks at them, on a playground's bus: their names, the
-properties that are read, and the signal of a change. What the real ones do, the booted machine's
-tests show.
+"""NetworkManager, UPower and logind as far as bitsd looks at them, on a playground's bus: their
+names, the properties that are read, and the signal of a change. What the real ones do, the booted
+machine's tests show.
 
     network = StandIn(address, NETWORK_MANAGER)
     network.set(Metered=1)
@@ -9,6 +9,8 @@ tests show.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import os
+import select
 import socket
 import threading
 
@@ -17,6 +19,7 @@ import jeepney.io.blocking
 
 PROPERTIES = 'org.freedesktop.DBus.Properties'
 NETWORK_MANAGER, UPOWER = 'org.freedesktop.NetworkManager', 'org.freedesktop.UPower'
+LOGIND, LOGIND_MANAGER = 'org.freedesktop.login1', 'org.freedesktop.login1.Manager'
 
 # service: [(path, interface, {property: (type, first value)})]
 OBJECTS = {
@@ -24,7 +27,8 @@ OBJECTS = {
                        {'State': ('u', 70), 'Metered': ('u', 4), 'Version': ('s', '1.42')})],
     UPOWER: [('/org/freedesktop/UPower', UPOWER, {'OnBattery': ('b', False)}),
              ('/org/freedesktop/UPower/devices/DisplayDevice', UPOWER + '.Device',
-              {'WarningLevel': ('u', 1), 'Percentage': ('d', 80.0)})]}
+              {'WarningLevel': ('u', 1), 'Percentage': ('d', 80.0)})],
+    LOGIND: [('/org/freedesktop/login1', LOGIND_MANAGER, {'PreparingForSleep': ('b', False)})]}
 
 BUS_EXTRA = ''.join(f'<policy context="default"><allow own="{name}"/>'
                     f'<allow send_destination="{name}"/></policy>' for name in OBJECTS)
@@ -38,7 +42,8 @@ class StandIn:
                         for path, interface, properties in OBJECTS[service]}
         self._change(values)
         self.lock = threading.Lock()
-        self.connection = jeepney.io.blocking.open_dbus_connection(bus=address)
+        self.connection = jeepney.io.blocking.open_dbus_connection(
+            bus=address, enable_fds=True)
         reply = self.connection.send_and_get_reply(
             jeepney.message_bus.RequestName(service, flags=4))
         assert reply.body == (1,), reply.body
@@ -75,11 +80,17 @@ class StandIn:
             fields = message.header.fields
             key = fields.get(jeepney.HeaderFields.path), message.body[0] if message.body else None
             with self.lock:
-                if fields.get(jeepney.HeaderFields.member) == 'GetAll' and key in self.objects:
+                member = fields.get(jeepney.HeaderFields.member)
+                if member == 'GetAll' and key in self.objects:
                     reply = jeepney.new_method_return(message, 'a{sv}', (self.objects[key],))
                 else:
-                    reply = jeepney.new_error(message, 'org.freedesktop.DBus.Error.UnknownMethod')
-                self.connection.send(reply)
+                    reply = self._answer(member, message)
+                if reply:
+                    self.connection.send(reply)
+
+    def _answer(self, member, message):
+        """To all but GetAll."""
+        return jeepney.new_error(message, 'org.freedesktop.DBus.Error.UnknownMethod')
 
     def close(self):
         """The service leaves the bus; twice is once."""
@@ -87,3 +98,39 @@ class StandIn:
             self.connection.sock.shutdown(socket.SHUT_RDWR)
             self.thread.join()
             self.connection.close()
+
+
+class Logind(StandIn):
+    """With the locks that delay sleep."""
+
+    def __init__(self, address):
+        self.locks = []         # our ends
+        self.asked = []         # what, who, why, mode
+        super().__init__(address, LOGIND)
+
+    def _answer(self, member, message):
+        if member != 'Inhibit':
+            return super()._answer(member, message)
+        ours, theirs = os.pipe()
+        self.locks.append(ours)
+        self.asked.append(message.body)
+        reply = jeepney.new_method_return(message, 'h', (theirs,))
+        self.connection.send(reply)
+        os.close(theirs)        # before anybody can wait for its end
+        return None
+
+    def sleep(self, asleep):
+        """Tells everybody."""
+        with self.lock:
+            self._change({'PreparingForSleep': asleep})
+            address = jeepney.DBusAddress('/org/freedesktop/login1', interface=LOGIND_MANAGER)
+            self.connection.send(jeepney.new_signal(address, 'PrepareForSleep', 'b', (asleep,)))
+
+    def wait_released(self, seconds):
+        """Whether the last lock is given back within that time."""
+        return bool(select.select([self.locks[-1]], [], [], seconds)[0])
+
+    def close(self):
+        super().close()
+        while self.locks:
+            os.close(self.locks.pop())

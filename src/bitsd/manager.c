@@ -10,6 +10,7 @@
 #include "manager/recall.h"
 #include "manager/routes.h"
 #include "manager/sessions.h"
+#include "manager/standby.h"
 #include "manager/token-watch.h"
 
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct Manager {
         TokenWatches *watches;
         Farewells *farewells;
         Routes *routes;
+        Standby *standby;
         Life life;
 };
 
@@ -145,6 +147,7 @@ static void on_appeared(void *userdata)
 
         life_catch_up(&manager->life);
         notifier_look_at_all(manager->parts.notifier);
+        standby_appeared(manager->standby);
 }
 
 /* ---- news of the machine ---- */
@@ -170,6 +173,16 @@ static void on_network_back(void *userdata)
 static void on_reach(void *userdata, Reach reach, bool local_proxy)
 {
         conditions_set_reach(((Manager *)userdata)->parts.conditions, reach, local_proxy);
+}
+
+static void on_sleep(void *userdata, bool asleep)
+{
+        standby_set(((Manager *)userdata)->standby, asleep);
+}
+
+static void on_rest(void *userdata)
+{
+        standby_at_rest(((Manager *)userdata)->standby);
 }
 
 static void on_rates(void *userdata, const Rates *rates)
@@ -288,6 +301,7 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_token = on_token,
                 .on_inactive = on_inactive,
                 .on_ranges = on_ranges,
+                .on_rest = on_rest,
         };
         static const SessionsListener sessions_listener = {
                 .on_signed_off = on_signed_off,
@@ -298,6 +312,7 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
         static const ConditionsListener conditions_listener = {
                 .on_changed = on_conditions,
                 .on_network_back = on_network_back,
+                .on_sleep = on_sleep,
                 .on_rates = on_rates,
         };
         static const FinisherListener finisher_listener = { .on_removed = on_removed,
@@ -333,6 +348,9 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                                    &conditions_listener, manager, &p->conditions);
         if (r >= 0)
                 r = routes_new(manager->event, p->broker, on_reach, manager, &manager->routes);
+        if (r >= 0)
+                r = standby_new(manager->event, options->machine, p->engine, p->turn,
+                                &manager->standby);
         if (r >= 0)
                 set_life(manager);
         if (r >= 0)
@@ -444,6 +462,8 @@ void manager_free(Manager *manager)
                 return;
         p = &manager->parts;
         turn_free(p->turn); /* DUR-29: the last commit, before anything is taken apart */
+        standby_free(manager->standby);
+        manager->standby = NULL;
         notifier_free(p->notifier);
         p->notifier = NULL;
         authorizer_free(p->authorizer);

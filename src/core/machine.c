@@ -1,6 +1,6 @@
 /*
- * The order of the questions is that of how much a person can do about it: no network, no bandwidth
- * at this hour, too expensive a network, no power.
+ * The order of the questions is that of how much a person can do about it: the machine sleeps, no
+ * network, no bandwidth at this hour, too expensive a network, no power.
  *
  * A network manager that says "disconnected" may simply not be in charge of the network that there
  * is. So it is believed only if it was seen connected before: a machine whose network it does not
@@ -161,6 +161,10 @@ static BitsCode power_obstacle(const Machine *machine, const Config *config, con
 BitsCode machine_obstacle(const Machine *machine, const Config *config, const Job *job,
                           const char **ret_why)
 {
+        if (machine->asleep) { /* POL-383 */
+                *ret_why = "the machine is going to sleep";
+                return BG_E_STANDBY_MODE;
+        }
         if (is_cut_off(machine, job)) {
                 *ret_why = machine_goes_by_routes(machine)
                                    ? "this machine has no route to any other"

@@ -45,6 +45,7 @@ typedef struct Machine {
         bool local_proxy;   /* of the workers' environment: it is this machine */
         const Hosts *hosts; /* NULL: no name but localhost is this machine; borrowed */
         bool offline;
+        bool asleep; /* or about to be */
         Rates rates;
         time_t rates_until; /* BANDWIDTH_STEADY: they do not change */
 } Machine;

@@ -111,12 +111,15 @@ static BitsCode shift(Job *job, JobEvent event, Now now)
         return code;
 }
 
-/* What the gate keeps back is a transient error like others, but not tried again by time. */
+/* What the gate keeps back is a transient error like others, but not tried again by time. POL-384: a
+   machine that sleeps does not wait for progress, so that nobody's patience ends by it. */
 static void keep_back(Queue *q, Job *job, BitsCode code, Now now)
 {
         JobEvent event = code == BG_E_NETWORK_DISCONNECTED ? EVENT_NETWORK_LOST : EVENT_BLOCKED;
 
-        if (!timers_fail(job, &q->limits, now.clock))
+        if (code == BG_E_STANDBY_MODE)
+                timers_forgive(job);
+        else if (!timers_fail(job, &q->limits, now.clock))
                 event = EVENT_FAILED_FATAL;
         (void)shift(job, event, now);
 }
@@ -334,8 +337,10 @@ void queue_hold(Queue *q, Job *job, Now now)
 void queue_unhold(Queue *q, Job *job, Now now)
 {
         job->held = false;
-        if (move(q, job, EVENT_YIELDED, now) != 0) /* it has to wait for its turn again */
-                settle(q, job, now);
+        if (move(q, job, EVENT_YIELDED, now) == 0) /* it has to wait for its turn again */
+                return;
+        settle(q, job, now);
+        queue_reconsider(q, job, now); /* the gate may have opened meanwhile */
 }
 
 /* ---- what happens to a job ---- */

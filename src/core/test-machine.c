@@ -234,6 +234,21 @@ static void cost(void **state)
         assert_int_equal(obstacle(PRIORITY_LOW), 0);
 }
 
+/* POL-383: whatever it is, wherever it is. */
+static void sleep_stops_everything(void **state)
+{
+        (void)state;
+        machine.asleep = true;
+        add("file:///srv/a");
+        for (int p = 0; p < PRIORITY_MAX; p++)
+                assert_int_equal(obstacle((JobPriority)p), BG_E_STANDBY_MODE);
+        machine_set_reach(&machine, REACH_NOTHING);
+        add("http://example.org/a");
+        assert_int_equal(obstacle(PRIORITY_LOW), BG_E_STANDBY_MODE);
+        machine.asleep = false;
+        assert_int_equal(obstacle(PRIORITY_LOW), BG_E_NETWORK_DISCONNECTED);
+}
+
 /* POL-219 */
 static void power(void **state)
 {
@@ -261,6 +276,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_proxy_on_this_machine, make, drop),
                 cmocka_unit_test_setup_teardown(no_bandwidth, make, drop),
                 cmocka_unit_test_setup_teardown(cost, make, drop),
+                cmocka_unit_test_setup_teardown(sleep_stops_everything, make, drop),
                 cmocka_unit_test_setup_teardown(power, make, drop),
         };
 

@@ -407,8 +407,12 @@ static void reconsider_all(World *w)
 
 static void step_gate(World *w, const Choice *c)
 {
-        static const BitsCode codes[] = { 0, 0, BG_E_NETWORK_DISCONNECTED, BG_E_BLOCKED_BY_POLICY,
-                                          BG_E_BLOCKED_BY_COST_TRANSFER_POLICY };
+        static const BitsCode codes[] = { 0,
+                                          0,
+                                          BG_E_NETWORK_DISCONNECTED,
+                                          BG_E_BLOCKED_BY_POLICY,
+                                          BG_E_BLOCKED_BY_COST_TRANSFER_POLICY,
+                                          BG_E_STANDBY_MODE };
         BitsCode code = codes[c->number / 8 % ELEMENTS(codes)];
 
         for (JobPriority p = 0; p < PRIORITY_MAX; p++)

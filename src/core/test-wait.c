@@ -18,6 +18,7 @@ static void states_of_the_machine_are_known(void **state)
         assert_int_equal(wait_kind_of(BG_E_BLOCKED_BY_POLICY), WAIT_POLICY);
         assert_int_equal(wait_kind_of(BG_E_BLOCKED_BY_COST_TRANSFER_POLICY), WAIT_COST);
         assert_int_equal(wait_kind_of(BG_E_BLOCKED_BY_BATTERY_POLICY), WAIT_POWER);
+        assert_int_equal(wait_kind_of(BG_E_STANDBY_MODE), WAIT_STANDBY);
         assert_int_equal(wait_kind_of(BITS_E_CANNOT_CONNECT), WAIT_NOTHING);
         assert_int_equal(wait_kind_of(0), WAIT_NOTHING);
         assert_false(wait_is_counted(BG_E_NETWORK_DISCONNECTED));

@@ -1,10 +1,10 @@
 #include "core/wait.h"
 
 static const char *const kind_names[] = {
-        [WAIT_NOTHING] = "",        [WAIT_TURN] = "turn",     [WAIT_SIGN_ON] = "sign-on",
-        [WAIT_NETWORK] = "network", [WAIT_POLICY] = "policy", [WAIT_COST] = "cost",
-        [WAIT_POWER] = "power",     [WAIT_VOLUME] = "volume", [WAIT_RETRY] = "retry",
-        [WAIT_TOKEN] = "token",
+        [WAIT_NOTHING] = "",        [WAIT_TURN] = "turn",       [WAIT_SIGN_ON] = "sign-on",
+        [WAIT_NETWORK] = "network", [WAIT_POLICY] = "policy",   [WAIT_COST] = "cost",
+        [WAIT_POWER] = "power",     [WAIT_VOLUME] = "volume",   [WAIT_RETRY] = "retry",
+        [WAIT_TOKEN] = "token",     [WAIT_STANDBY] = "standby",
 };
 static_assert_table(kind_names, WAIT_MAX);
 
@@ -16,6 +16,7 @@ static const char *const kind_texts[] = {
         [WAIT_POLICY] = "waits until the configuration permits transfers",
         [WAIT_COST] = "waits for a network that costs less",
         [WAIT_POWER] = "waits for external power",
+        [WAIT_STANDBY] = "waits until the machine wakes up",
         [WAIT_VOLUME] = "waits until its volume can be written to",
         [WAIT_RETRY] = "will be tried again",
         [WAIT_TOKEN] = "waits for a helper token",
@@ -32,7 +33,7 @@ static const struct {
         { BG_E_NETWORK_DISCONNECTED, WAIT_NETWORK, false },
         { BG_E_BLOCKED_BY_POLICY, WAIT_POLICY, false },
         { BG_E_BLOCKED_BY_COST_TRANSFER_POLICY, WAIT_COST, true },
-        { BG_E_STANDBY_MODE, WAIT_POWER, true },
+        { BG_E_STANDBY_MODE, WAIT_STANDBY, true },
         { BG_E_BLOCKED_BY_BATTERY_POLICY, WAIT_POWER, true },
         { BG_E_BLOCKED_BY_BATTERY_SAVER, WAIT_POWER, true },
         { BG_E_BLOCKED_BY_SYSTEM_POLICY, WAIT_POLICY, true },

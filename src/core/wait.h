@@ -17,6 +17,7 @@ typedef enum WaitKind {
         WAIT_POLICY, /* bandwidth of 0 now */
         WAIT_COST,   /* of the network at hand */
         WAIT_POWER,
+        WAIT_STANDBY, /* the machine sleeps */
         WAIT_VOLUME, /* of the destination */
         WAIT_RETRY,  /* the delay after a failure */
         WAIT_TOKEN,  /* of the helper */

@@ -197,12 +197,26 @@ static uint32_t network_state(const Surroundings *now)
         return now->network_starting ? NETWORK_STATE_UNKNOWN : now->network_state;
 }
 
+/* POL-383: at once, in both directions; a network that is not back yet is another matter. */
+static void take_sleep(Conditions *c, bool asleep)
+{
+        if (c->machine.asleep == asleep)
+                return;
+        c->machine.asleep = asleep;
+        log_info(asleep ? "the machine goes to sleep" : "the machine is awake again");
+        if (!c->started)
+                return;
+        c->listener->on_changed(c->userdata);
+        c->listener->on_sleep(c->userdata, asleep);
+}
+
 static void on_surroundings(void *userdata, const Surroundings *now)
 {
         Conditions *c = userdata;
         Machine *machine = &c->machine;
         bool other = take(&machine->metered, now->metered);
 
+        take_sleep(c, now->going_to_sleep);
         if (other)
                 log_info("the network's cost state is 0x%02x now",
                          machine_cost_state(machine, c->config));

@@ -1,7 +1,7 @@
 /*
  * May this job run now, and if not, why? The Gate that the engine asks, and what moves it: the
  * clock with the hours of the bandwidth policies, NetworkManager or the kernel's routes, UPower,
- * the configuration.
+ * the login manager, the configuration.
  */
 #pragma once
 
@@ -19,6 +19,8 @@ typedef struct ConditionsListener {
         void (*on_changed)(void *userdata);
         /* There is a network again, and has been for a moment. */
         void (*on_network_back)(void *userdata);
+        /* The machine goes to sleep, or is awake again. The gate knows it already. */
+        void (*on_sleep)(void *userdata, bool asleep);
         /* How fast background jobs may be. */
         void (*on_rates)(void *userdata, const Rates *rates);
 } ConditionsListener;

@@ -263,6 +263,8 @@ static void on_end(void *userdata, Transfer *transfer, const TransferReport *rep
 
                 on_stopped(ej->stopped_userdata, job);
         }
+        if (engine->n_transfers == 0 && engine->listener->on_rest)
+                engine->listener->on_rest(engine->userdata);
 }
 
 static bool start_file(EngineJob *ej, File *file)
@@ -717,6 +719,11 @@ void engine_reconsider(Engine *engine, Job *job)
 void engine_network_back(Engine *engine, Job *job)
 {
         queue_network_back(&engine->queue, job, now_of(engine));
+}
+
+bool engine_is_at_rest(const Engine *engine)
+{
+        return engine->n_transfers == 0;
 }
 
 void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userdata)

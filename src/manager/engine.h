@@ -28,6 +28,8 @@ typedef struct EngineListener {
         /* validation_ask() is due. May be NULL where no job asks for it. */
         void (*on_certificate)(void *userdata, File *file, uint64_t client,
                                const NetCertificate *question);
+        /* The last transfer that was on its way has ended: see engine_is_at_rest(). May be NULL. */
+        void (*on_rest)(void *userdata);
 } EngineListener;
 
 typedef void (*EngineStopped)(void *userdata, Job *job);
@@ -51,6 +53,8 @@ void engine_reconsider(Engine *engine, Job *job);
 /* There is a network again: whatever the transient error was, the job is queued (and the gate is
    asked). */
 void engine_network_back(Engine *engine, Job *job);
+/* Nothing is on its way: what was received is synced, and marked for the store. */
+bool engine_is_at_rest(const Engine *engine);
 /* The settings in force (BITS's defaults without this call); `config` has to outlive the engine.
    Again, when what is in it has changed. */
 void engine_set_config(Engine *engine, const Config *config);

@@ -1,6 +1,6 @@
 /*
- * One row for each object that is looked at, one for each of its properties. A signal of a change,
- * and the coming of a service, only make us ask for all properties of the object anew: so there is
+ * One row for each object that is looked at, one for each of its properties. A signal of a change
+ * (the login manager has one of its own for sleep), and the coming of a service, only make us ask for all properties of the object anew: so there is
  * one way in which a value gets here. When a service leaves the bus, what it said is forgotten.
  */
 #include "manager/surroundings.h"
@@ -15,6 +15,7 @@ enum {
 
 typedef struct Object {
         const char *service, *path, *interface;
+        const char *signal; /* of that interface; NULL: PropertiesChanged */
 } Object;
 
 static const Object objects[] = {
@@ -23,6 +24,8 @@ static const Object objects[] = {
         { "org.freedesktop.UPower", "/org/freedesktop/UPower", "org.freedesktop.UPower" },
         { "org.freedesktop.UPower", "/org/freedesktop/UPower/devices/DisplayDevice",
           "org.freedesktop.UPower.Device" },
+        { "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+          "PrepareForSleep" },
 };
 
 static const struct {
@@ -36,6 +39,7 @@ static const struct {
         { 0, "Metered", 'u', offsetof(Surroundings, metered) },
         { 1, "OnBattery", 'b', offsetof(Surroundings, on_battery) },
         { 2, "WarningLevel", 'u', offsetof(Surroundings, warning_level) },
+        { 3, "PreparingForSleep", 'b', offsetof(Surroundings, going_to_sleep) },
 };
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
@@ -173,8 +177,8 @@ static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const char *interface;
 
         (void)error;
-        if (sd_bus_message_read(m, "s", &interface) >= 0 &&
-            strcmp(interface, watched->object->interface) == 0)
+        if (watched->object->signal || (sd_bus_message_read(m, "s", &interface) >= 0 &&
+                                        strcmp(interface, watched->object->interface) == 0))
                 (void)ask(watched);
         return 0;
 }
@@ -208,8 +212,9 @@ static int watch_object(Watched *watched)
         r = sd_bus_add_match_async(bus, &watched->owner, rule, on_owner, NULL, watched);
         if (r >= 0)
                 r = sd_bus_match_signal_async(bus, &watched->changes, object->service, object->path,
-                                              PROPERTIES, "PropertiesChanged", on_change, NULL,
-                                              watched);
+                                              object->signal ? object->interface : PROPERTIES,
+                                              object->signal ? object->signal : "PropertiesChanged",
+                                              on_change, NULL, watched);
         return r < 0 ? r : ask_and_wait(watched);
 }
 

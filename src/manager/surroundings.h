@@ -1,6 +1,6 @@
 /*
  * What other services of the machine say about it: NetworkManager of the network, UPower of the
- * power. Both may be there or not, come and go; nobody is started by being asked. What nobody says
+ * power, the login manager of sleep. Each may be there or not, come and go; nobody is started by being asked. What nobody says
  * is 0.
  */
 #pragma once
@@ -15,6 +15,7 @@ typedef struct Surroundings {
         uint32_t metered;          /* and Metered */
         uint32_t on_battery;       /* UPower's OnBattery */
         uint32_t warning_level;    /* and the WarningLevel of its display device */
+        uint32_t going_to_sleep;   /* the login manager's PreparingForSleep */
 } Surroundings;
 
 typedef struct Watch Watch;

@@ -1,5 +1,6 @@
-"""What the real NetworkManager and UPower say of the machine, and what jobs make of it. Both run
-only here: an uplink leads to a server beyond it, and the battery is one that umockdev shows.
+"""What the real NetworkManager, UPower and logind say of the machine, and what jobs make of it. The
+first two run only here: an uplink leads to a server beyond it, and the battery is one that umockdev
+shows. What sleeps is a command that waits in the place of the kernel.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
@@ -13,6 +14,7 @@ from scene import (LARGE, TRICKLE, bits, job_of, journal, journal_position, poll
 
 FAR = 'http://10.99.0.1'        # test/machine/configure
 DISCONNECTED, COST, LOW_BATTERY = '0x80200010', '0x80200059', '0x80200068'
+STANDBY = '0x80200065'
 UNRESTRICTED = '0x80000021'
 SETTLE = 2.0                    # s: what a network that is back has to last
 
@@ -178,4 +180,34 @@ def low_battery():
         kept = waits(job, LOW_BATTERY, 'external power')
         assert 'battery' in kept['error']['text'], kept
         charge(9, 'mains')
+        goes_on(job, kept['bytes-transferred'])
+
+
+@contextlib.contextmanager
+def suspendable():
+    """wake() ends a sleep; whether the machine sleeps, the unit's state says."""
+    sh("set -e; echo mem >/run/power-state; mount --bind /run/power-state /sys/power/state\n"
+       "mkfifo /run/wake; mkdir -p /run/systemd/system/systemd-suspend.service.d\n"
+       "printf '[Service]\\nExecStart=\\nExecStart=cat /run/wake\\n' "
+       ">/run/systemd/system/systemd-suspend.service.d/test.conf; systemctl daemon-reload")
+    try:
+        yield lambda: sh('echo >/run/wake')
+    finally:
+        sh('umount /sys/power/state; rm -r /run/wake /run/power-state '
+           '/run/systemd/system/systemd-suspend.service.d; systemctl daemon-reload', status=None)
+
+
+@scenario()
+@signed_on('alice')
+def sleep_and_wake():
+    """OPS-381, POL-383: by the real login manager, whose patience is five seconds."""
+    with suspendable() as wake:
+        job = running('sleeper', TRICKLE)
+        begin = time.monotonic()
+        systemctl('suspend')
+        poll(lambda: 'activating' in sh('systemctl is-active systemd-suspend', status=None), 'sleep')
+        assert time.monotonic() - begin < 4, 'the login manager lost its patience'
+        kept = waits(job, STANDBY, 'wakes up')
+        assert 'sleep' in kept['error']['text'] and kept['bytes-transferred'] > 0, kept
+        wake()
         goes_on(job, kept['bytes-transferred'])

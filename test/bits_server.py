@@ -22,6 +22,7 @@ import pathlib
 import re
 import socket
 import threading
+import time
 import urllib.parse
 import uuid
 
@@ -88,6 +89,7 @@ class BitsServer:
         self.reply_url = None       # (server, session) -> what the client is told
         self.forbidden = self.fully_strict = False
         self.sessions, self.failures, self.seen, self.breaches = {}, [], [], []
+        self.arrived = []           # (when, bytes) of bodies, piece by piece
         self.lock = threading.Condition()
         self.released = threading.Event()
         self.http = Listener((host, port), Handler)
@@ -322,8 +324,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if failure and failure.drop_after >= 0:
             self.rfile.read(min(length, failure.drop_after))
             return None
-        body = self.rfile.read(length)
-        return body if len(body) == length else None
+        body = bytearray()
+        while len(body) < length and (piece := self.rfile.read1(min(length - len(body), 1 << 20))):
+            body += piece
+            self.owner.arrived.append((time.monotonic(), len(piece)))
+        return bytes(body) if len(body) == length else None
 
     def do_BITS_POST(self):
         owner = self.owner

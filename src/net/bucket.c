@@ -61,6 +61,13 @@ bool bucket_is_open(Bucket *bucket, uint64_t now)
         return bucket->rate > 0 && bucket->level > 0;
 }
 
+uint64_t bucket_worth(Bucket *bucket, uint64_t now)
+{
+        if (!bucket_is_open(bucket, now))
+                return 0;
+        return is_limited(bucket) ? (uint64_t)bucket->level : BUCKET_UNLIMITED;
+}
+
 void bucket_spend(Bucket *bucket, uint64_t bytes, uint64_t now)
 {
         if (!is_limited(bucket))

@@ -23,6 +23,8 @@ void bucket_set_rate(Bucket *bucket, uint64_t rate, uint64_t now);
 /* Whether something may move now. */
 bool bucket_is_open(Bucket *bucket, uint64_t now);
 void bucket_spend(Bucket *bucket, uint64_t bytes, uint64_t now);
+/* How much may move now without owing anything. */
+uint64_t bucket_worth(Bucket *bucket, uint64_t now);
 /* When it is open again, and far enough that waking up is worth it; BUCKET_NEVER at a rate of 0,
    0 without a rate. */
 uint64_t bucket_opens_at(const Bucket *bucket);

@@ -27,6 +27,7 @@ struct CurlGlue {
         void *enter_userdata;
         CURLM *multi;
         sd_event_source *timer, *soon;
+        int serving; /* the socket that libcurl reads or writes now; -EBADF: none */
         CURL *pool[POOL_MAX];
         unsigned n_pool;
 };
@@ -76,7 +77,8 @@ static int on_soon(sd_event_source *source, void *userdata)
 
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        int what = 0;
+        CurlGlue *glue = userdata;
+        int what = 0, r;
 
         (void)source;
         if (revents & (EPOLLIN | EPOLLHUP))
@@ -85,7 +87,15 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
                 what |= CURL_CSELECT_OUT;
         if (revents & EPOLLERR)
                 what |= CURL_CSELECT_ERR;
-        return run(userdata, fd, what);
+        glue->serving = fd;
+        r = run(glue, fd, what);
+        glue->serving = -EBADF;
+        return r;
+}
+
+int curl_glue_socket(const CurlGlue *glue)
+{
+        return glue->serving;
 }
 
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata)
@@ -168,6 +178,7 @@ int curl_glue_new(sd_event *event, int64_t priority, CurlGlueDone on_done, CurlG
         glue->event = sd_event_ref(event);
         glue->priority = priority;
         glue->on_done = on_done;
+        glue->serving = -EBADF;
         glue->multi = curl_multi_init();
         if (!glue->multi)
                 return -ENOMEM;

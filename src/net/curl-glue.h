@@ -31,5 +31,8 @@ DEFINE_CLEANUP(CurlGlue, curl_glue_free);
 CURL *curl_glue_borrow(CurlGlue *glue);
 void curl_glue_return(CurlGlue *glue, CURL *easy);
 
+/* In a data callback: the socket from which libcurl reads, -EBADF when it was not woken by one. */
+int curl_glue_socket(const CurlGlue *glue);
+
 /* Starts the handle's transfer. 0 or -errno. */
 int curl_glue_add(CurlGlue *glue, CURL *easy);

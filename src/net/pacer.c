@@ -7,6 +7,11 @@
 
 #include "basic/clock.h"
 
+enum {
+        PIECE_LEAST = 1024,       /* bytes */
+        WINDOW_LEAST = 64 * 1024, /* what each connection begins with */
+};
+
 struct Pacer {
         sd_event_source *timer;
         Bucket of[NET_CLASS_MAX], all;
@@ -147,6 +152,27 @@ bool pacer_admit(Pacer *pacer, Paced *paced)
         if (!pacer->serving)
                 arm(pacer);
         return false;
+}
+
+/* UPL-380 */
+size_t pacer_piece(Pacer *pacer, const Paced *paced)
+{
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), worth;
+
+        if (paced->class == NET_FOREGROUND)
+                return SIZE_MAX;
+        worth = MIN(bucket_worth(&pacer->of[paced->class], now), bucket_worth(&pacer->all, now));
+        return (size_t)MAX(MIN(worth, (uint64_t)SIZE_MAX), (uint64_t)PIECE_LEAST);
+}
+
+/* POL-385: a second's worth fills the way to any server. */
+uint64_t pacer_window(const Pacer *pacer, const Paced *paced)
+{
+        uint64_t rate = paced->class == NET_FOREGROUND
+                                ? BUCKET_UNLIMITED
+                                : MIN(pacer->of[paced->class].rate, pacer->all.rate);
+
+        return MAX(rate, (uint64_t)WINDOW_LEAST);
 }
 
 void pacer_spend(Pacer *pacer, const Paced *paced, size_t bytes)

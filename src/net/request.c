@@ -3,8 +3,11 @@
 #include "net/redirect.h"
 #include "net/route.h"
 
+#include <sys/socket.h>
+
 enum {
         RECEIVE_BYTES = 512 * 1024,
+        WINDOW_MOST = 192 * 1024, /* below the kernel's own limit for those who ask */
         CONNECT_SECONDS = 60,
 };
 
@@ -54,9 +57,44 @@ void request_drop(Request *r)
         forget_request(r);
 }
 
+/* POL-385: as the connection may have served another one, each request says it once, and again when
+   the rate changes. In a callback from a timer the socket is not known: then the next one does it.
+   Buffers for high rates the kernel sizes better than we could. */
+static void hold_window(Request *r)
+{
+        int fd = curl_glue_socket(pool_glue(r->pool)), none = 0;
+        uint64_t wanted = pacer_window(r->settings->pacer, &r->paced);
+        int window = (int)MIN(wanted, (uint64_t)WINDOW_MOST);
+
+        if (r->paced.class == NET_FOREGROUND || fd < 0 || window == r->window)
+                return;
+        r->window = window;
+        if (window < WINDOW_MOST)
+                (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window));
+        else /* the kernel's again */
+                (void)setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &none, sizeof(none));
+}
+
+/* Before the first answer can fill a window that is never taken back. */
+static int on_connection(void *userdata, char *remote, char *local, int remote_port, int local_port)
+{
+        (void)remote;
+        (void)local;
+        (void)remote_port;
+        (void)local_port;
+        hold_window(userdata);
+        return CURL_PREREQFUNC_OK;
+}
+
 bool request_may_move(Request *r)
 {
+        hold_window(r);
         return pacer_admit(r->settings->pacer, &r->paced);
+}
+
+size_t request_piece(const Request *r)
+{
+        return pacer_piece(r->settings->pacer, &r->paced);
 }
 
 void request_moved(Request *r, size_t bytes)
@@ -99,6 +137,8 @@ static void set_connection(Request *r)
         curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_LIMIT, 1L); /* NET-35 */
         curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_TIME, r->settings->stall_seconds);
         curl_easy_setopt(r->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+        curl_easy_setopt(r->easy, CURLOPT_PREREQFUNCTION, on_connection);
+        curl_easy_setopt(r->easy, CURLOPT_PREREQDATA, r);
         /* NET-39 */
         curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         /* Rather wait for the connection that may be shared than open a second one. */

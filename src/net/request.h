@@ -58,6 +58,7 @@ typedef struct Request {
         CURL *easy;                 /* borrowed while a request runs */
         struct curl_slist *headers; /* of that request; the protocol adds its own */
         Paced paced;
+        int window; /* bytes that its connection may have on their way; 0: nobody said */
         char explanation[CURL_ERROR_SIZE];
         NetFailure failure; /* the first one is the one that is told */
 
@@ -100,6 +101,8 @@ void request_drop(Request *r);
 /* Asked in a data callback before it moves anything: false, and it has to answer that it pauses
    (CURL_WRITEFUNC_PAUSE, CURL_READFUNC_PAUSE); it is called again when the pacer lets it go on. */
 bool request_may_move(Request *r);
+/* How much of what is sent goes in one piece, at most; asked after request_may_move(). */
+size_t request_piece(const Request *r);
 /* What it moved. */
 void request_moved(Request *r, size_t bytes);
 

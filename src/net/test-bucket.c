@@ -50,6 +50,31 @@ static void the_rate_is_met(void **state)
                 }
 }
 
+/* UPL-380: who sends what the bucket is worth never owes. */
+static void worth_is_never_owed(void **state)
+{
+        Bucket bucket = { .rate = BUCKET_UNLIMITED };
+        uint64_t now = START, moved = 0;
+
+        (void)state;
+        assert_true(bucket_worth(&bucket, now) == BUCKET_UNLIMITED);
+        bucket_set_rate(&bucket, 250, now);
+        assert_int_equal(bucket_worth(&bucket, now), 0);
+        while (now < START + 10 * USEC_PER_SEC) {
+                uint64_t worth;
+
+                now = bucket_opens_at(&bucket);
+                worth = bucket_worth(&bucket, now);
+                assert_in_range(worth, 1, 26);
+                bucket_spend(&bucket, worth, now);
+                assert_true(bucket.level >= 0);
+                moved += worth;
+        }
+        assert_in_range(moved, 2400, 2600);
+        bucket_set_rate(&bucket, 0, now);
+        assert_int_equal(bucket_worth(&bucket, now + USEC_PER_SEC), 0);
+}
+
 static void a_pause_buys_no_burst(void **state)
 {
         Bucket bucket = { .rate = BUCKET_UNLIMITED };
@@ -108,11 +133,9 @@ static void time_that_does_not_move(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_rate_is_met),
-                cmocka_unit_test(a_pause_buys_no_burst),
-                cmocka_unit_test(limits),
-                cmocka_unit_test(a_debt_gets_no_longer),
-                cmocka_unit_test(time_that_does_not_move),
+                cmocka_unit_test(the_rate_is_met),       cmocka_unit_test(worth_is_never_owed),
+                cmocka_unit_test(a_pause_buys_no_burst), cmocka_unit_test(limits),
+                cmocka_unit_test(a_debt_gets_no_longer), cmocka_unit_test(time_that_does_not_move),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

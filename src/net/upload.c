@@ -165,6 +165,7 @@ static size_t on_read(char *data, size_t one, size_t size, void *userdata)
                 return 0;
         if (!request_may_move(&u->request))
                 return CURL_READFUNC_PAUSE;
+        size = MIN(size, request_piece(&u->request));
         do
                 n = pread(u->file, data, (size_t)MIN((uint64_t)size, left),
                           (off_t)(u->position + u->sent));

@@ -186,14 +186,15 @@ def low_battery():
 @contextlib.contextmanager
 def suspendable():
     """wake() ends a sleep; whether the machine sleeps, the unit's state says."""
-    sh("set -e; echo mem >/run/power-state; mount --bind /run/power-state /sys/power/state\n"
+    sh("set -e; mount -o remount,rw /sys; mkdir /sys/power\n"
+       "mount -t tmpfs power /sys/power; echo mem >/sys/power/state\n"
        "mkfifo /run/wake; mkdir -p /run/systemd/system/systemd-suspend.service.d\n"
        "printf '[Service]\\nExecStart=\\nExecStart=cat /run/wake\\n' "
        ">/run/systemd/system/systemd-suspend.service.d/test.conf; systemctl daemon-reload")
     try:
         yield lambda: sh('echo >/run/wake')
     finally:
-        sh('umount /sys/power/state; rm -r /run/wake /run/power-state '
+        sh('umount /sys/power; rmdir /sys/power; rm -r /run/wake '
            '/run/systemd/system/systemd-suspend.service.d; systemctl daemon-reload', status=None)
 
 

@@ -400,7 +400,8 @@ BITS_EXPORT int bits_job_set_description(bits_job *job, const char *text);
 /* One sentence: what the job waits for, or "" when it waits for nothing. */
 BITS_EXPORT int bits_job_get_wait_reason(bits_job *job, char **ret_text);
 /* The same as a word: "turn", "sign-on", "network", "policy", "cost", "power", "standby" (the
-   machine sleeps), "volume", "retry", "token"; "" for nothing. A later service may know more words. */
+   machine sleeps), "volume", "retry", "token"; "" for nothing. A later service may know more
+   words. */
 BITS_EXPORT int bits_job_get_waiting_for(bits_job *job, char **ret_word);
 
 /* ---- a file ---- */

@@ -111,8 +111,8 @@ static BitsCode shift(Job *job, JobEvent event, Now now)
         return code;
 }
 
-/* What the gate keeps back is a transient error like others, but not tried again by time. POL-384: a
-   machine that sleeps does not wait for progress, so that nobody's patience ends by it. */
+/* What the gate keeps back is a transient error like others, but not tried again by time. POL-384:
+   a machine that sleeps does not wait for progress, so that nobody's patience ends by it. */
 static void keep_back(Queue *q, Job *job, BitsCode code, Now now)
 {
         JobEvent event = code == BG_E_NETWORK_DISCONNECTED ? EVENT_NETWORK_LOST : EVENT_BLOCKED;

@@ -18,9 +18,9 @@ typedef enum WaitKind {
         WAIT_COST,   /* of the network at hand */
         WAIT_POWER,
         WAIT_STANDBY, /* the machine sleeps */
-        WAIT_VOLUME, /* of the destination */
-        WAIT_RETRY,  /* the delay after a failure */
-        WAIT_TOKEN,  /* of the helper */
+        WAIT_VOLUME,  /* of the destination */
+        WAIT_RETRY,   /* the delay after a failure */
+        WAIT_TOKEN,   /* of the helper */
         WAIT_MAX,
         WAIT_INVALID = -1,
 } WaitKind;

@@ -1,8 +1,8 @@
 /*
- * Sleep waits a moment for us (reference 02 section 14): until the transfers have come to rest, what
- * they received is on the disk, and the store knows it. The login manager lets us hold a lock for
- * that, and bounds the time; without one the machine sleeps when it likes, and transfers go on from
- * what was kept as after a power cut.
+ * Sleep waits a moment for us (reference 02 section 14): until the transfers have come to rest,
+ * what they received is on the disk, and the store knows it. The login manager lets us hold a lock
+ * for that, and bounds the time; without one the machine sleeps when it likes, and transfers go on
+ * from what was kept as after a power cut.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /*
  * One row for each object that is looked at, one for each of its properties. A signal of a change
- * (the login manager has one of its own for sleep), and the coming of a service, only make us ask for all properties of the object anew: so there is
- * one way in which a value gets here. When a service leaves the bus, what it said is forgotten.
+ * (the login manager has one of its own for sleep), and the coming of a service, only make us ask
+ * for all properties of the object anew: so there is one way in which a value gets here. When a
+ * service leaves the bus, what it said is forgotten.
  */
 #include "manager/surroundings.h"
 

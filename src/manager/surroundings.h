@@ -1,7 +1,7 @@
 /*
  * What other services of the machine say about it: NetworkManager of the network, UPower of the
- * power, the login manager of sleep. Each may be there or not, come and go; nobody is started by being asked. What nobody says
- * is 0.
+ * power, the login manager of sleep. Each may be there or not, come and go; nobody is started by
+ * being asked. What nobody says is 0.
  */
 #pragma once
 

@@ -4,6 +4,7 @@ what, and how a job ends when a server fails. Through the bus and through the li
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import ctypes
 import os
 import socket
 
@@ -11,6 +12,7 @@ import pytest
 
 import bus
 from bus import BusError
+from test_library import as_alice, bits, opened  # noqa: F401
 
 CALLS = ('Resume', 'Suspend', 'Cancel', 'Complete')
 INVALID, EMPTY = 'InvalidState', 'Empty'
@@ -130,6 +132,62 @@ def test_call_in_state(world, state, call):
         job.wait('transferred')
     elif ends[number]:
         assert job.state == ends[number]
+
+
+CODES = {   # state: what Complete answers
+    'suspended': 0x200017, 'queued': 0x200017, 'transferring': 0x200017, 'transient-error': 0x200017,
+    'error': 0x200017, 'transferred': 0}
+
+
+@pytest.mark.parametrize('state', CODES)
+def test_code_of_complete(world, state):
+    """JOB-300: BG_S_PARTIAL_COMPLETE for a job that was not done; nothing is left of what was unfinished."""
+    job = in_state(world, state)
+    folder = os.path.dirname(job.files()[0].local_name)
+    assert job.complete() == CODES[state]
+    assert [name for name in os.listdir(folder) if 'first' not in name] == ([] if CODES[state] else ['file'])
+
+
+def test_code_of_cancel(world):
+    """JOB-300: 0. NTF-410: who else holds the job is told, just told of something else or not, and sees what
+    became of it."""
+    job = in_state(world, 'transferring')
+    other = bus.Job(world.handle(world.manager().open(job.id)), job.path, job.id)
+    assert other.state == 'transferring'
+    job.set('Description', 'a change')
+    other.bus.wait_signal(lambda signal: signal.member == 'Changed')
+    mark = len(other.bus.signals)
+    assert job.cancel() == 0
+    other.bus.wait_signal(lambda signal: signal.member in ('JobModification', 'Changed'), mark)
+    assert other.state == 'cancelled'
+    assert os.listdir(os.path.dirname(other.files()[0].local_name)) == []
+    assert [answer(other, call) for call in CALLS] == [INVALID] * 4
+
+
+NUMBERS = {None: 0, INVALID: 0x80200002, EMPTY: 0x80200003}
+STATES = ('queued', 'connecting', 'transferring', 'suspended', 'error', 'transient-error', 'transferred',
+          'acknowledged', 'cancelled')
+
+
+@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
+                    reason='Python, which loads the library, has no sanitizer')
+@pytest.mark.parametrize('state', ['suspended', 'transferring', 'error', 'transferred'])
+def test_call_in_state_of_the_library(world, bits, opened, state):    # noqa: F811
+    """JOB-300: each call twice, the second time in the state where the first one led."""
+    for call, end in zip(CALLS, EXPECTED[state][1]):
+        ident = in_state(world, state).id.encode()
+        with as_alice(world):
+            job = bits.new('manager_get_job', opened, ident)
+        codes = []
+        for _ in range(2):
+            failed = getattr(bits.lib, f'bits_job_{call.lower()}')(job, *[None][:call[0] == 'C']) < 0
+            codes.append(bits.lib.bits_error_code() if failed else 0)
+        final = end in ('cancelled', 'acknowledged')
+        assert codes == [0, NUMBERS[INVALID if final else None]], call
+        if end and call != 'Resume':
+            assert STATES[bits.number('job_get_state', job, ctypes.c_int)] == end
+        bits.lib.bits_job_cancel(job, None)     # or it would go before the next one
+        bits.lib.bits_job_free(job)
 
 
 SETTERS = {     # name: (value, signature)
@@ -265,7 +323,65 @@ def test_lists_are_snapshots(world):
     assert files == [] and len(job.files()) == 1
 
 
+def test_files_are_listed_as_they_were_added(world):
+    """BUS-300: in that order, by the names that were given, duplicates too."""
+    vault, job = world.vault(), world.manager().create()
+    wanted = [(f'HTTP://Host:80/{name}%20x?q=a&b#c', f'{vault}/{name} é') for name in 'cab']
+    job.add(*wanted[0])
+    job.add_all(wanted[1:] + wanted[:1])
+    found = [(entry.remote_name, entry.local_name) for entry in job.files()]
+    assert found == wanted + wanted[:1]
+    assert [(job.file(n).get('RemoteName'), job.file(n).get('LocalName')) for n in range(4)] == found
+    assert job.progress == (2**64 - 1, 0, 4, 0)
+
+
+@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
+                    reason='Python, which loads the library, has no sanitizer')
+def test_lists_of_the_library(world, bits, opened):    # noqa: F811
+    """BUS-300: a count, entries until NULL, as often as one likes; the objects that one opens are live."""
+    lib, vault = bits.lib, world.vault()
+    for kind in 'job', 'file':
+        getattr(lib, f'bits_{kind}_list_get').restype = ctypes.POINTER(ctypes.c_char_p)
+        getattr(lib, f'bits_{kind}_list_count').restype = ctypes.c_size_t
+        getattr(lib, f'bits_{kind}_list_free').restype = None
+
+    def entries(kind, some):
+        assert not getattr(lib, f'bits_{kind}_list_get')(some, ctypes.c_size_t(2**64 - 1))
+        found, index = [], 0
+        while entry := getattr(lib, f'bits_{kind}_list_get')(some, ctypes.c_size_t(index)):
+            found.append(entry[0].decode())
+            index += 1
+        assert len(found) == getattr(lib, f'bits_{kind}_list_count')(some)
+        return found
+    one = world.manager().create('one')
+    before = bits.new('manager_list_jobs', opened, 0)
+    two = world.manager().create('two')
+    after = bits.new('manager_list_jobs', opened, 0)
+    assert entries('job', before) == [one.id] and set(entries('job', after)) == {one.id, two.id}
+    one.cancel()
+    assert entries('job', before) == [one.id]
+    with as_alice(world):
+        job = bits.new('manager_get_job', opened, two.id.encode())
+    empty = bits.new('job_list_files', job)
+    two.add('http://h/x', vault / 'x')
+    full = bits.new('job_list_files', job)
+    assert entries('file', empty) == [] and entries('file', full) == ['http://h/x']
+    for kind, some in (('job', before), ('job', after), ('file', empty), ('file', full)):
+        getattr(lib, f'bits_{kind}_list_free')(some)
+    lib.bits_job_free(job)
+
+
 # ---- who sees what
+
+
+def test_whose_a_new_job_is(world):
+    """JOB-302: his who made it, with what he was then."""
+    uids = {world.alice: (0x2000, False), 0: (0x4000, True)} if world.root else {world.alice: None}
+    for uid, (level, elevated) in uids.items() if world.root else ():
+        job = world.manager(uid).create()
+        found = [job.get(name) for name in ('Owner', 'OwnerUid', 'OwnerIntegrityLevel', 'OwnerElevated')]
+        assert found == [f'S-1-22-1-{uid}', uid, level, elevated]
+        job.cancel()
 
 def test_visible_to_other_connections_of_the_user(world):
     """BUS-301: a job is its user's, not its process's; it outlives the connection that made it."""
@@ -328,3 +444,33 @@ def test_protocol_of_an_error(world):
     job.resume()
     job.wait('error')
     assert job.error()[0] == 4 and answer(job, 'GetErrorProtocol') == 'ProtocolNotAvailable'
+
+
+# ---- how long texts may be
+
+def test_lengths(world):
+    """JOB-412: the longest of each, and the code of one more."""
+    manager, http, vault = world.manager(), bus.HTTP_OPTIONS, world.vault()
+    job = manager.create()
+
+    def credentials(user, password):
+        return job.call('SetCredentials', 'ssbss', 'server', 'basic', False, user, password)
+
+    def proxy(text, bypass):
+        return job.call('SetProxySettings', 'sss', 'override', text, bypass)
+    rows = [    # longest, code, call
+        (256, 'InvalidArgument', lambda text: manager.create(text).cancel()),
+        (256, 'StringTooLong', lambda text: job.set('DisplayName', text)),
+        (1024, 'StringTooLong', lambda text: job.set('Description', text)),
+        (2200, 'InvalidArgument', lambda text: job.add('http://h/' + '/'.join(text[9:][n:n + 200] for n in range(
+            0, len(text) - 9, 200))[:len(text) - 9], vault / 'file')),
+        (300, 'UsernameTooLarge', lambda text: credentials(text, 'p')),
+        (65536, 'PasswordTooLarge', lambda text: credentials('u', text)),
+        (4000, 'ProxyListTooLarge', lambda text: proxy(text, '')),
+        (4000, 'ProxyBypassListTooLarge', lambda text: proxy('p', text)),
+        (16383, 'StringTooLong', lambda text: job.call('SetCustomHeaders', 's', 'A:' + text[2:], interface=http)),
+    ]
+    for longest, code, call in rows:
+        call('x' * longest)
+        with pytest.raises(BusError, match=code):
+            call('x' * (longest + 1))

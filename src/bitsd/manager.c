@@ -105,8 +105,7 @@ static void on_removed(void *userdata, Job *job)
                 token_watch_forget(job);
         notifier_forget(manager->parts.notifier, job);
         news_removed(manager->parts.news, job);
-        news_modified(manager->parts.news, job);
-        news_forget(manager->parts.news, job);
+        news_ended(manager->parts.news, job);
         validation_forget(job);
 }
 

@@ -81,8 +81,8 @@ BitsCode policy_limit_code(Limit limit);
    passed, and not at every one beyond. */
 bool policy_limit_is_near(uint32_t limit, size_t before, size_t after);
 
-/* Names (reference 02 section 9): 0, BITS_E_INVALID_ARGUMENT or BG_E_STRING_TOO_LONG. On failure
-   *ret_why (may be NULL) is a static English sentence. */
+/* Names (reference 02 section 9), JOB-412: 0, BITS_E_INVALID_ARGUMENT or BG_E_STRING_TOO_LONG. On
+   failure *ret_why (may be NULL) is a static English sentence. */
 BitsCode policy_check_remote_name(const char *url, const char **ret_why);
 BitsCode policy_check_local_name(const char *path, const char **ret_why);
 BitsCode policy_check_display_name(const char *name, const char **ret_why);

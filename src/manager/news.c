@@ -236,6 +236,20 @@ void news_modified(News *news, Job *job)
                 pacer_want(&jn->modification, job->notify_interval);
 }
 
+/* NTF-410: the last word waits for no interval, for nothing comes after it. */
+void news_ended(News *news, Job *job)
+{
+        JobNews *jn;
+
+        job->told_state = job->state;
+        if (!TAILQ_EMPTY(&job->handles) && (jn = news_of(news, job))) {
+                send_ranges(jn);
+                send_changed(jn);
+                send_modification(jn);
+        }
+        news_forget(news, job);
+}
+
 /* ---- events ---- */
 
 static int fill_fault(sd_bus_message *m, const void *content)

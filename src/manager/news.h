@@ -31,5 +31,7 @@ void news_file_range(News *news, Job *job, const File *file, uint64_t offset, ui
 /* To subscribers who may see the job. */
 void news_added(News *news, Job *job);
 void news_removed(News *news, Job *job);
-/* The job is being freed or has left the queue: drops what is kept for it. */
+/* The job has left the queue: tells its holders at once, and forgets it. */
+void news_ended(News *news, Job *job);
+/* The job is being freed: drops what is kept for it. */
 void news_forget(News *news, Job *job);

@@ -566,7 +566,7 @@ typedef enum bits_event {
         BITS_EVENT_TRANSFERRED,
         BITS_EVENT_ERROR,
         BITS_EVENT_MODIFICATION,
-        BITS_EVENT_GONE, /* the service closed the handle: job ended, or service stopped */
+        BITS_EVENT_GONE, /* the service closed the handle: it stopped, or forgot the ended job */
         BITS_EVENT_FILE_TRANSFERRED,
         BITS_EVENT_FILE_RANGES_TRANSFERRED,
         BITS_EVENT_CHANGED /* state, property, files or progress; whatever the flags; not in BITS */

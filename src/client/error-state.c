@@ -161,7 +161,7 @@ int error_state_bad_reply(int error)
                 "not understand: are both of the same version?");
 }
 
-/* LIB-04 */
+/* LIB-04, LIB-415 */
 int error_state_null(const char *what)
 {
         return error_state_set(-EINVAL, BITS_E_INVALID_ARGUMENT, "%s may not be NULL", what);

@@ -675,6 +675,43 @@ def test_wrong_calls(world, bits, arguments):
     assert result.stdout == '' and 'usage: bits' in result.stderr
 
 
+@pytest.mark.parametrize('arguments, words', [
+    (['list', '--nonsense'], "'--nonsense' is no option here"), (['get', '--p', 'x'], "'--p' is no option here"),
+    (['list', '-x'], "'-x' is no option here"), (['wait', '--timeout'], "'--timeout' needs a value"),
+    (['--json=x', 'list'], "'--json' takes no value"), (['list', '--\033[2J'], "'--?[2J' is no option")])
+def test_wrong_options(world, bits, arguments, words):
+    """CLI-423"""
+    stderr = bits(*arguments, status=2).stderr
+    assert stderr.startswith(f'bits: {words}') and '\nusage: bits ' in stderr and '\033' not in stderr
+
+
+def test_manual_pages_are_complete(world, bits):
+    """CLI-423"""
+    manual = (HERE.parent / 'man/bits.1').read_text().replace('\\-', '-')
+    keys = json.loads(bits('set', '--keys', '--json').stdout)['keys']
+    assert [key['key'] for key in keys] == re.findall('^[a-z-]+', bits('set', '--keys').stdout, re.M)
+    words = [key['key'] for key in keys]
+    for verb in re.findall(r'^  ([a-z][a-z-]*) ', bits('help').stdout, re.M):
+        words += [verb, *re.findall(r'--[a-z-]+', bits(verb, '--help').stdout)]
+    assert [word for word in words if not re.search(rf'(?<![a-z-]){word}(?![a-z-])', manual)] == []
+    manual = (HERE.parent / 'man/bitsadmin.1').read_text()
+    switches = re.findall('^  (/[a-z]+)', world.playground.run(['bitsadmin', '/help']).stdout, re.M)
+    assert len(switches) > 60
+    assert [switch for switch in switches if not re.search(rf'{switch}(?![a-z])', manual)] == []
+
+
+def test_ctrl_c_at_a_password(world, bits):
+    """CLI-423, CLI-51: the terminal echoes again, and the command ended by the signal."""
+    ident = bits('create', 'a').stdout.strip()
+    terminal = Terminal(world, 'credentials', 'set', ident, 'server', 'basic', 'paul')
+    terminal.read_until(b'Password of paul')
+    bus.poll_until(lambda: not termios.tcgetattr(terminal.master)[3] & termios.ECHO, 'silence')
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.process.wait(30) == -signal.SIGINT
+    assert termios.tcgetattr(terminal.master)[3] & termios.ECHO
+    os.close(terminal.master)
+
+
 def test_help(world, bits):
     """CLI-33"""
     version = bits('--version').stdout

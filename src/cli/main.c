@@ -121,10 +121,24 @@ int usage_error(const char *format, ...)
         return EXIT_USAGE;
 }
 
+/* getopt's own words name the verb as if it were the program. CLI-423 */
+static void report_option(const char *word)
+{
+        if (optopt == 0)
+                report_note("'%s' is no option here, or may be more than one", word);
+        else if (optopt < OPTION_JSON)
+                report_note("'-%c' is no option here", optopt);
+        else if (strchr(word, '='))
+                report_note("'%.*s' takes no value", (int)strcspn(word, "="), word);
+        else
+                report_note("'%s' needs a value", word);
+}
+
 int next_option(int argc, char **argv, const char *short_options, const struct option *options)
 {
         int c;
 
+        opterr = 0;
         for (;;) {
                 c = getopt_long(argc, argv, short_options, options, NULL);
                 switch (c) {
@@ -141,6 +155,9 @@ int next_option(int argc, char **argv, const char *short_options, const struct o
                 case OPTION_VERSION:
                         printf("bits (OpenBITS) %s\n", PROJECT_VERSION);
                         exit(finish_output());
+                case '?':
+                        report_option(argv[optind - 1]);
+                        return c;
                 default:
                         return c;
                 }

@@ -6,6 +6,8 @@
 #include "cli/report.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <termios.h>
 #include <unistd.h>
@@ -21,13 +23,19 @@ void password_done(Password *password)
         free(password->text);
 }
 
-/* The first line, without its end. The descriptor is read without a buffer of stdio's. */
-static int read_line(int fd, char *text)
+/* The first line, without its end. The descriptor is read without a buffer of stdio's. `signals`:
+   those that may end the waiting (-EINTR), NULL: as they come. */
+static int read_line(int fd, const sigset_t *signals, char *text)
 {
         size_t n = 0;
 
         while (n < PASSWORD_BYTES_MAX - 1) {
-                ssize_t got = read(fd, text + n, 1);
+                struct pollfd ready = { .fd = fd, .events = POLLIN };
+                ssize_t got;
+
+                if (signals && ppoll(&ready, 1, NULL, signals) < 0)
+                        return -errno;
+                got = read(fd, text + n, 1);
 
                 if (got < 0 && errno == EINTR)
                         continue;
@@ -43,11 +51,47 @@ static int read_line(int fd, char *text)
         return 0;
 }
 
-/* Without echo; the terminal is as before afterwards, also after Ctrl-C (the signal is the shell's
-   to repair then: it resets a terminal that a program left behind). */
+/* What ends a command that waits for a person. */
+static const int endings[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+static volatile sig_atomic_t ended_by;
+
+static void on_ending(int number)
+{
+        ended_by = number;
+}
+
+/* From here on they come in ppoll() only. */
+static void hold_endings(sigset_t *ret_before)
+{
+        struct sigaction action = { .sa_handler = on_ending };
+        sigset_t held;
+
+        sigemptyset(&held);
+        for (size_t i = 0; i < ELEMENTS(endings); i++) {
+                sigaddset(&held, endings[i]);
+                (void)sigaction(endings[i], &action, NULL);
+        }
+        (void)sigprocmask(SIG_BLOCK, &held, ret_before);
+}
+
+/* And the one that came does now what it does. */
+static void release_endings(const sigset_t *before)
+{
+        struct sigaction action = { .sa_handler = SIG_DFL };
+
+        for (size_t i = 0; i < ELEMENTS(endings); i++)
+                (void)sigaction(endings[i], &action, NULL);
+        (void)sigprocmask(SIG_SETMASK, before, NULL);
+        if (ended_by != 0)
+                (void)raise(ended_by);
+}
+
+/* Without echo; the terminal is as before afterwards, also after Ctrl-C. CLI-423 */
 static int ask_terminal(const char *whose, char *text)
 {
         struct termios before, silent;
+        sigset_t signals;
         int r, fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
 
         if (fd < 0)
@@ -57,11 +101,13 @@ static int ask_terminal(const char *whose, char *text)
         } else {
                 silent = before;
                 silent.c_lflag &= ~(tcflag_t)ECHO;
+                hold_endings(&signals);
                 dprintf(fd, "Password of %s: ", whose);
                 (void)tcsetattr(fd, TCSAFLUSH, &silent);
-                r = read_line(fd, text);
+                r = read_line(fd, &signals, text);
                 (void)tcsetattr(fd, TCSAFLUSH, &before);
                 dprintf(fd, "\n");
+                release_endings(&signals);
         }
         if (fd != STDIN_FILENO)
                 close(fd);
@@ -81,7 +127,7 @@ int password_read(const char *whose, const char *file, Password *ret)
         } else {
                 if (file && !string_equal(file, "-"))
                         fd = open(file, O_RDONLY | O_CLOEXEC);
-                r = fd < 0 ? -errno : read_line(fd, ret->text);
+                r = fd < 0 ? -errno : read_line(fd, NULL, ret->text);
                 if (fd > STDIN_FILENO)
                         close(fd);
         }

@@ -7,6 +7,7 @@
 #include "cli/report.h"
 #include "cli/select.h"
 #include "cli/settings.h"
+#include "cli/table.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
@@ -63,9 +64,29 @@ static int parse(const char *word, Assignment *ret)
         return EXIT_OK;
 }
 
-/* CLI-283: for people and for completion. */
+static int print_keys_json(void)
+{
+        static const Column columns[] = {
+                { "key", NULL, COLUMN_TEXT, true },
+                { "values", NULL, COLUMN_TEXT, true },
+        };
+        _cleanup_(table_freep) Table *table = table_new("keys", columns, ELEMENTS(columns), true);
+
+        for (size_t i = 0; table && i < n_settings; i++)
+                if (setting_can_be_set(&settings[i])) {
+                        struct libscols_line *row = table_row(table);
+
+                        table_cell(table, row, 0, settings[i].key);
+                        table_cell(table, row, 1, settings[i].values);
+                }
+        return table ? table_print(table) : EXIT_FAILED;
+}
+
+/* CLI-283: for people and for completion. CLI-423 */
 static int print_keys(void)
 {
+        if (arg_json)
+                return print_keys_json();
         for (size_t i = 0; i < n_settings; i++)
                 if (setting_can_be_set(&settings[i]))
                         printf("%-30s %s\n", settings[i].key, settings[i].values);

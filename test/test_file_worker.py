@@ -293,6 +293,39 @@ def test_pipelined(place, worker):  # FIL-34
     assert sorted(os.listdir(place)) == sorted(f"f{i}" for i in range(50))
 
 
+def test_asked_together(place, worker):  # FIL-360, FIL-361
+    """Requests that wait together are answered together, each for its own directory."""
+    for name in ("a", "b"):
+        (place / name).mkdir()
+    paths = [place / name / f"f{i}" for i in range(2) for name in ("a", "absent", "b")]
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    serials = [worker.send(FILE_OPEN, str(path), f".t{i}", 0, 0, 0, 0, 0)
+               for i, path in enumerate(paths)]
+    os.kill(worker.process.pid, signal.SIGCONT)
+    for path, serial in zip(paths, serials):
+        message, answered, body, fds = worker.receive()
+        assert (message, answered) == (FILE_OPENED, serial)
+        opened = Opened(body, fds)
+        if path.parent.name == "absent":
+            assert opened.error == errno.ENOENT
+        else:
+            opened.write(b"x")
+    assert sorted(os.listdir(place / "a")) == [".t0", ".t3"] and len(os.listdir(place / "b")) == 2
+
+
+def test_asked_later(place, worker):  # FIL-361
+    """A directory is looked for anew, and not held meanwhile."""
+    (place / "d").mkdir()
+    assert worker.check(place / "d/f") == 0
+    if os.geteuid() == 0:
+        folder = f"/proc/{worker.process.pid}/fd"
+        assert str(place / "d") not in [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
+    (place / "d").rename(place / "e")
+    assert worker.check(place / "d/f") == errno.ENOENT
+    (place / "d").symlink_to("e")
+    assert worker.check(place / "d/f") == 0
+
+
 def test_sync_64_files(place, worker):  # DUR-01, DUR-02
     files = [os.open(place / f"f{i}", os.O_CREAT | os.O_WRONLY) for i in range(62)]
     for fd in files:

@@ -21,10 +21,10 @@
 #include "file/place.h"
 #include "file/source.h"
 #include "file/sync.h"
+#include "file/target.h"
 #include "sandbox/sandbox.h"
 #include "wire/protocol.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -50,27 +50,42 @@ static int answer(Worker *w, int result)
 {
         FileResult reply = { .error = positive(result) };
 
-        file_result_write(&w->talk.out, w->talk.in.serial, &reply);
-        return talk_send(&w->talk);
+        file_result_write(&w->talk.out, w->talk.in->serial, &reply);
+        return talk_send_soon(&w->talk);
 }
 
 static int on_check(Worker *w)
 {
         FileCheck q;
-        int r = file_check_read(&w->talk.in, &q);
+        int r = file_check_read(w->talk.in, &q);
 
         return r < 0 ? r : answer(w, place_check(q.local_name));
 }
 
+/* Takes opened->fd, which there is unless r is a failure. */
+static int answer_opened(Worker *w, int r, const PlaceOpened *opened)
+{
+        FileOpened reply = { .error = positive(r) };
+
+        if (r == 0) {
+                reply.fresh = opened->fresh;
+                reply.device = opened->mark.device;
+                reply.inode = opened->mark.inode;
+                reply.birth = opened->mark.birth;
+                reply.size = opened->size;
+                reply.file = (FdList){ .items = { opened->fd }, .count = 1 };
+        }
+        file_opened_write(&w->talk.out, w->talk.in->serial, &reply);
+        return talk_send_soon(&w->talk);
+}
+
 static int on_open(Worker *w)
 {
-        _cleanup_close_ int fd = -EBADF;
         PlaceOpened opened = { -EBADF };
-        FileOpened reply = { 0 };
         FileOpen q;
         int r;
 
-        r = file_open_read(&w->talk.in, &q);
+        r = file_open_read(w->talk.in, &q);
         if (r < 0)
                 return r;
         r = place_open(&w->changed,
@@ -80,36 +95,20 @@ static int on_open(Worker *w)
                                         q.kept,
                                         q.written },
                        &opened);
-        reply.error = positive(r);
-        if (r == 0) {
-                fd = opened.fd;
-                reply.fresh = opened.fresh;
-                reply.device = opened.mark.device;
-                reply.inode = opened.mark.inode;
-                reply.birth = opened.mark.birth;
-                reply.size = opened.size;
-                reply.file = (FdList){ .items = { fd }, .count = 1 };
-        }
-        file_opened_write(&w->talk.out, w->talk.in.serial, &reply);
-        return talk_send(&w->talk);
+        return answer_opened(w, r, &opened);
 }
 
 static int on_read(Worker *w)
 {
-        _cleanup_close_ int fd = -EBADF;
-        FileOpened reply = { 0 };
+        PlaceOpened opened = { -EBADF };
         FileRead q;
         int r;
 
-        r = file_read_read(&w->talk.in, &q);
+        r = file_read_read(w->talk.in, &q);
         if (r < 0)
                 return r;
-        r = content_copy(q.local_name, q.size_max, &fd, &reply.size);
-        reply.error = positive(r);
-        if (r == 0)
-                reply.file = (FdList){ .items = { fd }, .count = 1 };
-        file_opened_write(&w->talk.out, w->talk.in.serial, &reply);
-        return talk_send(&w->talk);
+        r = content_copy(q.local_name, q.size_max, &opened.fd, &opened.size);
+        return answer_opened(w, r, &opened);
 }
 
 static int on_sync(Worker *w)
@@ -118,14 +117,16 @@ static int on_sync(Worker *w)
         FileSync q;
         int r;
 
-        r = file_sync_read(&w->talk.in, &q);
+        r = file_sync_read(w->talk.in, &q);
+        if (r >= 0)
+                r = talk_flush(&w->talk); /* the disk may take its time */
         if (r < 0)
                 return r;
         sync_files(q.files.items, q.files.count, reply.errors.items);
         reply.errors.count = q.files.count;
         for (unsigned i = 0; i < q.files.count; i++)
                 fd_close(q.files.items[i]);
-        file_synced_write(&w->talk.out, w->talk.in.serial, &reply);
+        file_synced_write(&w->talk.out, w->talk.in->serial, &reply);
         return talk_send(&w->talk);
 }
 
@@ -134,7 +135,7 @@ static int on_commit(Worker *w)
         FileCommit q;
         int r;
 
-        r = file_commit_read(&w->talk.in, &q);
+        r = file_commit_read(w->talk.in, &q);
         if (r < 0)
                 return r;
         return answer(w, place_commit(&w->changed,
@@ -147,7 +148,7 @@ static int on_commit(Worker *w)
 static int on_access(Worker *w)
 {
         FileAccess q;
-        int r = file_access_read(&w->talk.in, &q);
+        int r = file_access_read(w->talk.in, &q);
 
         if (r < 0)
                 return r;
@@ -162,7 +163,7 @@ static int on_discard(Worker *w)
         FileDiscard q;
         int r;
 
-        r = file_discard_read(&w->talk.in, &q);
+        r = file_discard_read(w->talk.in, &q);
         if (r < 0)
                 return r;
         return answer(w,
@@ -175,8 +176,10 @@ static int on_discard(Worker *w)
 static int on_sync_directories(Worker *w)
 {
         FileSyncDirectories q;
-        int r = file_sync_directories_read(&w->talk.in, &q);
+        int r = file_sync_directories_read(w->talk.in, &q);
 
+        if (r >= 0)
+                r = talk_flush(&w->talk);
         return r < 0 ? r : answer(w, changed_sync(&w->changed));
 }
 
@@ -190,7 +193,7 @@ static int answer_source(Worker *w, int result, Source *source)
                 reply.modification_time = source->modification_time;
                 reply.file = (FdList){ .items = { source->fd }, .count = source->fd >= 0 };
         }
-        file_source_write(&w->talk.out, w->talk.in.serial, &reply);
+        file_source_write(&w->talk.out, w->talk.in->serial, &reply);
         r = talk_send(&w->talk);
         fd_close(source->fd);
         return r;
@@ -200,7 +203,7 @@ static int on_open_source(Worker *w)
 {
         Source source = { -EBADF };
         FileOpenSource q;
-        int r = file_open_source_read(&w->talk.in, &q);
+        int r = file_open_source_read(w->talk.in, &q);
 
         return r < 0 ? r : answer_source(w, source_open(q.local_name, &source), &source);
 }
@@ -209,7 +212,7 @@ static int on_read_reply(Worker *w)
 {
         Source source = { -EBADF };
         FileReadReply q;
-        int r = file_read_reply_read(&w->talk.in, &q);
+        int r = file_read_reply_read(w->talk.in, &q);
 
         if (r >= 0)
                 r = answer_source(w,
@@ -225,7 +228,7 @@ static int on_attributes(Worker *w)
         FileAttributes q;
         int r;
 
-        r = file_attributes_read(&w->talk.in, &q);
+        r = file_attributes_read(w->talk.in, &q);
         if (r < 0)
                 return r;
         r = attributes_apply(q.file, &(Attributes){ .flags = q.flags,
@@ -242,23 +245,23 @@ static int on_attributes(Worker *w)
 static int on_copy_start(Worker *w)
 {
         CopyStart q;
-        int r = copy_start_read(&w->talk.in, &q);
+        int r = copy_start_read(w->talk.in, &q);
 
-        return r < 0 ? r : fetches_start(&w->fetches, &q, w->talk.in.serial);
+        return r < 0 ? r : fetches_start(&w->fetches, &q, w->talk.in->serial);
 }
 
 static int on_copy_put(Worker *w)
 {
         CopyPut q;
-        int r = copy_put_read(&w->talk.in, &q);
+        int r = copy_put_read(w->talk.in, &q);
 
-        return r < 0 ? r : fetches_put(&w->fetches, &q, w->talk.in.serial);
+        return r < 0 ? r : fetches_put(&w->fetches, &q, w->talk.in->serial);
 }
 
 static int on_net_stop(Worker *w)
 {
         NetStop q;
-        int r = net_stop_read(&w->talk.in, &q);
+        int r = net_stop_read(w->talk.in, &q);
 
         return r < 0 ? r : fetches_stop(&w->fetches, q.transfer);
 }
@@ -287,7 +290,7 @@ static const struct {
 static int dispatch(Worker *w)
 {
         for (size_t i = 0; i < ELEMENTS(requests); i++)
-                if (requests[i].type == w->talk.in.type)
+                if (requests[i].type == w->talk.in->type)
                         return requests[i].handle(w);
         return -EBADMSG;
 }
@@ -308,24 +311,38 @@ static int wait_for_request(int channel)
         return r; /* FIL-33 */
 }
 
+/* Nobody waits for an answer while there is nothing to answer. 1 when there may be a message, 0
+   when there is nothing more to do. */
+static int go_on(Worker *w)
+{
+        int r = talk_flush(&w->talk);
+
+        if (r < 0)
+                return r;
+        if (!fetches_busy(&w->fetches))
+                return wait_for_request(w->talk.channel);
+        r = fetches_run(&w->fetches);
+        return r < 0 ? r : 1;
+}
+
 /* Requests come in bursts: poll() only when the channel is empty and there is nothing to copy.
    0 when there is nothing more to do, -errno when the peer broke the protocol or poll() failed.
    FIL-34 */
 static int serve(Worker *w)
 {
         for (;;) {
-                int r = message_receive(&w->talk.in, w->talk.channel);
+                int r;
+
+                if (talk_is_read(&w->talk))
+                        target_together();
+                r = talk_receive(&w->talk);
 
                 if (r > 0) {
                         r = dispatch(w);
                         if (r == 0)
                                 continue;
-                } else if (r == -EAGAIN && fetches_busy(&w->fetches)) {
-                        r = fetches_run(&w->fetches);
-                        if (r == 0)
-                                continue;
                 } else if (r == -EAGAIN) {
-                        r = wait_for_request(w->talk.channel);
+                        r = go_on(w);
                         if (r > 0)
                                 continue;
                 }
@@ -366,21 +383,15 @@ static int enter_sandbox(uint32_t *ret_layers)
 
 static int run(Worker *w, uint32_t layers)
 {
-        int r = 0;
+        int r;
 
         fetches_init(&w->fetches, &w->talk, &w->changed);
-        if (fcntl(w->talk.channel, F_SETFL, fcntl(w->talk.channel, F_GETFL) | O_NONBLOCK) < 0)
-                r = -errno;
-        if (r >= 0)
-                r = message_init(&w->talk.in);
-        if (r >= 0)
-                r = message_init(&w->talk.out);
+        r = talk_init(&w->talk, WORKER_CHANNEL_FD);
         if (r >= 0)
                 r = say_hello(w, layers);
         if (r >= 0)
                 r = serve(w);
-        message_done(&w->talk.in);
-        message_done(&w->talk.out);
+        talk_done(&w->talk);
         changed_done(&w->changed);
         fetches_done(&w->fetches);
         return peer_is_gone(r) ? 0 : r;
@@ -388,7 +399,7 @@ static int run(Worker *w, uint32_t layers)
 
 int main(void)
 {
-        Worker w = { .talk.channel = WORKER_CHANNEL_FD };
+        Worker w = { 0 };
         uint32_t layers = 0;
         int r;
 

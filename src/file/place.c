@@ -51,7 +51,8 @@ static int request_open(const PlaceRequest *q, Target *ret)
         r = temporary_name_check(q->temporary_name, target.name);
         if (r < 0)
                 return r;
-        *ret = (Target){ TAKE_FD(target.directory), target.name };
+        *ret = target;
+        target.directory = -EBADF;
         return 0;
 }
 

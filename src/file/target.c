@@ -8,9 +8,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* The directory of the last name. A program has one: it serves one request at a time. */
+static struct {
+        bool on;
+        int fd;
+        char path[PATH_MAX];
+} together = { .fd = -EBADF };
+
+void target_together(void)
+{
+        together.on = true;
+        together.fd = fd_close(together.fd);
+}
+
 void target_done(Target *target)
 {
-        target->directory = fd_close(target->directory);
+        if (!target->shared)
+                fd_close(target->directory);
+        target->directory = -EBADF;
 }
 
 /* FIL-01: an absolute path to something that is not a directory by its very form. */
@@ -36,21 +51,35 @@ static int split(const char *path, char ret_directory[static PATH_MAX], const ch
 }
 
 /* FIL-02, FIL-03, BUS-04: links are followed on the way, magic ones are not. */
-int target_open(const char *path, Target *ret)
+static int resolve(const char *directory)
 {
         struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
                                 .resolve = RESOLVE_NO_MAGICLINKS };
+        long fd = syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof(how));
+
+        return fd < 0 ? -errno : (int)fd;
+}
+
+int target_open(const char *path, Target *ret)
+{
         char directory[PATH_MAX];
         const char *name;
         int r;
-        long fd;
 
         r = split(path, directory, &name);
         if (r < 0)
                 return r;
-        fd = syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof(how));
-        if (fd < 0)
-                return -errno;
-        *ret = (Target){ (int)fd, name };
+        if (!together.on || together.fd < 0 || !string_equal(together.path, directory)) {
+                r = resolve(directory);
+                if (r < 0)
+                        return r;
+                if (together.on) {
+                        fd_close(together.fd);
+                        together.fd = r;
+                        strcpy(together.path, directory);
+                }
+        } else
+                r = together.fd;
+        *ret = (Target){ r, name, together.on };
         return 0;
 }

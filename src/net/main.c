@@ -11,6 +11,7 @@
 #include "net/service.h"
 #include "sandbox/sandbox.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sysexits.h>
@@ -19,6 +20,7 @@ enum {
         STALL_SECONDS = 5 * 60, /* reference: the timer for receiving */
         IDLE_SECONDS = 60,
         READABLE_MAX = 72,
+        HEAP_SLACK_BYTES = 8 * 1024 * 1024,
 };
 
 static uint64_t seconds_from_environment(const char *name, uint64_t standard)
@@ -46,6 +48,14 @@ static void raise_descriptor_limit(void)
                 return;
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* libcurl takes and gives back a large buffer for each transfer; asking the kernel for it each time
+   costs more than a small file does. */
+static void keep_buffers(void)
+{
+        (void)mallopt(M_MMAP_THRESHOLD, HEAP_SLACK_BYTES);
+        (void)mallopt(M_TRIM_THRESHOLD, HEAP_SLACK_BYTES);
 }
 
 /* NET-45 */
@@ -106,6 +116,7 @@ int main(void)
         /* A peer that is gone and a file at its limit are errors of one transfer. */
         signal(SIGPIPE, SIG_IGN);
         signal(SIGXFSZ, SIG_IGN);
+        keep_buffers();
         raise_descriptor_limit();
         if (kerberos_new(&kerberos) < 0)
                 return EX_SOFTWARE;

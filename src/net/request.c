@@ -181,13 +181,14 @@ int request_set_proxy(Request *r, CURL *easy, const char *url)
 /* NET-152: the job's headers are for the host that the job names. */
 static int collect_headers(Request *r)
 {
-        bool permitted = url_same_site(r->first, r->url);
+        const struct curl_slist *own = pool_headers(r->pool);
         int n = 0;
 
         for (const struct curl_slist *h = r->settings->headers; h && n >= 0; h = h->next)
                 n = request_append_header(&r->headers, h->data);
-        for (const struct curl_slist *h = pool_headers(r->pool); h && permitted && n >= 0;
-             h = h->next)
+        if (own && !url_same_site(r->first, r->url))
+                own = NULL;
+        for (const struct curl_slist *h = own; h && n >= 0; h = h->next)
                 n = request_append_header(&r->headers, h->data);
         return n;
 }

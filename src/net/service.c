@@ -475,6 +475,8 @@ int service_new(sd_event *event, int fd, const ServiceOptions *options, Service 
         s->options = *options;
         r = channel_new(event, fd, PRIORITY_CHANNEL, &channel_listener, s, &s->channel);
         if (r >= 0)
+                r = channel_gather(s->channel, PRIORITY_NETWORK);
+        if (r >= 0)
                 r = pools_new(event, PRIORITY_NETWORK, request_on_done, options->kerberos,
                               &s->pools);
         if (r >= 0)

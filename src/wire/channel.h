@@ -26,7 +26,11 @@ typedef struct ChannelListener {
 /* Takes fd, in any case. `priority` is an sd-event priority. 0 or -errno. */
 int channel_new(sd_event *event, int fd, int64_t priority, const ChannelListener *listener,
                 void *userdata, Channel **ret);
-/* Closes the socket; queued messages are dropped. NULL is fine. */
+/* From now on messages wait for each other and leave together, so that the peer wakes up once for
+   many: when there are some, else when the loop comes to `priority`, which must not be one that
+   others can keep from its turn. That a peer is gone shows in on_end only. 0 or -errno. ENG-360 */
+int channel_gather(Channel *channel, int64_t priority);
+/* Closes the socket; messages that wait for room are dropped. NULL is fine. */
 void channel_free(Channel *channel);
 DEFINE_CLEANUP(Channel, channel_free);
 
@@ -37,5 +41,5 @@ Message *channel_draft(Channel *channel);
    when the peer is gone (on_end follows from the loop). */
 int channel_send(Channel *channel);
 
-/* Messages that wait for room in the socket. */
+/* Messages that wait: for room in the socket, or for others to leave with. */
 size_t channel_queued(const Channel *channel);

@@ -22,7 +22,7 @@ int message_init(Message *m)
         return m->data ? 0 : -ENOMEM;
 }
 
-static void drop_fds(Message *m)
+void message_close(Message *m)
 {
         if (m->owns_fds)
                 for (unsigned i = m->next_fd; i < m->n_fds; i++)
@@ -33,14 +33,14 @@ static void drop_fds(Message *m)
 
 void message_done(Message *m)
 {
-        drop_fds(m);
+        message_close(m);
         free(m->data);
         *m = (Message){ 0 };
 }
 
 void message_begin(Message *m, uint16_t type, uint32_t serial)
 {
-        drop_fds(m);
+        message_close(m);
         m->type = type;
         m->serial = serial;
         m->bad = false;
@@ -189,33 +189,64 @@ static int read_header(Message *m, size_t size, unsigned n_fds)
         return h.n_fds == n_fds ? 0 : -EBADMSG;
 }
 
+/* Room for the descriptors of one datagram. */
+typedef union Control {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
+} Control;
+
+/* `iov` and `control` have to live as long as `ret`. */
+static void write_datagram(Message *m, struct iovec *iov, Control *control, struct msghdr *ret)
+{
+        struct cmsghdr *c = &control->align;
+
+        write_header(m);
+        *iov = (struct iovec){ m->data, m->size };
+        *ret = (struct msghdr){ .msg_iov = iov, .msg_iovlen = 1 };
+        if (m->n_fds == 0)
+                return;
+        ret->msg_control = control;
+        ret->msg_controllen = CMSG_SPACE(sizeof(int) * m->n_fds);
+        *c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+        c->cmsg_len = CMSG_LEN(sizeof(int) * m->n_fds);
+        memcpy(CMSG_DATA(c), m->fds, sizeof(int) * m->n_fds);
+}
+
 int message_send(Message *m, int socket)
 {
-        union {
-                struct cmsghdr align;
-                uint8_t bytes[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
-        } control;
-        struct iovec iov = { m->data, m->size };
-        struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+        Control control;
+        struct iovec iov;
+        struct msghdr mh;
 
         if (m->bad)
                 return -EMSGSIZE;
-        write_header(m);
-        if (m->n_fds > 0) {
-                struct cmsghdr *c = &control.align;
-
-                mh.msg_control = &control;
-                mh.msg_controllen = CMSG_SPACE(sizeof(int) * m->n_fds);
-                *c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-                c->cmsg_len = CMSG_LEN(sizeof(int) * m->n_fds);
-                memcpy(CMSG_DATA(c), m->fds, sizeof(int) * m->n_fds);
-        }
+        write_datagram(m, &iov, &control, &mh);
         for (;;) {
                 if (sendmsg(socket, &mh, MSG_NOSIGNAL) >= 0)
                         return 0;
                 if (errno != EINTR)
                         return -errno;
         }
+}
+
+int message_send_many(Message *const *messages, unsigned n, int socket)
+{
+        Control controls[MESSAGES_AT_ONCE];
+        struct iovec iovs[MESSAGES_AT_ONCE];
+        struct mmsghdr headers[MESSAGES_AT_ONCE];
+        unsigned good = 0;
+        int r;
+
+        n = MIN(n, (unsigned)MESSAGES_AT_ONCE);
+        for (; good < n && !messages[good]->bad; good++)
+                write_datagram(messages[good], &iovs[good], &controls[good],
+                               &headers[good].msg_hdr);
+        if (good == 0)
+                return n == 0 ? 0 : -EMSGSIZE;
+        do
+                r = sendmmsg(socket, headers, good, MSG_NOSIGNAL);
+        while (r < 0 && errno == EINTR);
+        return r < 0 ? -errno : r;
 }
 
 /* Descriptors are collected even from a datagram that turns out malformed, so that they are closed.
@@ -240,39 +271,101 @@ static void collect_fds(Message *m, struct msghdr *mh)
         }
 }
 
+static void read_datagram(Message *m, struct iovec *iov, Control *control, struct msghdr *ret)
+{
+        message_close(m);
+        *iov = (struct iovec){ m->data, MESSAGE_BYTES_MAX };
+        *ret = (struct msghdr){ .msg_iov = iov,
+                                .msg_iovlen = 1,
+                                .msg_control = control,
+                                .msg_controllen = sizeof(*control) };
+}
+
+/* What came into it; as message_receive(). */
+static int take_datagram(Message *m, size_t n, struct msghdr *mh)
+{
+        m->owns_fds = true;
+        collect_fds(m, mh);
+        if (n == 0 && m->n_fds == 0)
+                return 0;
+        if (mh->msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+                return -EBADMSG;
+        return read_header(m, n, m->n_fds) < 0 ? -EBADMSG : 1;
+}
+
 int message_receive(Message *m, int socket)
 {
-        union {
-                struct cmsghdr align;
-                uint8_t bytes[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
-        } control;
-        struct iovec iov = { m->data, MESSAGE_BYTES_MAX };
-        struct msghdr mh = { .msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control) };
+        Control control;
+        struct iovec iov;
+        struct msghdr mh;
         ssize_t n;
 
-        drop_fds(m);
+        read_datagram(m, &iov, &control, &mh);
         do
                 n = recvmsg(socket, &mh, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
+        return n < 0 ? -errno : take_datagram(m, (size_t)n, &mh);
+}
+
+/* ---- many at a time ---- */
+
+int inbox_init(Inbox *inbox)
+{
+        *inbox = (Inbox){ .buffer = malloc((size_t)MESSAGES_AT_ONCE * MESSAGE_BYTES_MAX) };
+        if (!inbox->buffer)
+                return -ENOMEM;
+        for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++)
+                inbox->items[i].data = inbox->buffer + (size_t)i * MESSAGE_BYTES_MAX;
+        return 0;
+}
+
+void inbox_done(Inbox *inbox)
+{
+        for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++)
+                message_close(&inbox->items[i]);
+        free(inbox->buffer);
+        *inbox = (Inbox){ 0 };
+}
+
+int inbox_fill(Inbox *inbox, int socket)
+{
+        Control controls[MESSAGES_AT_ONCE];
+        struct iovec iovs[MESSAGES_AT_ONCE];
+        struct mmsghdr headers[MESSAGES_AT_ONCE];
+        int n;
+
+        for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++)
+                read_datagram(&inbox->items[i], &iovs[i], &controls[i], &headers[i].msg_hdr);
+        inbox->count = inbox->next = 0;
+        do
+                n = recvmmsg(socket, headers, MESSAGES_AT_ONCE, MSG_CMSG_CLOEXEC | MSG_DONTWAIT,
+                             NULL);
+        while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        m->owns_fds = true;
-        collect_fds(m, &mh);
-        if (n == 0 && m->n_fds == 0)
-                return 0;
-        if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-                return -EBADMSG;
-        if (read_header(m, (size_t)n, m->n_fds) < 0)
-                return -EBADMSG;
-        return 1;
+        inbox->count = (unsigned)n;
+        for (unsigned i = 0; i < inbox->count; i++)
+                inbox->results[i] =
+                        take_datagram(&inbox->items[i], headers[i].msg_len, &headers[i].msg_hdr);
+        return n;
+}
+
+int inbox_next(Inbox *inbox, Message **ret)
+{
+        int r;
+
+        if (inbox->next == inbox->count)
+                return -EAGAIN;
+        r = inbox->results[inbox->next];
+        *ret = &inbox->items[inbox->next];
+        if (r > 0) /* an end, of whatever kind, stays one */
+                inbox->next++;
+        return r;
 }
 
 int message_parse(Message *m, const uint8_t *bytes, size_t size)
 {
-        drop_fds(m);
+        message_close(m);
         if (size > MESSAGE_BYTES_MAX)
                 return -EMSGSIZE;
         if (size > 0)

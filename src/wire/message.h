@@ -18,6 +18,9 @@
 enum {
         MESSAGE_BYTES_MAX = 65536, /* a datagram: header and fields */
         MESSAGE_FDS_MAX = 64,      /* well below the kernel's 253 */
+        /* In one system call. Where net.unix.max_dgram_qlen is the kernel's 10, a socket holds
+           eleven; whoever fills it waits. */
+        MESSAGES_AT_ONCE = 8,
 };
 
 typedef struct Message {
@@ -29,7 +32,7 @@ typedef struct Message {
         size_t size;     /* bytes used, header included */
         size_t position; /* next byte to read */
 
-        int fds[MESSAGE_FDS_MAX]; /* received: owned until taken. To send: borrowed */
+        int fds[MESSAGE_FDS_MAX]; /* received: owned until taken. To send: borrowed, unless owned */
         unsigned n_fds;
         unsigned next_fd;
         bool owns_fds;
@@ -54,6 +57,9 @@ int message_init(Message *m);
 /* Closes descriptors received but not taken, frees the buffer. Accepts a zeroed Message. */
 void message_done(Message *m);
 
+/* Closes the descriptors that the message owns (`owns_fds`) and that nobody took. */
+void message_close(Message *m);
+
 /* Starts writing a new message over whatever was there. */
 void message_begin(Message *m, uint16_t type, uint32_t serial);
 void message_put_u32(Message *m, uint32_t value);
@@ -77,6 +83,29 @@ bool message_end(Message *m);
    Receiving returns 1 for a message and 0 at the end of the stream. Both retry on EINTR. */
 int message_send(Message *m, int socket);
 int message_receive(Message *m, int socket);
+
+/* Some of them, at most MESSAGES_AT_ONCE, from the first on: how many, or as message_send() when it
+   is none. */
+int message_send_many(Message *const *messages, unsigned n, int socket);
+
+/* What a socket had at one moment, to be read one after the other. Every message of it was sent
+   before any is read. Of its memory only what is used counts. */
+typedef struct Inbox {
+        uint8_t *buffer;
+        Message items[MESSAGES_AT_ONCE];
+        int results[MESSAGES_AT_ONCE];
+        unsigned count, next;
+} Inbox;
+
+/* 0 or -ENOMEM. */
+int inbox_init(Inbox *inbox);
+/* Closes descriptors that nobody took. Accepts a zeroed one. */
+void inbox_done(Inbox *inbox);
+/* Forgets what is left and takes what is there without waiting: how many, or -errno as
+   message_receive(). */
+int inbox_fill(Inbox *inbox, int socket);
+/* As message_receive(); -EAGAIN when all are read. The message lives until the next fill. */
+int inbox_next(Inbox *inbox, Message **ret);
 
 /* Gives a received message its fields back from plain bytes: for the fuzzer and unit tests. */
 int message_parse(Message *m, const uint8_t *bytes, size_t size);

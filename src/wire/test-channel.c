@@ -325,6 +325,114 @@ static void sending_to_nobody(void **state)
         assert_int_equal(w->ended, 1);
 }
 
+/* ---- gathering ---- */
+
+static void gather(World *w)
+{
+        assert_int_equal(channel_gather(w->channel, 10), 0);
+}
+
+/* How many numbers from `first` on have reached the peer by now, in order. */
+static unsigned arrived(World *w, uint32_t first)
+{
+        unsigned n = 0;
+
+        for (; message_receive(&w->message, w->peer) == 1; n++)
+                assert_int_equal(w->message.serial, first + n);
+        return n;
+}
+
+/* ENG-360 */
+static void gathered_messages_wait_for_the_loop(void **state)
+{
+        World *w = *state;
+
+        gather(w);
+        for (uint32_t i = 0; i < 3; i++)
+                assert_int_equal(say(w, i, 100), 0);
+        assert_int_equal(channel_queued(w->channel), 3);
+        assert_int_equal(arrived(w, 0), 0);
+        run(w);
+        assert_int_equal(arrived(w, 0), 3);
+        assert_int_equal(channel_queued(w->channel), 0);
+}
+
+/* ENG-360: however much one callback says, it does not pile up. */
+static void enough_gathered_messages_leave(void **state)
+{
+        World *w = *state;
+
+        gather(w);
+        for (uint32_t i = 0; i < MESSAGES_AT_ONCE + 1; i++)
+                assert_int_equal(say(w, i, 0), 0);
+        assert_int_equal(arrived(w, 0), MESSAGES_AT_ONCE);
+        run(w);
+        assert_int_equal(arrived(w, MESSAGES_AT_ONCE), 1);
+}
+
+static void gathered_messages_leave_with_a_descriptor(void **state)
+{
+        World *w = *state;
+        Message *m = channel_draft(w->channel);
+        unsigned before;
+
+        gather(w);
+        assert_int_equal(say(w, 0, 0), 0);
+        before = count_open_fds();
+        message_begin(m, NUMBER, 1);
+        message_put_fd(m, w->peer);
+        assert_int_equal(channel_send(w->channel), 0);
+        assert_int_equal(count_open_fds(), before);
+        assert_int_equal(arrived(w, 0), 2);
+}
+
+static void gathered_messages_survive_the_channel(void **state)
+{
+        World *w = *state;
+
+        gather(w);
+        assert_int_equal(say(w, 0, 0), 0);
+        channel_free(w->channel);
+        w->channel = NULL;
+        assert_int_equal(arrived(w, 0), 1);
+}
+
+/* ENG-08: a full socket is the same with and without. */
+static void gathered_messages_wait_for_room(void **state)
+{
+        World *w = *state;
+        uint32_t sent = 0, got = 0;
+        unsigned n;
+
+        gather(w);
+        while (channel_queued(w->channel) < 3 * MESSAGES_AT_ONCE)
+                assert_int_equal(say(w, sent++, 30000), 0);
+        do {
+                n = arrived(w, got);
+                got += n;
+                run(w);
+        } while (n > 0);
+        assert_int_equal(got, sent);
+        assert_int_equal(channel_queued(w->channel), 0);
+        assert_int_equal(say(w, sent, 0), 0); /* and then it gathers again */
+        assert_int_equal(arrived(w, sent), 0);
+        run(w);
+        assert_int_equal(arrived(w, sent), 1);
+}
+
+static void gathering_for_nobody(void **state)
+{
+        World *w = *state;
+
+        gather(w);
+        peer_says(w, 0);
+        assert_int_equal(say(w, 0, 0), 0);
+        w->peer = fd_close(w->peer);
+        run(w);
+        assert_int_equal(w->received, 1);
+        assert_int_equal(w->ended, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -344,6 +452,12 @@ int main(void)
                 TEST(listener_may_free_at_the_end),
                 TEST(descriptors_received),
                 TEST(sending_to_nobody),
+                TEST(gathered_messages_wait_for_the_loop),
+                TEST(enough_gathered_messages_leave),
+                TEST(gathered_messages_leave_with_a_descriptor),
+                TEST(gathered_messages_survive_the_channel),
+                TEST(gathered_messages_wait_for_room),
+                TEST(gathering_for_nobody),
         };
 
         return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

@@ -312,6 +312,94 @@ static void rest_is_a_breach(void **state)
         assert_false(message_end(&w->in));
 }
 
+/* ---- many at a time ---- */
+
+static void many_are_sent_and_read_in_order(void **state)
+{
+        World *w = *state;
+        Message *messages[MESSAGES_AT_ONCE + 1], *m = NULL;
+        Inbox inbox;
+
+        assert_int_equal(inbox_init(&inbox), 0);
+        assert_int_equal(inbox_fill(&inbox, w->pair[1]), -EAGAIN);
+        for (unsigned i = 0; i < ELEMENTS(messages); i++)
+                messages[i] = &w->out;
+        assert_int_equal(message_send_many(messages, ELEMENTS(messages), w->pair[0]),
+                         MESSAGES_AT_ONCE);
+        message_begin(&w->out, TYPE + 1, SERIAL);
+        assert_int_equal(message_send(&w->out, w->pair[0]), 0);
+        assert_int_equal(inbox_fill(&inbox, w->pair[1]), MESSAGES_AT_ONCE);
+        for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++) {
+                assert_int_equal(inbox_next(&inbox, &m), 1);
+                assert_int_equal(m->type, TYPE);
+        }
+        assert_int_equal(inbox_next(&inbox, &m), -EAGAIN);
+        assert_int_equal(inbox_fill(&inbox, w->pair[1]), 1);
+        assert_int_equal(inbox_next(&inbox, &m), 1);
+        assert_int_equal(m->type, TYPE + 1);
+        inbox_done(&inbox);
+}
+
+/* SEC-01: what came before counts, nothing after it. */
+static void a_malformed_one_ends_the_inbox(void **state)
+{
+        World *w = *state;
+        Message *m = NULL;
+        Inbox inbox;
+
+        assert_int_equal(inbox_init(&inbox), 0);
+        assert_int_equal(message_send(&w->out, w->pair[0]), 0);
+        assert_int_equal(send(w->pair[0], "abc", 3, 0), 3);
+        assert_int_equal(message_send(&w->out, w->pair[0]), 0);
+        assert_int_equal(inbox_fill(&inbox, w->pair[1]), 3);
+        assert_int_equal(inbox_next(&inbox, &m), 1);
+        assert_int_equal(inbox_next(&inbox, &m), -EBADMSG);
+        assert_int_equal(inbox_next(&inbox, &m), -EBADMSG);
+        inbox_done(&inbox);
+}
+
+static void the_inbox_sees_the_end(void **state)
+{
+        World *w = *state;
+        Message *m = NULL;
+        Inbox inbox;
+
+        assert_int_equal(inbox_init(&inbox), 0);
+        assert_int_equal(message_send(&w->out, w->pair[0]), 0);
+        w->pair[0] = fd_close(w->pair[0]);
+        assert_true(inbox_fill(&inbox, w->pair[1]) >= 1);
+        assert_int_equal(inbox_next(&inbox, &m), 1);
+        if (inbox_next(&inbox, &m) == -EAGAIN)
+                assert_true(inbox_fill(&inbox, w->pair[1]) >= 1);
+        assert_int_equal(inbox_next(&inbox, &m), 0);
+        inbox_done(&inbox);
+}
+
+/* SEC-02 */
+static void the_inbox_closes_what_nobody_took(void **state)
+{
+        World *w = *state;
+        unsigned before = count_open_fds();
+        Message *m = NULL;
+        Inbox inbox;
+
+        assert_int_equal(inbox_init(&inbox), 0);
+        message_put_fd(&w->out, w->pair[0]);
+        for (unsigned i = 0; i < 3; i++)
+                assert_int_equal(message_send(&w->out, w->pair[0]), 0);
+        assert_int_equal(inbox_fill(&inbox, w->pair[1]), 3);
+        assert_int_equal(count_open_fds(), before + 3);
+        assert_int_equal(inbox_next(&inbox, &m), 1);
+        message_close(m);
+        assert_int_equal(count_open_fds(), before + 2);
+        assert_int_equal(inbox_fill(&inbox, w->pair[1]), -EAGAIN);
+        assert_int_equal(count_open_fds(), before);
+        assert_int_equal(message_send(&w->out, w->pair[0]), 0);
+        assert_int_equal(inbox_fill(&inbox, w->pair[1]), 1);
+        inbox_done(&inbox);
+        assert_int_equal(count_open_fds(), before);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -331,6 +419,10 @@ int main(void)
                 TEST(lists_that_are_too_long),
                 TEST(bad_stays_bad),
                 TEST(rest_is_a_breach),
+                TEST(many_are_sent_and_read_in_order),
+                TEST(a_malformed_one_ends_the_inbox),
+                TEST(the_inbox_sees_the_end),
+                TEST(the_inbox_closes_what_nobody_took),
         };
 
         return cmocka_run_group_tests_name("message", tests, NULL, NULL);

@@ -644,6 +644,8 @@ static void on_broker(void *userdata, BrokerAnswer *answer)
         if (channel_new(worker->pool->event, TAKE_FD(answer->worker.channel), LOOP_WORKERS,
                         &listener, worker, &worker->channel) < 0)
                 worker_fail_all(worker, WORK_NOT_STARTED);
+        else
+                (void)channel_gather(worker->channel, LOOP_WORKERS); /* without, it is slower */
 }
 
 static bool has_work(const Worker *worker)

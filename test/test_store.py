@@ -21,48 +21,11 @@ import pytest
 
 import bus
 import conftest
+from stores import ALICE, Service, ext4, fill, tmpfs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STORES = pathlib.Path(__file__).resolve().parent / 'store'
-ALICE = conftest.USERS['bits-alice'] if conftest.ROOT else os.geteuid()
 as_root = pytest.mark.skipif(not conftest.ROOT, reason='needs root: mounts, several identities')
-
-
-class Service:
-    """A playground whose state directory can be prepared before it starts."""
-
-    def __init__(self, nginx, folder):
-        self.nginx, self.folder = nginx, folder
-        self.state = folder / 'playground' / 'state' / 'openbits'
-        self.state.mkdir(parents=True)
-        self.database = self.state / 'jobs.sqlite'
-        self.playground = None
-
-    def start(self):
-        self.playground = conftest.new_playground(self.nginx)
-        self.playground.directory = str(self.folder / 'playground')
-        self.playground.keeps_directory = True
-        self.playground.start()
-        return self.manager()
-
-    def stop(self):
-        if self.playground:
-            self.playground.stop(check=False)
-        self.playground = None
-
-    def manager(self, uid=ALICE):
-        with bus.impersonate(uid):
-            connection = bus.Connection.to_bus(
-                self.playground.environment['DBUS_SYSTEM_BUS_ADDRESS'])
-        return bus.Manager(connection)
-
-    def log(self):
-        return self.playground.log('bitsd')
-
-    def restart(self):
-        self.playground.kill('bitsd')
-        self.playground.wait_restarted('bitsd')
-        return self.manager()
 
 
 @pytest.fixture
@@ -253,22 +216,6 @@ def test_what_was_set_aside_is_never_replaced(service):
 
 # ---- disks ----
 
-@contextlib.contextmanager
-def tmpfs(point, size):
-    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size},mode=755', 'store', point], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(['umount', '--lazy', point], check=False)
-
-
-def fill(path):
-    """Takes all the room that is left."""
-    with open(path, 'wb', buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b'x' * 4096)
-
-
 def create_until_refused(manager, most=5000):
     """The jobs that were acknowledged, and the error that came."""
     acknowledged = {}
@@ -308,43 +255,6 @@ def test_full_disk_loses_nothing_acknowledged_and_invents_nothing(service):
             assert bus.Job(root.bus, entry['Path']).cancel() == 0
         assert manager.get('StoreSetAside') == ''
         service.stop()
-
-
-# DUR-45
-@as_root
-def test_room_that_comes_back_lets_what_waited_be_stored(service):
-    """A change that was refused is still wanted: Resume holds once there is room."""
-    with tmpfs(service.state.parent, '4m'):
-        service.state.mkdir()
-        service.start()
-        root = service.manager(0)
-        job = root.create('job')
-        filler = service.state.parent / 'filler'
-        fill(filler)
-        create_until_refused(root)
-        with pytest.raises(bus.BusError) as caught:
-            for number in range(5000):
-                job.set('Description', f'{number}' * 200)
-        assert caught.value.short == 'DiskFull'
-        wanted = job.get('Description')
-        filler.unlink()
-        job.set('Priority', 'high')
-        root = service.restart() and service.manager(0)
-        job = root.job(job.id)
-        assert (job.get('Description'), job.get('Priority')) == (wanted, 'high')
-        service.stop()
-
-
-@contextlib.contextmanager
-def ext4(point, image, size):
-    with open(image, 'wb') as file:
-        file.truncate(size)
-    subprocess.run(['mkfs.ext4', '-q', '-J', 'size=4', '-E', 'lazy_itable_init=1', image], check=True)
-    subprocess.run(['mount', '-o', 'loop', image, point], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(['umount', '--lazy', point], check=False)
 
 
 # DUR-267, JOB-260

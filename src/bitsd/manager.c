@@ -96,7 +96,7 @@ static void on_inactive(void *userdata, Job *job)
         finisher_expire(manager->parts.finisher, job);
 }
 
-static void on_removed(void *userdata, Job *job)
+static void on_removed(void *userdata, Job *job, bool known)
 {
         Manager *manager = userdata;
 
@@ -104,7 +104,8 @@ static void on_removed(void *userdata, Job *job)
         if (!job->farewell)
                 token_watch_forget(job);
         notifier_forget(manager->parts.notifier, job);
-        news_removed(manager->parts.news, job);
+        if (known)
+                news_removed(manager->parts.news, job, job->owner);
         news_ended(manager->parts.news, job);
         validation_forget(job);
 }

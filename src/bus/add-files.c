@@ -1,6 +1,7 @@
 #include "bus/add-files.h"
 
 #include "basic/log.h"
+#include "bus/change.h"
 #include "core/remote-name.h"
 
 #include <stdio.h>
@@ -206,20 +207,30 @@ static BitsCode append_all(AddFiles *add, Job *job)
         return name_reply(job);
 }
 
+static void finish_call(AddFiles *add, Job *job)
+{
+        _cleanup_(change_done) Change change = { 0 };
+        BitsCode code = add->failure;
+
+        if (code == 0 && job && change_begin(&change, add->context, job) < 0)
+                code = BITS_E_OUT_OF_MEMORY;
+        if (code == 0)
+                code = append_all(add, job);
+        if (code != 0)
+                bus_reply_failure(add->call, code, add->detail);
+        else if (change_answer(&change, add->call))
+                engine_files_added(add->context->engine, job);
+}
+
 static void finish(AddFiles *add)
 {
         Job *job = job_of(add);
-        BitsCode code = add->failure != 0 ? add->failure : append_all(add, job);
 
         if (add->draft)
-                add->on_done(add->userdata, job, code, add->detail);
-        else if (code != 0)
-                bus_reply_failure(add->call, code, add->detail);
-        else {
-                engine_files_added(add->context->engine, job);
-                bus_job_changed(add->context, job);
-                (void)bus_reply_committed(add->context, add->call);
-        }
+                add->on_done(add->userdata, job,
+                             add->failure != 0 ? add->failure : append_all(add, job), add->detail);
+        else
+                finish_call(add, job);
         add_files_free(add);
 }
 

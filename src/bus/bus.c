@@ -1,11 +1,5 @@
 #include "bus/bus.h"
 
-#include "basic/clock.h"
-#include "manager/news.h"
-#include "manager/notifier.h"
-
-#include <time.h>
-
 int bus_find_handle(sd_bus *bus, const char *path, const char *interface, void *userdata,
                     void **ret_found, sd_bus_error *error)
 {
@@ -54,48 +48,4 @@ int bus_require_call(const Handle *handle, unsigned rights, JobCall call, const 
                 return r;
         code = job_call_check(handle->job, file, call, &why);
         return code != 0 ? bus_fail(error, code, "%s", why) : 0;
-}
-
-/* DUR-15 … DUR-19 */
-int bus_reply_code_committed(BusContext *context, sd_bus_message *call, uint32_t code)
-{
-        sd_bus_message *reply = NULL;
-        int r = sd_bus_message_new_method_return(call, &reply);
-
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "u", code);
-        if (r >= 0)
-                r = turn_reply(context->turn, call, reply);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
-}
-
-int bus_reply_committed(BusContext *context, sd_bus_message *call)
-{
-        sd_bus_message *reply = NULL;
-        int r = sd_bus_message_new_method_return(call, &reply);
-
-        if (r >= 0)
-                r = turn_reply(context->turn, call, reply);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
-}
-
-int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error)
-{
-        int r;
-
-        bus_job_changed(context, job);
-        r = turn_commit(context->turn);
-        return r < 0 ? turn_failure(r, error) : 0;
-}
-
-void bus_job_changed(BusContext *context, Job *job)
-{
-        job->modified = clock_usec(CLOCK_REALTIME);
-        engine_touched(context->engine, job);
-        store_mark_job(context->store, job, STORE_PROMISED);
-        turn_schedule(context->turn);
-        news_modified(context->news, job);
-        notifier_look(context->notifier, job);
 }

@@ -68,13 +68,3 @@ int bus_require_call(const Handle *handle, unsigned rights, JobCall call, const 
 
 /* GetPolicy. */
 int bus_get_policy(sd_bus_message *m, void *userdata, sd_bus_error *error);
-
-/* An empty reply, or a reply made by the caller, after the commit. */
-int bus_reply_committed(BusContext *context, sd_bus_message *call);
-/* The same with a code, a "u". */
-int bus_reply_code_committed(BusContext *context, sd_bus_message *call, uint32_t code);
-/* The job was changed by a call: mark it, tell those who hold it. */
-void bus_job_changed(BusContext *context, Job *job);
-/* The same for a property's setter: sd-bus answers as soon as that returns, so the commit is now.
-   0, or the error set. */
-int bus_property_committed(BusContext *context, Job *job, sd_bus_error *error);

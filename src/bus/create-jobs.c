@@ -119,22 +119,25 @@ static int adopt(BusContext *context, Job *job)
         return r;
 }
 
-/* The job is still there: until the first commit that works nothing ends it. */
-static void on_not_stored(void *userdata, uint64_t id)
+/* The job is still there: until the first commit that works nothing ends it. DUR-266: its caller
+   hears that it was not made, and makes another one. */
+static void on_outcome(void *userdata, uint64_t id, bool stored)
 {
         BusContext *context = userdata;
+        Job *job = (Job *)(uintptr_t)id;
 
-        finisher_take_back(context->finisher, (Job *)(uintptr_t)id);
+        if (stored)
+                news_added(context->news, job);
+        else
+                finisher_take_back(context->finisher, job);
 }
 
-/* DUR-266: its caller will hear that it was not made, and make another one. */
 static void mark_and_announce(BusContext *context, Job *job)
 {
-        (void)turn_if_failed(context->turn, on_not_stored, context, (uintptr_t)job);
+        (void)turn_on_outcome(context->turn, on_outcome, context, (uintptr_t)job);
         store_mark_job(context->store, job, STORE_PROMISED);
         for (size_t i = 0; i < job->n_files; i++)
                 store_mark_file(context->store, job->files[i], STORE_PROMISED);
-        news_added(context->news, job);
 }
 
 static int append_job(sd_bus_message *reply, const Job *job, const char *types)

@@ -1,6 +1,7 @@
 #include "bus/file.h"
 
 #include "bus/add-files.h"
+#include "bus/change.h"
 #include "core/fill.h"
 #include "core/remote-name.h"
 
@@ -131,18 +132,22 @@ static int check_name_of(const File *file, const char *name, sd_bus_error *error
         return r;
 }
 
-static int rename_file(BusContext *context, File *file, const char *name)
+/* Until it is stored a transfer goes on with the old name. */
+static int rename_file(Change *change, File *file, const char *name)
 {
         int r;
 
         if (string_equal(file->remote_name, name))
                 return 0;
-        r = file_set_remote_name(file, name);
-        if (r < 0)
-                return r;
-        store_mark_file(context->store, file, STORE_PROMISED);
-        engine_remote_name_changed(context->engine, file->job, file);
-        return 0;
+        r = change_file(change, file);
+        return r < 0 ? r : file_set_remote_name(file, name);
+}
+
+static void follow_names(const Change *change)
+{
+        for (size_t i = 0; i < change->n_changed; i++)
+                engine_remote_name_changed(change->context->engine, change->job,
+                                           change->files[i].file);
 }
 
 static char *with_prefix(const File *file, const char *old, const char *new)
@@ -180,6 +185,7 @@ int bus_replace_remote_prefix(sd_bus_message *m, void *userdata, sd_bus_error *e
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         Job *job = handle->job;
+        _cleanup_(change_done) Change change = { 0 };
         const char *old, *new;
         uint32_t code = 1; /* S_FALSE */
         int r = sd_bus_message_read(m, "ss", &old, &new);
@@ -188,19 +194,22 @@ int bus_replace_remote_prefix(sd_bus_message *m, void *userdata, sd_bus_error *e
                 r = bus_require(handle, RIGHT_FILES, error);
         if (r >= 0)
                 r = check_prefix(job, old, new, error);
+        if (r >= 0)
+                r = change_begin(&change, context, job);
         for (size_t i = 0; r >= 0 && i < job->n_files; i++) {
                 _cleanup_free_ char *name = with_prefix(job->files[i], old, new);
 
                 if (!name)
                         continue;
                 code = 0;
-                r = rename_file(context, job->files[i], name);
+                r = rename_file(&change, job->files[i], name);
         }
-        if (r < 0)
-                return r;
-        if (code == 0)
-                bus_job_changed(context, job);
-        return bus_reply_code_committed(context, m, code);
+        if (r >= 0 && code == 0) {
+                r = change_commit(&change, error);
+                if (r >= 0)
+                        follow_names(&change);
+        }
+        return r < 0 ? r : sd_bus_reply_method_return(m, "u", code);
 }
 
 /* ---- which file ---- */
@@ -275,6 +284,7 @@ static int on_set_remote_name(sd_bus_message *m, void *userdata, sd_bus_error *e
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         const char *name;
         File *file;
         int r = sd_bus_message_read(m, "s", &name);
@@ -288,11 +298,14 @@ static int on_set_remote_name(sd_bus_message *m, void *userdata, sd_bus_error *e
                                 "only downloads have remote names that change");
         r = check_name_of(file, name, error);
         if (r >= 0)
-                r = rename_file(context, file, name);
+                r = change_begin(&change, context, handle->job);
+        if (r >= 0)
+                r = rename_file(&change, file, name);
         if (r < 0)
                 return r;
-        bus_job_changed(context, handle->job);
-        return bus_reply_committed(context, m);
+        if (change_answer(&change, m))
+                follow_names(&change);
+        return 1;
 }
 
 /* RNG-177 */
@@ -355,6 +368,7 @@ static int on_request_file_ranges(sd_bus_message *m, void *userdata, sd_bus_erro
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         _cleanup_(ranges_done) Ranges ranges = { 0 }, requested = { 0 };
+        _cleanup_(change_done) Change change = { 0 };
         File *file;
         int r = called(m, handle, RIGHT_MODIFY, &file, error);
 
@@ -370,15 +384,18 @@ static int on_request_file_ranges(sd_bus_message *m, void *userdata, sd_bus_erro
                 r = range_set_add_all(&requested, &ranges);
         if (r >= 0)
                 r = require_few(handle->job, &requested, error);
+        if (r >= 0)
+                r = change_begin(&change, context, handle->job);
+        if (r >= 0)
+                r = change_file(&change, file);
         if (r < 0)
                 return r;
         ranges_done(&file->requested);
         file->requested = requested;
         requested = (Ranges){ 0 };
-        store_mark_file(context->store, file, STORE_PROMISED);
-        engine_ranges_requested(context->engine, handle->job, file);
-        bus_job_changed(context, handle->job);
-        return bus_reply_committed(context, m);
+        if (change_answer(&change, m))
+                engine_ranges_requested(context->engine, handle->job, file);
+        return 1;
 }
 
 /* RNG-190: a hint is for whoever reads now; a restart forgets it. */
@@ -402,7 +419,7 @@ static int on_update_download_position(sd_bus_message *m, void *userdata, sd_bus
                                 "the position lies behind the end of the remote file");
         file->hint = offset;
         engine_ranges_requested(context->engine, handle->job, file);
-        return bus_reply_committed(context, m);
+        return sd_bus_reply_method_return(m, "");
 }
 
 /* RNG-197 */
@@ -410,7 +427,9 @@ static int on_set_validation_state(sd_bus_message *m, void *userdata, sd_bus_err
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         BitsCode code = 0;
+        QueueMove move;
         File *file;
         int valid, r = sd_bus_message_read(m, "b", &valid);
 
@@ -421,16 +440,20 @@ static int on_set_validation_state(sd_bus_message *m, void *userdata, sd_bus_err
         if (handle->job->type != JOB_DOWNLOAD)
                 return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "only downloads are validated");
         r = bus_require_call(handle, RIGHT_MODIFY, CALL_SET_VALIDATION_STATE, file, error);
+        if (r >= 0)
+                r = change_begin(&change, context, handle->job);
+        if (r >= 0)
+                r = change_file(&change, file);
         if (r < 0)
                 return r;
         if (!valid)
-                code = engine_invalidate(context->engine, handle->job, file);
+                code = engine_invalidate(context->engine, handle->job, file, &move);
         if (code != 0)
                 return bus_fail_code(error, code);
         file->validated = valid;
-        store_mark_file(context->store, file, STORE_PROMISED);
-        bus_job_changed(context, handle->job);
-        return bus_reply_committed(context, m);
+        if (change_answer(&change, m) && !valid)
+                change_follow(&change, &move);
+        return 1;
 }
 
 /* RNG-178: there are no peers here. */

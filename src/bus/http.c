@@ -11,6 +11,7 @@
 #include "bus/properties.h"
 
 #include "basic/secret.h"
+#include "bus/change.h"
 #include "manager/certificate.h"
 #include "store/vault.h"
 
@@ -19,13 +20,6 @@
 enum {
         S_FALSE = 1,
 };
-
-/* What is on its way goes on as it is told now, from the kept bytes. */
-static void changed(BusContext *context, Job *job)
-{
-        engine_identity_changed(context->engine, job);
-        bus_job_changed(context, job);
-}
 
 static int require_owner_to_read(const Handle *handle, sd_bus_error *error)
 {
@@ -83,8 +77,8 @@ static void set_certificate_free(SetCertificate *set)
 }
 DEFINE_CLEANUP(SetCertificate, set_certificate_free);
 
-/* Takes the names. */
-static int store_certificate(SetCertificate *set, Job *job)
+/* Takes the names; what is on its way goes on as it is told then, from the kept bytes. */
+static int change_certificate(SetCertificate *set, Job *job)
 {
         HttpOptions *http = &job->http;
         uint8_t *box;
@@ -98,24 +92,24 @@ static int store_certificate(SetCertificate *set, Job *job)
         free(http->certificate_key);
         http->certificate = TAKE_PTR(set->certificate);
         http->certificate_key = TAKE_PTR(set->key);
-        changed(set->context, job);
         return 0;
 }
 
 static void finish_set(SetCertificate *set)
 {
         Job *job = job_table_find(set->context->jobs, set->job_id);
+        _cleanup_(change_done) Change change = { 0 };
         BitsCode code = 0;
 
         if (!job || job_state_is_final(job->state) || job->pending != PENDING_NONE ||
             job->owner != set->owner)
                 code = BG_E_INVALID_STATE;
-        else if (store_certificate(set, job) < 0)
+        else if (change_begin(&change, set->context, job) < 0 || change_certificate(set, job) < 0)
                 code = BITS_E_UNEXPECTED;
         if (code != 0)
                 bus_reply_failure(set->call, code, NULL);
-        else
-                (void)bus_reply_committed(set->context, set->call);
+        else if (change_answer(&change, set->call))
+                engine_identity_changed(set->context->engine, job);
 }
 
 /* SEC-158 */
@@ -206,18 +200,24 @@ static int on_remove_client_certificate(sd_bus_message *m, void *userdata, sd_bu
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         HttpOptions *http = &handle->job->http;
+        _cleanup_(change_done) Change change = { 0 };
         bool was_set = *http->certificate;
         int r = require_owner(handle, error);
 
+        if (r >= 0)
+                r = change_begin(&change, context, handle->job);
         if (r < 0)
                 return r;
         if (was_set) {
                 http->certificate[0] = http->certificate_key[0] = 0;
                 http_options_set_passphrase(http, NULL, 0);
-                changed(context, handle->job);
         }
-        r = bus_property_committed(context, handle->job, error);
-        return r < 0 ? r : sd_bus_reply_method_return(m, "u", was_set ? 0 : S_FALSE);
+        r = change_commit(&change, error);
+        if (r < 0)
+                return r;
+        if (was_set)
+                engine_identity_changed(context->engine, handle->job);
+        return sd_bus_reply_method_return(m, "u", was_set ? 0 : S_FALSE);
 }
 
 /* The names; nothing gives back what is in the files, or the passphrase. SEC-150 */
@@ -241,6 +241,7 @@ static int on_set_custom_headers(sd_bus_message *m, void *userdata, sd_bus_error
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         const char *headers, *why = NULL;
         uint8_t *box;
         BitsCode code;
@@ -256,12 +257,15 @@ static int on_set_custom_headers(sd_bus_message *m, void *userdata, sd_bus_error
         code = http_check_headers(headers, &why);
         if (code != 0)
                 return bus_fail(error, code, "%s", why);
-        r = seal(context, handle->job, headers, &box, &size);
+        r = change_begin(&change, context, handle->job);
+        if (r >= 0)
+                r = seal(context, handle->job, headers, &box, &size);
         if (r < 0)
                 return r;
         http_options_set_headers(&handle->job->http, box, size);
-        changed(context, handle->job);
-        return bus_reply_committed(context, m);
+        if (change_answer(&change, m))
+                engine_identity_changed(context->engine, handle->job);
+        return 1;
 }
 
 static int reply_headers(const Handle *handle, sd_bus_message *m)
@@ -311,14 +315,16 @@ static int on_get_custom_headers(sd_bus_message *m, void *userdata, sd_bus_error
 static int on_make_custom_headers_write_only(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
-        BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         int r = require_owner(handle, error);
 
+        if (r >= 0)
+                r = change_begin(&change, handle_context(handle), handle->job);
         if (r < 0)
                 return r;
         handle->job->http.headers_write_only = true;
-        bus_job_changed(context, handle->job);
-        return bus_reply_committed(context, m);
+        (void)change_answer(&change, m);
+        return 1;
 }
 
 /* ---- security ---- */
@@ -336,6 +342,7 @@ static BUS_SETTER(set_security_flags)
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         const char *why = NULL;
         uint32_t flags;
         BitsCode code;
@@ -351,9 +358,14 @@ static BUS_SETTER(set_security_flags)
                 return bus_fail(error, code, "%s", why);
         if (flags == handle->job->http.security_flags)
                 return 0;
+        r = change_begin(&change, context, handle->job);
+        if (r < 0)
+                return r;
         handle->job->http.security_flags = flags;
-        changed(context, handle->job);
-        return bus_property_committed(context, handle->job, error);
+        r = change_commit(&change, error);
+        if (r >= 0)
+                engine_identity_changed(context->engine, handle->job);
+        return r;
 }
 
 /* ---- method ---- */
@@ -394,6 +406,8 @@ static BUS_SETTER(set_method)
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         Job *job = handle->job;
+        JobPriority before = job->priority;
+        _cleanup_(change_done) Change change = { 0 };
         const char *method;
         bool standard;
         char *copy;
@@ -413,16 +427,20 @@ static BUS_SETTER(set_method)
                 return 0;
         if (job->resumed)
                 return bus_fail_code(error, BG_E_READ_ONLY_PROPERTY_AFTER_RESUME);
+        r = change_begin(&change, context, job);
         copy = strdup(standard ? "" : method);
-        if (!copy)
+        if (r < 0 || !copy) {
+                free(copy);
                 return -ENOMEM;
+        }
         free(job->http.method);
         job->http.method = copy;
-        if (!standard && job->priority != PRIORITY_FOREGROUND) {
+        if (!standard)
                 job->priority = PRIORITY_FOREGROUND;
+        r = change_commit(&change, error);
+        if (r >= 0 && job->priority != before)
                 engine_priority_changed(context->engine, job);
-        }
-        return bus_property_committed(context, job, error);
+        return r;
 }
 
 /* ---- the judge of certificates ---- */
@@ -434,6 +452,7 @@ static int on_set_server_certificate_validation(sd_bus_message *m, void *userdat
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         Job *job = handle->job;
+        _cleanup_(change_done) Change change = { 0 };
         int enable, r = sd_bus_message_read(m, "b", &enable);
 
         if (r >= 0)
@@ -443,14 +462,16 @@ static int on_set_server_certificate_validation(sd_bus_message *m, void *userdat
         if (job->state != STATE_SUSPENDED && job->state != STATE_ERROR &&
             job->state != STATE_TRANSFERRED)
                 return bus_fail_code(error, BG_E_READ_ONLY_WHEN_JOB_ACTIVE);
-        if (enable)
-                r = validation_set(context->validations, handle);
-        else
-                validation_clear(job);
+        r = change_begin(&change, context, job);
         if (r < 0)
                 return r;
-        bus_job_changed(context, job);
-        return bus_reply_committed(context, m);
+        job->http.validated = enable;
+        r = change_commit(&change, error);
+        if (r >= 0 && enable)
+                r = validation_set(context->validations, handle);
+        else if (r >= 0)
+                validation_clear(job);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "");
 }
 
 /* NET-160 */

@@ -4,6 +4,7 @@
  */
 #include "bus/add-files.h"
 #include "bus/bus.h"
+#include "bus/change.h"
 #include "bus/file.h"
 #include "bus/network.h"
 #include "bus/notify.h"
@@ -97,16 +98,24 @@ static int on_list_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 /* ---- calls that change the state ---- */
 
 static int change_state(sd_bus_message *m, Handle *handle, sd_bus_error *error,
-                        BitsCode (*change)(Engine *, Job *))
+                        BitsCode (*move)(Engine *, Job *, QueueMove *))
 {
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
+        QueueMove step;
         BitsCode code;
         int r = bus_require(handle, RIGHT_MODIFY, error);
 
+        if (r >= 0)
+                r = change_begin(&change, context, handle->job);
         if (r < 0)
                 return r;
-        code = change(context->engine, handle->job);
-        return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+        code = move(context->engine, handle->job, &step);
+        if (code != 0)
+                return bus_fail_code(error, code);
+        if (change_answer(&change, m))
+                change_follow(&change, &step);
+        return 1;
 }
 
 static int on_suspend(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -131,19 +140,19 @@ static void on_finished(void *userdata, BitsCode code, const char *detail)
 }
 
 static int finish(sd_bus_message *m, Handle *handle, sd_bus_error *error,
-                  BitsCode (*begin)(Finisher *, Job *, FinishCallback, void *))
+                  BitsCode (*begin)(Finisher *, Job *, FinishCallback, void *, int *))
 {
         BusContext *context = handle_context(handle);
         BitsCode code;
-        int r = handle_require(handle, RIGHT_MODIFY, error);
+        int failure, r = handle_require(handle, RIGHT_MODIFY, error);
 
         if (r < 0)
                 return r;
-        code = begin(context->finisher, handle->job, on_finished, sd_bus_message_ref(m));
+        code = begin(context->finisher, handle->job, on_finished, sd_bus_message_ref(m), &failure);
         if (code == 0)
                 return 1;
         sd_bus_message_unref(m);
-        return bus_fail_code(error, code);
+        return failure < 0 ? turn_failure(failure, error) : bus_fail_code(error, code);
 }
 
 static int on_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)

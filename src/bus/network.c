@@ -5,25 +5,17 @@
  */
 #include "bus/network.h"
 
+#include "bus/change.h"
+
 #include <stdio.h>
-
-/* What is on its way goes on with the new settings, from the kept bytes. */
-static int changed(Handle *handle)
-{
-        BusContext *context = handle_context(handle);
-
-        engine_identity_changed(context->engine, handle->job);
-        bus_job_changed(context, handle->job);
-        return 0;
-}
 
 /* ---- credentials ---- */
 
-static int change_credentials(Handle *handle, AuthTarget target, AuthScheme scheme, bool remove,
-                              bool implicit, const char *user, const char *password,
+static int change_credentials(const Handle *handle, AuthTarget target, AuthScheme scheme,
+                              bool remove, bool implicit, const char *user, const char *password,
                               bool *ret_removed)
 {
-        BusContext *context = handle_context(handle);
+        const BusContext *context = handle_context(handle);
         Store *store = context->store;
         Credentials all = { 0 };
         int r = store_read_credentials(store, handle->job, &all);
@@ -39,13 +31,15 @@ static int change_credentials(Handle *handle, AuthTarget target, AuthScheme sche
         if (r >= 0)
                 r = store_write_credentials(store, handle->job, &all);
         credentials_done(&all);
-        return r < 0 ? r : changed(handle);
+        return r;
 }
 
 /* NET-50, NET-51 */
 int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         const char *target_name, *scheme_name, *user, *password, *why = NULL;
         AuthTarget target;
         AuthScheme scheme;
@@ -65,17 +59,26 @@ int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
         code = credentials_check(target, scheme, implicit, user, password, &why);
         if (code != 0)
                 return bus_fail(error, code, "%s", why);
-        r = change_credentials(handle, target, scheme, false, implicit, user, password, NULL);
+        r = change_begin(&change, context, handle->job);
+        if (r >= 0)
+                r = change_credentials(handle, target, scheme, false, implicit, user, password,
+                                       NULL);
         if (r == -EMSGSIZE)
                 return bus_fail(error, BG_E_PASSWORD_TOO_LARGE,
                                 "all credentials of the job together are larger than 1 MiB");
-        return r < 0 ? r : bus_reply_committed(handle_context(handle), m);
+        if (r < 0)
+                return r;
+        if (change_answer(&change, m))
+                engine_identity_changed(context->engine, handle->job);
+        return 1;
 }
 
 int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         enum { S_FALSE = 1 };
         Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         const char *target_name, *scheme_name, *why = NULL;
         AuthTarget target;
         AuthScheme scheme;
@@ -93,10 +96,15 @@ int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *erro
         code = credentials_check(target, scheme, false, "x", "", &why);
         if (code != 0)
                 return bus_fail(error, code, "%s", why);
-        r = change_credentials(handle, target, scheme, true, false, NULL, NULL, &removed);
+        r = change_begin(&change, context, handle->job);
         if (r >= 0)
-                r = bus_property_committed(handle_context(handle), handle->job, error);
-        return r < 0 ? r : sd_bus_reply_method_return(m, "u", removed ? 0 : S_FALSE);
+                r = change_credentials(handle, target, scheme, true, false, NULL, NULL, &removed);
+        if (r >= 0)
+                r = change_commit(&change, error);
+        if (r < 0)
+                return r;
+        engine_identity_changed(context->engine, handle->job);
+        return sd_bus_reply_method_return(m, "u", removed ? 0 : S_FALSE);
 }
 
 /* ---- proxies ---- */
@@ -105,7 +113,9 @@ int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
         Job *job = handle->job;
+        _cleanup_(change_done) Change change = { 0 };
         const char *usage_name, *list, *bypass, *why = NULL;
         char *own_list, *own_bypass;
         ProxyUsage usage;
@@ -122,7 +132,7 @@ int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 return bus_fail(error, code, "%s", why);
         own_list = strdup(list);
         own_bypass = strdup(bypass);
-        if (!own_list || !own_bypass) {
+        if (!own_list || !own_bypass || change_begin(&change, context, job) < 0) {
                 free(own_list);
                 free(own_bypass);
                 return -ENOMEM;
@@ -132,8 +142,9 @@ int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *erro
         job->proxy_usage = usage;
         job->proxy_list = own_list;
         job->proxy_bypass = own_bypass;
-        changed(handle);
-        return bus_reply_committed(handle_context(handle), m);
+        if (change_answer(&change, m))
+                engine_identity_changed(context->engine, job);
+        return 1;
 }
 
 int bus_get_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -163,6 +174,8 @@ int bus_set_use_stored_credentials(sd_bus *bus, const char *path, const char *in
                                    sd_bus_error *error)
 {
         Handle *handle = userdata;
+        BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         const char *target;
         bool use;
         int r = sd_bus_message_read(value, "s", &target);
@@ -178,9 +191,14 @@ int bus_set_use_stored_credentials(sd_bus *bus, const char *path, const char *in
                                 "stored credentials are for the \"proxy\", or \"none\" are used");
         if (use == handle->job->proxy_tickets)
                 return 0;
+        r = change_begin(&change, context, handle->job);
+        if (r < 0)
+                return r;
         handle->job->proxy_tickets = use;
-        changed(handle);
-        return bus_property_committed(handle_context(handle), handle->job, error);
+        r = change_commit(&change, error);
+        if (r >= 0)
+                engine_identity_changed(context->engine, handle->job);
+        return r;
 }
 
 /* ---- credential caches ---- */
@@ -226,6 +244,8 @@ int bus_set_credential_cache(sd_bus *bus, const char *path, const char *interfac
 {
         Handle *handle = userdata;
         Job *job = handle->job;
+        BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         char **cache =
                 is_helpers(property) ? &job->helper_credential_cache : &job->credential_cache;
         const char *name;
@@ -245,11 +265,16 @@ int bus_set_credential_cache(sd_bus *bus, const char *path, const char *interfac
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT,
                                 "a credential cache is named FILE:/PATH, DIR:/PATH, KEYRING:… or "
                                 "KCM:…, or \"\" for the default");
+        r = change_begin(&change, context, job);
         copy = strdup(name);
-        if (!copy)
+        if (r < 0 || !copy) {
+                free(copy);
                 return -ENOMEM;
+        }
         free(*cache);
         *cache = copy;
-        changed(handle);
-        return bus_property_committed(handle_context(handle), job, error);
+        r = change_commit(&change, error);
+        if (r >= 0)
+                engine_identity_changed(context->engine, job);
+        return r;
 }

@@ -8,6 +8,7 @@
 
 #include "basic/command-file.h"
 #include "basic/fd.h"
+#include "bus/change.h"
 #include "core/command-line.h"
 #include "login/login.h"
 #include "manager/notifier.h"
@@ -41,12 +42,25 @@ static void set_command_free(SetCommand *set)
 }
 DEFINE_CLEANUP(SetCommand, set_command_free);
 
-static BitsCode set_now(BusContext *context, Job *job, const char *program, const char *parameters,
-                        uid_t author, bool kept)
+/* 0: the call has its answer. NTF-252: the broker lets go of the old one when the store has the
+   new one. If the store refuses it, the broker, which was asked first, has one that is the job's no
+   more; and what the same author had given it before is gone. */
+static BitsCode set_now(BusContext *context, sd_bus_message *call, Job *job, const char *program,
+                        const char *parameters, uid_t author, bool kept)
 {
-        if (notifier_set_command(context->notifier, job, program, parameters, author, kept) < 0)
+        _cleanup_(change_done) Change change = { 0 };
+        uid_t old_author = job->command.author;
+        bool old_kept = job->command.kept;
+
+        if (change_begin(&change, context, job) < 0 ||
+            job_set_command(job, program, parameters, author, kept) < 0)
                 return BITS_E_OUT_OF_MEMORY;
-        bus_job_changed(context, job);
+        if (change_answer(&change, call))
+                notifier_command_changed(context->notifier, job, old_author, old_kept);
+        else if (kept) {
+                broker_drop_command(context->broker, author, job->id);
+                job->command.kept = old_kept && old_author != author;
+        }
         return 0;
 }
 
@@ -81,11 +95,10 @@ static void on_kept(void *userdata, BrokerAnswer *answer)
                                   "the job was completed, cancelled or taken over meanwhile");
                 return;
         }
-        code = set_now(context, job, set->file.program, set->file.parameters, set->author, true);
+        code = set_now(context, set->call, job, set->file.program, set->file.parameters,
+                       set->author, true);
         if (code != 0)
                 bus_reply_failure(set->call, code, NULL);
-        else
-                (void)bus_reply_committed(context, set->call);
 }
 
 static int check(const Handle *handle, const char *program, const char *parameters,
@@ -119,7 +132,8 @@ static bool runs_nothing(const Handle *handle, uid_t author)
         return login_is_service(author) || login_is_service(handle->job->owner);
 }
 
-/* The broker is asked to keep the file; the reply follows its answer. Takes what `set` holds. */
+/* The broker is asked to keep the file; the reply follows its answer. Takes what `set` holds.
+   DUR-391: it is asked when the store has just shown that it takes something. */
 static int keep(const Handle *handle, sd_bus_message *m, SetCommand set, sd_bus_error *error)
 {
         _cleanup_(set_command_freep) SetCommand *own = malloc(sizeof(*own));
@@ -135,6 +149,10 @@ static int keep(const Handle *handle, sd_bus_message *m, SetCommand set, sd_bus_
         own->opener = handle->opener;
         own->owner = handle->job->owner;
         memcpy(own->job_id, handle->job->id, sizeof(own->job_id));
+        store_mark_job(own->context->store, handle->job, STORE_PROMISED);
+        r = turn_commit(own->context->turn);
+        if (r < 0)
+                return turn_failure(r, error);
         r = handle_charge(handle, error);
         if (r < 0)
                 return r;
@@ -150,9 +168,9 @@ static int reply_set(const Handle *handle, sd_bus_message *m, const char *progra
                      const char *parameters, uid_t author, sd_bus_error *error)
 {
         BusContext *context = handle_context(handle);
-        BitsCode code = set_now(context, handle->job, program, parameters, author, false);
+        BitsCode code = set_now(context, m, handle->job, program, parameters, author, false);
 
-        return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+        return code != 0 ? bus_fail_code(error, code) : 1;
 }
 
 /* NTF-240, NTF-243 */
@@ -287,8 +305,10 @@ int bus_acknowledge(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         const char *name;
         uint32_t event;
+        bool due;
         int r = sd_bus_message_read(m, "s", &name);
 
         if (r >= 0)
@@ -303,8 +323,15 @@ int bus_acknowledge(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                 "the event '%.100s' is not acknowledged: \"transferred\" and "
                                 "\"error\" are",
                                 name);
-        (void)notifier_acknowledge(context->notifier, handle->job, event);
-        return bus_reply_committed(context, m);
+        r = change_begin(&change, context, handle->job);
+        if (r < 0)
+                return r;
+        due = handle->job->notify_event == event;
+        if (due)
+                handle->job->notify_event = 0;
+        if (change_answer(&change, m) && due)
+                notifier_acknowledged(context->notifier, handle->job);
+        return 1;
 }
 
 /* ---- NOTIFICATION_CLSID ---- */

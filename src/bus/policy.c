@@ -3,6 +3,8 @@
  */
 #include "bus/properties.h"
 
+#include "bus/change.h"
+
 /* ---- cost flags ---- */
 
 /* The flags in force: the job's, or those of its priority. */
@@ -23,6 +25,7 @@ BUS_SETTER(bus_set_cost_flags)
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         uint32_t flags;
         int r = sd_bus_message_read(value, "u", &flags);
 
@@ -37,9 +40,14 @@ BUS_SETTER(bus_set_cost_flags)
                                 "with 0x%x if congestion does not matter, or 0 for those of "
                                 "bitsd.conf",
                                 flags, COST_OPTION_IGNORE_CONGESTION);
+        r = change_begin(&change, context, handle->job);
+        if (r < 0)
+                return r;
         handle->job->cost_flags = flags;
-        engine_reconsider(context->engine, handle->job);
-        return bus_property_committed(context, handle->job, error);
+        r = change_commit(&change, error);
+        if (r >= 0)
+                engine_reconsider(context->engine, handle->job);
+        return r;
 }
 
 /* ---- the settings ---- */

@@ -1,5 +1,6 @@
 #include "bus/properties.h"
 
+#include "bus/change.h"
 #include "core/remote-name.h"
 
 #include "manager/waiting.h"
@@ -221,6 +222,7 @@ BUS_SETTER(bus_set_number)
 {
         Handle *handle = userdata;
         const Number *n = find_number(property);
+        _cleanup_(change_done) Change change = { 0 };
         const char *why = NULL;
         uint64_t number;
         BitsCode code;
@@ -234,8 +236,11 @@ BUS_SETTER(bus_set_number)
         code = n->rule(handle->job, &number, &why);
         if (code != 0)
                 return why ? bus_fail(error, code, "%s", why) : bus_fail_code(error, code);
+        r = change_begin(&change, handle_context(handle), handle->job);
+        if (r < 0)
+                return r;
         store(n, handle->job, number);
-        return bus_property_committed(handle_context(handle), handle->job, error);
+        return change_commit(&change, error);
 }
 
 /* JOB-223, JOB-225: numbers that only the engine knows. */
@@ -291,6 +296,7 @@ BUS_SETTER(bus_set_text)
         Handle *handle = userdata;
         Job *job = handle->job;
         bool name = string_equal(property, "DisplayName");
+        _cleanup_(change_done) Change change = { 0 };
         const char *text, *why;
         char *copy;
         BitsCode code;
@@ -304,18 +310,22 @@ BUS_SETTER(bus_set_text)
         code = name ? policy_check_display_name(text, &why) : policy_check_description(text, &why);
         if (code != 0)
                 return bus_fail(error, code, "%s", why);
+        r = change_begin(&change, handle_context(handle), job);
         copy = strdup(text);
-        if (!copy)
+        if (r < 0 || !copy) {
+                free(copy);
                 return -ENOMEM;
+        }
         free(name ? job->display_name : job->description);
         *(name ? &job->display_name : &job->description) = copy;
-        return bus_property_committed(handle_context(handle), job, error);
+        return change_commit(&change, error);
 }
 
 BUS_SETTER(bus_set_priority)
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
+        _cleanup_(change_done) Change change = { 0 };
         JobPriority priority;
         const char *text;
         int r = sd_bus_message_read(value, "s", &text);
@@ -333,10 +343,16 @@ BUS_SETTER(bus_set_priority)
                 return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown priority '%.100s'", text);
         if (priority == handle->job->priority)
                 return 0;
+        r = change_begin(&change, context, handle->job);
+        if (r < 0)
+                return r;
         handle->job->priority = priority;
+        r = change_commit(&change, error);
+        if (r < 0)
+                return r;
         engine_priority_changed(context->engine, handle->job);
         engine_reconsider(context->engine, handle->job); /* policies are those of a priority */
-        return bus_property_committed(context, handle->job, error);
+        return 0;
 }
 
 /* ---- structures ---- */

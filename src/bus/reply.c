@@ -5,6 +5,8 @@
  */
 #include "bus/reply.h"
 
+#include "bus/change.h"
+
 #include "basic/fd.h"
 #include "core/policy.h"
 
@@ -77,20 +79,21 @@ static int question_new(const Handle *handle, sd_bus_message *call, Question **r
 
 /* ---- the name ---- */
 
-static BitsCode set_name(BusContext *context, Job *job, const char *name)
+/* 0: the call has its answer. */
+static BitsCode set_name(BusContext *context, Job *job, const char *name, sd_bus_message *call)
 {
+        _cleanup_(change_done) Change change = { 0 };
         uint8_t random[6];
         BitsCode code;
 
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        if (getrandom(random, sizeof(random), 0) != sizeof(random) ||
+            change_begin(&change, context, job) < 0 ||
+            (job->reply && change_file(&change, job->reply) < 0))
                 return BITS_E_OUT_OF_MEMORY;
         code = upload_set_reply_name(job, name, random);
-        if (code != 0)
-                return code;
-        if (job->reply)
-                store_mark_file(context->store, job->reply, STORE_PROMISED);
-        bus_job_changed(context, job);
-        return 0;
+        if (code == 0)
+                (void)change_answer(&change, call);
+        return code;
 }
 
 /* The job may have changed while the worker was asked. */
@@ -113,11 +116,9 @@ static void on_checked(void *userdata, FileAnswer *answer)
                    !handle_may_name_files(q->opener, job))
                 code = BG_E_INVALID_STATE;
         else
-                code = set_name(q->context, job, q->name);
+                code = set_name(q->context, job, q->name, q->call);
         if (code != 0)
                 bus_reply_failure(q->call, code, detail);
-        else
-                (void)bus_reply_committed(q->context, q->call);
 }
 
 /* UPL-121 */
@@ -139,8 +140,8 @@ int bus_set_reply_file_name(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r < 0)
                 return r;
         if (!*name) {
-                code = set_name(context, handle->job, NULL);
-                return code != 0 ? bus_fail_code(error, code) : bus_reply_committed(context, m);
+                code = set_name(context, handle->job, NULL, m);
+                return code != 0 ? bus_fail_code(error, code) : 1;
         }
         code = policy_check_local_name(name, &why);
         if (code != 0)

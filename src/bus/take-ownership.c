@@ -6,6 +6,7 @@
 #include "bus/take-ownership.h"
 
 #include "basic/log.h"
+#include "bus/change.h"
 #include "manager/news.h"
 #include "manager/notifier.h"
 
@@ -62,21 +63,42 @@ static void fail(Take *take, BitsCode code, const char *detail)
         take->detail = detail ? strdup(detail) : NULL;
 }
 
-/* HND-40, HND-43, TOK-82, HND-35 */
-static BitsCode hand_over(Take *take, Job *job)
+/* TOK-82, HND-35. The token, which the store does not know, is let go when the rest is stored. */
+static void follow(Take *take, Job *job, Token *token, bool command_kept, uid_t author)
 {
         BusContext *context = take->context;
 
-        news_removed(context->news, job);
-        (void)notifier_set_command(context->notifier, job, NULL, NULL, 0, false); /* NTF-252 */
-        if (job_table_take(context->jobs, job, take->new_owner) < 0)
-                return BITS_E_OUT_OF_MEMORY;
+        token_free(token);
+        job_table_unreserve(context->jobs, take->old_owner);
+        news_removed(context->news, job, take->old_owner);
+        notifier_command_changed(context->notifier, job, author, command_kept); /* NTF-252 */
         handles_owner_changed(job);
         engine_identity_changed(context->engine, job);
-        bus_job_changed(context, job);
         news_added(context->news, job);
         log_notice("job %s of uid %u belongs to uid %u now", job->id, (unsigned)take->old_owner,
                    (unsigned)take->new_owner);
+}
+
+/* HND-40, HND-43. 0: the call has its answer. */
+static BitsCode hand_over(Take *take, Job *job)
+{
+        _cleanup_(change_done) Change change = { 0 };
+        JobTable *jobs = take->context->jobs;
+        bool kept = job->command.kept;
+        uid_t author = job->command.author;
+        Token *token;
+
+        if (change_begin(&change, take->context, job) < 0 ||
+            job_table_reserve(jobs, take->new_owner) < 0)
+                return BITS_E_OUT_OF_MEMORY;
+        token = TAKE_PTR(job->token);
+        job_take(job, take->new_owner);
+        if (change_answer(&change, take->call)) {
+                follow(take, job, token, kept, author);
+                return 0;
+        }
+        job->token = token;
+        job_table_unreserve(jobs, take->new_owner);
         return 0;
 }
 
@@ -86,8 +108,6 @@ static void finish(Take *take, Job *job)
                 fail(take, hand_over(take, job), NULL);
         if (take->failure != 0)
                 bus_reply_failure(take->call, take->failure, take->detail);
-        else
-                (void)bus_reply_committed(take->context, take->call);
         take_free(take);
 }
 

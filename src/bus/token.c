@@ -6,6 +6,7 @@
 #include "bus/network.h"
 
 #include "basic/fd.h"
+#include "bus/change.h"
 #include "manager/recall.h"
 
 #include <fcntl.h>
@@ -33,15 +34,28 @@ static void set_token_free(SetToken *set)
 }
 DEFINE_CLEANUP(SetToken, set_token_free);
 
-/* TOK-47: at once, also for what is on its way. */
-static void replace_token(BusContext *context, Job *job, Token *token)
+/* TOK-47: at once, also for what is on its way. Takes the token; the old one, which the store does
+   not know, goes when the new one's name is stored. */
+static int replace_token(BusContext *context, Job *job, Token *token, sd_bus_message *call)
 {
-        token_free(job->token);
+        _cleanup_(change_done) Change change = { 0 };
+        Token *old = job->token;
+
+        if (change_begin(&change, context, job) < 0) {
+                token_free(token);
+                return -ENOMEM;
+        }
         job->token = token;
         if (token)
                 job->last_helper = token->uid;
+        if (!change_answer(&change, call)) {
+                job->token = old;
+                token_free(token);
+                return 1;
+        }
+        token_free(old);
         engine_identity_changed(context->engine, job);
-        bus_job_changed(context, job);
+        return 1;
 }
 
 static void on_described(void *userdata, BrokerAnswer *answer)
@@ -83,8 +97,8 @@ static void on_described(void *userdata, BrokerAnswer *answer)
                 bus_reply_failure(set->call, BITS_E_INVALID_HANDLE, why);
                 return;
         }
-        replace_token(set->context, job, token);
-        (void)bus_reply_committed(set->context, set->call);
+        if (replace_token(set->context, job, token, set->call) < 0)
+                bus_reply_failure(set->call, BITS_E_OUT_OF_MEMORY, NULL);
 }
 
 static int on_set_helper_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -143,9 +157,8 @@ static int on_clear_helper_token(sd_bus_message *m, void *userdata, sd_bus_error
                 r = bus_require(handle, RIGHT_HELPER, error);
         if (r < 0)
                 return r;
-        if (handle->job->token)
-                replace_token(context, handle->job, NULL);
-        return bus_reply_committed(context, m);
+        return handle->job->token ? replace_token(context, handle->job, NULL, m)
+                                  : sd_bus_reply_method_return(m, "");
 }
 
 static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -153,6 +166,7 @@ static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         Job *job = handle->job;
+        _cleanup_(change_done) Change change = { 0 };
         uint32_t flags, before = job->token_flags;
         BitsCode code;
         int r = sd_bus_message_read(m, "u", &flags);
@@ -172,11 +186,13 @@ static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
                                        job->token ? job->token->uid : 0);
         if (code != 0)
                 return bus_fail_code(error, code);
+        r = change_begin(&change, context, job);
+        if (r < 0)
+                return r;
         job->token_flags = flags;
-        if (flags != before)
+        if (change_answer(&change, m) && flags != before)
                 engine_identity_changed(context->engine, job);
-        bus_job_changed(context, job);
-        return bus_reply_committed(context, m);
+        return 1;
 }
 
 static int on_get_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_error *error)

@@ -273,6 +273,17 @@ int job_reserve_files(Job *job, size_t more)
         return 0;
 }
 
+static void count_file(Job *job, const File *file)
+{
+        job->bytes_written += file->written;
+        if (file->total == JOB_SIZE_UNKNOWN)
+                job->n_unknown++;
+        else
+                job->bytes_total += file->total;
+        if (file->transferred)
+                job->n_transferred++;
+}
+
 int job_append_file(Job *job, File *file)
 {
         /* UPL-122: in the store the reply is what comes after the one file. */
@@ -283,14 +294,24 @@ int job_append_file(Job *job, File *file)
         file->job = job;
         file->index = (uint32_t)job->n_files;
         job->files[job->n_files++] = file;
-        job->bytes_written += file->written;
-        if (file->total == JOB_SIZE_UNKNOWN)
-                job->n_unknown++;
-        else
-                job->bytes_total += file->total;
-        if (file->transferred)
-                job->n_transferred++;
+        count_file(job, file);
         return 0;
+}
+
+void job_count_files(Job *job)
+{
+        job->bytes_written = job->bytes_total = 0;
+        job->n_transferred = job->n_unknown = 0;
+        for (size_t i = 0; job->files && i < job->n_files; i++)
+                count_file(job, job->files[i]);
+}
+
+File *job_take_last_file(Job *job)
+{
+        File *file = job->files[--job->n_files];
+
+        file->job = NULL;
+        return file;
 }
 
 /* JOB-63, JOB-222: a job that only waited has not failed, and patience that ends is not another

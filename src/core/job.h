@@ -216,7 +216,7 @@ void job_free(Job *job);
 DEFINE_CLEANUP(Job, job_free);
 
 /* TakeOwnership: the job is that user's now. Helper token and flags go, as all secrets do. Who
-   counts jobs by owner has to count anew: job_table_take(). */
+   counts jobs by owner has to count anew: job_table_reserve(). */
 void job_take(Job *job, uid_t new_owner);
 
 /* Replaces the command line and forgets its runs; `program` NULL or "": none. 0 or -ENOMEM. */
@@ -241,6 +241,11 @@ DEFINE_CLEANUP(File, file_free);
 int job_reserve_files(Job *job, size_t more);
 /* The job owns it from now on; its counters follow. 0 or -ENOMEM. */
 int job_append_file(Job *job, File *file);
+
+/* The last one leaves the job again; the caller owns it, and has the job count its files then. */
+File *job_take_last_file(Job *job);
+/* Sets the job's numbers by its files, after these have changed in another way than below. */
+void job_count_files(Job *job);
 
 /* The reply of an upload-reply becomes the job's; it counts for nothing. 0. */
 int job_set_reply(Job *job, File *reply);

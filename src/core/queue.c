@@ -169,7 +169,7 @@ static void settle(Queue *q, Job *job, Now now)
                 tell(q, job, before, EVENT_BLOCKED);
 }
 
-static BitsCode move(Queue *q, Job *job, JobEvent event, Now now)
+static BitsCode begin(Job *job, JobEvent event, Now now, QueueMove *ret)
 {
         JobState before = job->state;
         BitsCode code = shift(job, event, now);
@@ -177,11 +177,18 @@ static BitsCode move(Queue *q, Job *job, JobEvent event, Now now)
         if (code != 0)
                 return code;
         /* From one error into the next, by way of the queue, is news too. */
-        if (job->state != before)
-                before = STATE_INVALID;
-        follow(q, job, now);
-        tell(q, job, before, event);
+        *ret = (QueueMove){ job->state != before ? STATE_INVALID : before, event };
         return 0;
+}
+
+static BitsCode move(Queue *q, Job *job, JobEvent event, Now now)
+{
+        QueueMove step;
+        BitsCode code = begin(job, event, now, &step);
+
+        if (code == 0)
+                queue_follow(q, job, &step, now);
+        return code;
 }
 
 /* ---- members ---- */
@@ -288,8 +295,15 @@ uint64_t queue_deadline(const Queue *q)
 
 /* ---- calls ---- */
 
+/* DUR-390 */
+void queue_follow(Queue *q, Job *job, const QueueMove *step, Now now)
+{
+        follow(q, job, now);
+        tell(q, job, step->before, step->event);
+}
+
 /* JOB-47, JOB-69, ENG-44, ENG-48 */
-BitsCode queue_resume(Queue *q, Job *job, Now now)
+BitsCode queue_resume(Job *job, Now now, QueueMove *ret)
 {
         JobState state;
         JobEvent event = job_resume_event(job);
@@ -300,12 +314,28 @@ BitsCode queue_resume(Queue *q, Job *job, Now now)
         if (code != 0)
                 return code;
         timers_resume(job, now.clock);
-        return move(q, job, event, now);
+        job->resumed = true;
+        return begin(job, event, now, ret);
 }
 
-BitsCode queue_suspend(Queue *q, Job *job, Now now)
+BitsCode queue_suspend(Job *job, Now now, QueueMove *ret)
 {
-        return job->pending != PENDING_NONE ? BG_E_INVALID_STATE : move(q, job, EVENT_SUSPEND, now);
+        return job->pending != PENDING_NONE ? BG_E_INVALID_STATE
+                                            : begin(job, EVENT_SUSPEND, now, ret);
+}
+
+/* RNG-197 */
+BitsCode queue_invalidate(Job *job, const File *file, Now now, QueueMove *ret)
+{
+        JobState next;
+        BitsCode code = job_state_next(job->state, EVENT_INVALIDATED, &next);
+
+        if (code != 0)
+                return code;
+        job_set_fault(job, file, CONTEXT_REMOTE_FILE, BG_E_VALIDATION_FAILED,
+                      "the job's owner found the content of the file wrong; resume to fetch it "
+                      "anew, or cancel the job");
+        return begin(job, EVENT_INVALIDATED, now, ret);
 }
 
 /* JOB-51, ENG-49 */

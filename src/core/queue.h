@@ -72,8 +72,20 @@ uint64_t queue_deadline(const Queue *q);
 
 /* ---- calls: 0, or the code to answer with ---- */
 
-BitsCode queue_resume(Queue *q, Job *job, Now now);
-BitsCode queue_suspend(Queue *q, Job *job, Now now);
+/* A call that moves the state has two halves: the job is changed, and when that is stored the rest
+   follows. Until then nobody was told, nothing has begun or ended, and the job may be made again
+   what it was; nothing else may happen to it in between. */
+typedef struct QueueMove {
+        JobState before;
+        JobEvent event;
+} QueueMove;
+
+BitsCode queue_resume(Job *job, Now now, QueueMove *ret);
+BitsCode queue_suspend(Job *job, Now now, QueueMove *ret);
+/* A file that is transferred is wrong: a fault of the job. */
+BitsCode queue_invalidate(Job *job, const File *file, Now now, QueueMove *ret);
+void queue_follow(Queue *q, Job *job, const QueueMove *step, Now now);
+
 /* The job has another priority. */
 void queue_priority_changed(Queue *q, Job *job, Now now);
 /* Something else was set: delays and limits count from now on, and the gate is asked again. */
@@ -94,7 +106,7 @@ void queue_progress(Queue *q, Job *job, Now now);
 void queue_fail(Queue *q, Job *job, const File *file, bool transient, ErrorContext context,
                 BitsCode code, const char *detail, Now now);
 /* A fatal fault that a call or the service brings upon a job in any state where `event` can
-   happen: TOKEN_REQUIRED, INVALIDATED. */
+   happen: TOKEN_REQUIRED. */
 BitsCode queue_condemn(Queue *q, Job *job, const File *file, JobEvent event, ErrorContext context,
                        BitsCode code, const char *detail, Now now);
 /* The owner has signed on or off, as the listener says by now; also: is another one. */

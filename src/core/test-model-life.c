@@ -201,11 +201,13 @@ static void end_fetch(World *w, const Choice *c)
 static void step_resume(World *w, const Choice *c)
 {
         JobState before = c->job->state;
-        BitsCode code = queue_resume(&w->q, c->job, now_of(w));
+        QueueMove move;
+        BitsCode code = queue_resume(c->job, now_of(w), &move);
 
         CHECK(code == 0 || c->job->state == before, "refused and moved");
         if (code != 0)
                 return;
+        queue_follow(&w->q, c->job, &move, now_of(w));
         c->slot->may_be_suspended = false;
         CHECK(c->job->timers.busy == 0, "no new download time");
         CHECK(before != STATE_ERROR || c->job->state != STATE_QUEUED ||
@@ -213,13 +215,35 @@ static void step_resume(World *w, const Choice *c)
               "a failure that is not forgotten");
 }
 
+/* DUR-390: as if the store had refused it, the job is what it was, and nobody has noticed. */
+static bool take_back_suspend(World *w, const Choice *c)
+{
+        Job before = *c->job;
+        QueueMove move;
+
+        if (c->number % 4 != 0)
+                return false;
+        (void)queue_suspend(c->job, now_of(w), &move);
+        CHECK(c->job->fault.code == before.fault.code, "a fault that cannot be taken back");
+        c->job->state = before.state;
+        c->job->modified = before.modified;
+        c->job->failed = before.failed;
+        c->job->timers = before.timers;
+        return true;
+}
+
 static void step_suspend(World *w, const Choice *c)
 {
         bool was_transferred = c->job->state == STATE_TRANSFERRED;
+        QueueMove move;
         BitsCode code;
 
+        if (take_back_suspend(w, c))
+                return;
         c->slot->may_be_suspended = true;
-        code = queue_suspend(&w->q, c->job, now_of(w));
+        code = queue_suspend(c->job, now_of(w), &move);
+        if (code == 0)
+                queue_follow(&w->q, c->job, &move, now_of(w));
 
         CHECK(code != 0 || was_transferred || c->job->state == STATE_SUSPENDED, "it goes on");
 }
@@ -353,7 +377,7 @@ static void step_finish(World *w, const Choice *c)
                 }
                 if (c->number & 64) { /* it could not be done */
                         c->slot->may_be_suspended = true;
-                        (void)queue_suspend(&w->q, c->job, now_of(w));
+                        (void)queue_event(&w->q, c->job, EVENT_SUSPEND, now_of(w));
                 }
                 queue_unhold(&w->q, c->job, now_of(w));
         }

@@ -194,6 +194,7 @@ static const QueueListener listener = {
 static void arrive(Sim *s, Client *c, JobPriority priority, uint64_t work)
 {
         static const uint8_t random[JOB_ID_BYTES];
+        QueueMove move;
         File *file;
 
         *c = (Client){ .left = work, .arrived = s->clock };
@@ -209,7 +210,8 @@ static void arrive(Sim *s, Client *c, JobPriority priority, uint64_t work)
         s->most_live = MAX(s->most_live, ++s->n_live);
         if (deadlines_reserve(&s->ends, s->n_live) < 0 || queue_add(&s->q, c->job, now_of(s)) < 0)
                 abort();
-        CHECK(queue_resume(&s->q, c->job, now_of(s)) == 0);
+        CHECK(queue_resume(c->job, now_of(s), &move) == 0);
+        queue_follow(&s->q, c->job, &move, now_of(s));
 }
 
 static void leave(Sim *s, Client *c)

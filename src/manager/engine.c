@@ -562,17 +562,34 @@ void engine_release(Engine *engine, Job *job)
         job->engine = NULL;
 }
 
-BitsCode engine_resume(Engine *engine, Job *job)
+BitsCode engine_resume(Engine *engine, Job *job, QueueMove *ret)
 {
-        BitsCode code = queue_resume(&engine->queue, job, now_of(engine));
+        return queue_resume(job, now_of(engine), ret);
+}
 
-        job->resumed = job->resumed || code == 0;
+BitsCode engine_suspend(Engine *engine, Job *job, QueueMove *ret)
+{
+        return queue_suspend(job, now_of(engine), ret);
+}
+
+/* RNG-197 */
+BitsCode engine_invalidate(Engine *engine, Job *job, File *file, QueueMove *ret)
+{
+        BitsCode code = queue_invalidate(job, file, now_of(engine), ret);
+
+        if (code == 0)
+                file_reset(file);
         return code;
 }
 
-BitsCode engine_suspend(Engine *engine, Job *job)
+void engine_follow(Engine *engine, Job *job, const QueueMove *move)
 {
-        return queue_suspend(&engine->queue, job, now_of(engine));
+        queue_follow(&engine->queue, job, move, now_of(engine));
+}
+
+void engine_lay_aside(Engine *engine, Job *job)
+{
+        (void)queue_event(&engine->queue, job, EVENT_SUSPEND, now_of(engine));
 }
 
 void engine_touched(Engine *engine, Job *job)
@@ -620,22 +637,6 @@ void engine_remote_name_changed(Engine *engine, Job *job, File *file)
         if (file->transfer)
                 transfer_stop(file->transfer);
         changed(engine, job, STORE_PROMISED);
-}
-
-/* RNG-197 */
-BitsCode engine_invalidate(Engine *engine, Job *job, File *file)
-{
-        BitsCode code = queue_condemn(&engine->queue, job, file, EVENT_INVALIDATED,
-                                      CONTEXT_REMOTE_FILE, BG_E_VALIDATION_FAILED,
-                                      "the job's owner found the content of the file wrong; resume "
-                                      "to fetch it anew, or cancel the job",
-                                      now_of(engine));
-
-        if (code != 0)
-                return code;
-        file_reset(file);
-        store_mark_file(engine->store, file, STORE_PROMISED);
-        return 0;
 }
 
 void engine_priority_changed(Engine *engine, Job *job)

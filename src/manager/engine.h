@@ -65,9 +65,16 @@ int engine_adopt(Engine *engine, Job *job);
 /* The job is leaving; no transfer may be on its way. */
 void engine_release(Engine *engine, Job *job);
 
-/* Calls. 0 or the code to answer with. */
-BitsCode engine_resume(Engine *engine, Job *job);
-BitsCode engine_suspend(Engine *engine, Job *job);
+/* Calls, in two halves as in queue.h: the job is changed; what follows from it comes with
+   engine_follow(), when that is stored. 0 or the code to answer with. */
+BitsCode engine_resume(Engine *engine, Job *job, QueueMove *ret);
+BitsCode engine_suspend(Engine *engine, Job *job, QueueMove *ret);
+/* A file that is transferred is wrong, says the owner: the job is in ERROR, Resume fetches it
+   anew. */
+BitsCode engine_invalidate(Engine *engine, Job *job, File *file, QueueMove *ret);
+void engine_follow(Engine *engine, Job *job, const QueueMove *move);
+/* Suspends it, if it is in a state in which it can be; nobody asked for that. */
+void engine_lay_aside(Engine *engine, Job *job);
 
 /* Files were added, the priority, or anything else: a delay, a name. */
 void engine_files_added(Engine *engine, Job *job);
@@ -77,9 +84,6 @@ void engine_ranges_requested(Engine *engine, Job *job, File *file);
 /* On-demand mode was switched. */
 void engine_mode_changed(Engine *engine, Job *job);
 void engine_remote_name_changed(Engine *engine, Job *job, File *file);
-/* A file that is transferred is wrong, says the owner: the job is in ERROR, Resume fetches it anew.
-   0 or the code to answer with. */
-BitsCode engine_invalidate(Engine *engine, Job *job, File *file);
 void engine_priority_changed(Engine *engine, Job *job);
 /* Flags or token were changed: what runs goes on under the new identities, from the kept bytes. */
 void engine_identity_changed(Engine *engine, Job *job);

@@ -128,6 +128,7 @@ static void on_left(void *userdata, uint64_t id)
                 job_table_release(finisher->jobs, job);
 }
 
+/* DUR-393: however long that takes. */
 static void finally(Finish *finish)
 {
         Finisher *finisher = finish->finisher;
@@ -144,7 +145,7 @@ static void give_up(Finish *finish)
         Job *job = finish->job;
 
         job->pending = PENDING_NONE;
-        (void)engine_suspend(finisher->engine, job);
+        engine_lay_aside(finisher->engine, job);
         engine_unhold(finisher->engine, job);
         store_mark_job(finisher->store, job, STORE_PROMISED);
         turn_schedule(finisher->turn);
@@ -160,7 +161,7 @@ static bool is_remembered(Finisher *finisher, Job *job, JobEvent event)
                listener->on_cancelled && listener->on_cancelled(finisher->userdata, job);
 }
 
-static void leave_queue(Finisher *finisher, Job *job, JobEvent event)
+static void leave_queue(Finisher *finisher, Job *job, JobEvent event, bool known)
 {
         (void)job_transition(job, event, clock_usec(CLOCK_REALTIME));
         job->pending = PENDING_NONE;
@@ -173,7 +174,7 @@ static void leave_queue(Finisher *finisher, Job *job, JobEvent event)
                 store_remove_job(finisher->store, job);
         }
         job_table_retire(finisher->jobs, job);
-        finisher->listener->on_removed(finisher->userdata, job);
+        finisher->listener->on_removed(finisher->userdata, job, known);
         turn_schedule(finisher->turn);
 }
 
@@ -181,7 +182,7 @@ static void leave_queue(Finisher *finisher, Job *job, JobEvent event)
 static void leave(Finish *finish)
 {
         leave_queue(finish->finisher, finish->job,
-                    finish->kind == PENDING_CANCEL ? EVENT_CANCEL : EVENT_COMPLETE);
+                    finish->kind == PENDING_CANCEL ? EVENT_CANCEL : EVENT_COMPLETE, true);
         finally(finish);
 }
 
@@ -190,7 +191,7 @@ void finisher_take_back(Finisher *finisher, Job *job)
 {
         if (job->finish || job->row != 0 || job_state_is_final(job->state))
                 return;
-        leave_queue(finisher, job, EVENT_CANCEL);
+        leave_queue(finisher, job, EVENT_CANCEL, false);
         job_table_release(finisher->jobs, job);
 }
 
@@ -525,8 +526,8 @@ static BitsCode add_caller(Finish *finish, FinishCallback callback, void *userda
         return 0;
 }
 
-static BitsCode start(Finisher *finisher, Job *job, PendingCall kind, FinishCallback callback,
-                      void *userdata)
+static BitsCode new_finish(Finisher *finisher, Job *job, PendingCall kind, FinishCallback callback,
+                           void *userdata, Finish **ret)
 {
         Finish *finish = calloc(1, sizeof(*finish));
         BitsCode code;
@@ -538,52 +539,84 @@ static BitsCode start(Finisher *finisher, Job *job, PendingCall kind, FinishCall
         finish->job = job;
         finish->kind = kind;
         code = add_caller(finish, callback, userdata);
-        if (code != 0) {
+        if (code == 0)
+                *ret = finish;
+        else
                 finish_free(finish);
-                return code;
-        }
-        job->finish = finish;
+        return code;
+}
+
+static void start(Finish *finish)
+{
+        finish->job->finish = finish;
+        engine_hold(finish->finisher->engine, finish->job, on_stopped, NULL);
+}
+
+/* DUR-390: what cannot be stored is not begun: the transfers go on. */
+static BitsCode store_intention(Finisher *finisher, Job *job, PendingCall kind, int *ret_error)
+{
         job->pending = kind;
         store_mark_job(finisher->store, job, STORE_PROMISED);
-        engine_hold(finisher->engine, job, on_stopped, NULL);
-        return 0;
+        *ret_error = turn_commit(finisher->turn);
+        if (*ret_error >= 0)
+                return 0;
+        job->pending = PENDING_NONE;
+        return code_from_errno(-*ret_error);
 }
 
 static BitsCode begin_call(Finisher *finisher, Job *job, PendingCall kind, JobEvent event,
-                           FinishCallback callback, void *userdata)
+                           FinishCallback callback, void *userdata, int *ret_error)
 {
+        Finish *finish;
         JobState next;
         BitsCode code;
 
+        *ret_error = 0;
         if (job->finish && job->finish->kind == kind)
                 return add_caller(job->finish, callback, userdata);
         if (job->finish)
                 return BG_E_INVALID_STATE;
         code = job_state_next(job->state, event, &next);
-        return code != 0 ? code : start(finisher, job, kind, callback, userdata);
+        if (code == 0)
+                code = new_finish(finisher, job, kind, callback, userdata, &finish);
+        if (code != 0)
+                return code;
+        code = store_intention(finisher, job, kind, ret_error);
+        if (code == 0)
+                start(finish);
+        else
+                finish_free(finish);
+        return code;
 }
 
-BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback, void *userdata)
+BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback, void *userdata,
+                           int *ret_error)
 {
         JobEvent event = job->type == JOB_DOWNLOAD ? EVENT_COMPLETE : EVENT_COMPLETE_UPLOAD;
 
+        *ret_error = 0;
         if (!job_state_is_final(job->state) && has_names_to_give(job) &&
             job_actor(job, PURPOSE_RENAME) == ACTOR_MISSING)
                 return BG_E_TOKEN_REQUIRED;
-        return begin_call(finisher, job, PENDING_COMPLETE, event, callback, userdata);
+        return begin_call(finisher, job, PENDING_COMPLETE, event, callback, userdata, ret_error);
 }
 
-BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, void *userdata)
+BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, void *userdata,
+                         int *ret_error)
 {
-        return begin_call(finisher, job, PENDING_CANCEL, EVENT_CANCEL, callback, userdata);
+        return begin_call(finisher, job, PENDING_CANCEL, EVENT_CANCEL, callback, userdata,
+                          ret_error);
 }
 
 /* ENG-222 */
 void finisher_expire(Finisher *finisher, Job *job)
 {
-        log_notice("job %s is cancelled: nothing has happened to it for too long", job->id);
-        if (begin_call(finisher, job, PENDING_CANCEL, EVENT_EXPIRED, NULL, NULL) != 0)
-                log_debug("job %s is already at its end", job->id);
+        int error;
+
+        if (begin_call(finisher, job, PENDING_CANCEL, EVENT_EXPIRED, NULL, NULL, &error) == 0)
+                log_notice("job %s is cancelled: nothing has happened to it for too long", job->id);
+        else
+                log_debug("job %s is already at its end, or cannot be stored", job->id);
 }
 
 void finisher_abandon(Job *job)
@@ -596,6 +629,10 @@ void finisher_abandon(Job *job)
 /* DUR-26, DUR-27 */
 void finisher_go_on(Finisher *finisher, Job *job)
 {
-        if (start(finisher, job, job->pending, NULL, NULL) != 0)
+        Finish *finish;
+
+        if (new_finish(finisher, job, job->pending, NULL, NULL, &finish) == 0)
+                start(finish);
+        else
                 log_error("out of memory: job %s is not finished", job->id);
 }

@@ -16,8 +16,9 @@ typedef struct Finisher Finisher;
 typedef void (*FinishCallback)(void *userdata, BitsCode code, const char *detail);
 
 typedef struct FinisherListener {
-        /* The job reached its final state and is out of the queue. */
-        void (*on_removed)(void *userdata, Job *job);
+        /* The job reached its final state and is out of the queue; false: nobody has heard of
+           it. */
+        void (*on_removed)(void *userdata, Job *job, bool known);
         /* The job was cancelled; true: something is left to be done for it, so its row and its
            token stay, and the listener sees to both. May be NULL. */
         bool (*on_cancelled)(void *userdata, Job *job);
@@ -28,9 +29,12 @@ int finisher_new(Engine *engine, WorkerPool *pool, Store *store, Turn *turn, Job
 void finisher_free(Finisher *finisher);
 DEFINE_CLEANUP(Finisher, finisher_free);
 
-/* 0: the callback will run; else the code to answer with now. */
-BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback, void *userdata);
-BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, void *userdata);
+/* 0: the callback will run; else the code to answer with now. *ret_error: 0, or why the intention
+   could not be stored, -errno; then nothing has happened. */
+BitsCode finisher_complete(Finisher *finisher, Job *job, FinishCallback callback, void *userdata,
+                           int *ret_error);
+BitsCode finisher_cancel(Finisher *finisher, Job *job, FinishCallback callback, void *userdata,
+                         int *ret_error);
 /* The service cancels a job that nobody has touched for too long. */
 void finisher_expire(Finisher *finisher, Job *job);
 /* A new job that could not be stored: it has never been. One that is being ended already is left

@@ -112,15 +112,14 @@ void job_table_retire(JobTable *table, Job *job)
                 job->counted_finished = true;
 }
 
-int job_table_take(JobTable *table, Job *job, uid_t new_owner)
+int job_table_reserve(JobTable *table, uid_t owner)
 {
-        uid_t before = job->owner;
+        return tally_up(&table->counts, owner);
+}
 
-        if (tally_up(&table->counts, new_owner) < 0)
-                return -ENOMEM;
-        job_take(job, new_owner);
-        tally_down(&table->counts, before);
-        return 0;
+void job_table_unreserve(JobTable *table, uid_t owner)
+{
+        tally_down(&table->counts, owner);
 }
 
 void job_table_release(JobTable *table, Job *job)

@@ -20,8 +20,11 @@ int job_table_add(JobTable *table, Job *job);
 void job_table_remove(JobTable *table, Job *job);
 /* The job left the queue: it counts no more and is listed no more. */
 void job_table_retire(JobTable *table, Job *job);
-/* Gives a queued job to another user, with job_take(). 0 or -ENOMEM. */
-int job_table_take(JobTable *table, Job *job, uid_t new_owner);
+/* A queued job changes its owner by job_take(): it counts for the new one from the first of these
+   on, and no more for whom the second names: the old one, or, if nothing came of it, the new. 0 or
+   -ENOMEM. */
+int job_table_reserve(JobTable *table, uid_t owner);
+void job_table_unreserve(JobTable *table, uid_t owner);
 /* Frees a retired job that nobody holds or works on; any other call does nothing. */
 void job_table_release(JobTable *table, Job *job);
 

@@ -333,7 +333,7 @@ void news_file_range(News *news, Job *job, const File *file, uint64_t offset, ui
 /* ---- the queue's ---- */
 
 /* SEC-65, SEC-66 */
-static void tell_subscribers(News *news, Job *job, const char *member)
+static void tell_subscribers(News *news, Job *job, uid_t owner, const char *member)
 {
         char path[BUS_JOB_PATH_MAX];
         Client *client;
@@ -342,7 +342,7 @@ static void tell_subscribers(News *news, Job *job, const char *member)
         TAILQ_FOREACH (client, handles_clients(news->handles), entries) {
                 sd_bus_message *m = NULL;
 
-                if (!client->subscribed || policy_rights(client->uid, job->owner) == 0)
+                if (!client->subscribed || policy_rights(client->uid, owner) == 0)
                         continue;
                 if (sd_bus_message_new_signal(news->bus, &m, BUS_ROOT_PATH, BUS_MANAGER, member) >=
                             0 &&
@@ -355,12 +355,12 @@ static void tell_subscribers(News *news, Job *job, const char *member)
 
 void news_added(News *news, Job *job)
 {
-        tell_subscribers(news, job, "JobAdded");
+        tell_subscribers(news, job, job->owner, "JobAdded");
 }
 
-void news_removed(News *news, Job *job)
+void news_removed(News *news, Job *job, uid_t owner)
 {
-        tell_subscribers(news, job, "JobRemoved");
+        tell_subscribers(news, job, owner, "JobRemoved");
 }
 
 int news_new(sd_event *event, sd_bus *bus, Turn *turn, Handles *handles, News **ret)

@@ -28,9 +28,9 @@ void news_event_late(News *news, Handle *handle, uint32_t event);
 void news_file_transferred(News *news, Job *job, const File *file);
 /* Bytes of a file are there that its job asked for as a range. */
 void news_file_range(News *news, Job *job, const File *file, uint64_t offset, uint64_t length);
-/* To subscribers who may see the job. */
+/* To subscribers who may see the job; who could until now, by its owner. */
 void news_added(News *news, Job *job);
-void news_removed(News *news, Job *job);
+void news_removed(News *news, Job *job, uid_t owner);
 /* The job has left the queue: tells its holders at once, and forgets it. */
 void news_ended(News *news, Job *job);
 /* The job is being freed: drops what is kept for it. */

@@ -516,15 +516,10 @@ void notifier_adopt(Notifier *notifier, Job *job)
         notifier_look(notifier, job);
 }
 
-static void drop_command(Notifier *notifier, const Job *job)
+void notifier_forget(Notifier *notifier, Job *job)
 {
         if (job->command.kept)
                 broker_drop_command(notifier->parts.broker, job->command.author, job->id);
-}
-
-void notifier_forget(Notifier *notifier, Job *job)
-{
-        drop_command(notifier, job);
         job->command.kept = false;
         job->notify_event = 0;
         if (job->notice)
@@ -549,32 +544,23 @@ void notifier_subscribe(Notifier *notifier, Handle *handle, bool receives)
         step(notifier, job);
 }
 
-bool notifier_acknowledge(Notifier *notifier, Job *job, uint32_t event)
+void notifier_acknowledged(Notifier *notifier, Job *job)
 {
-        if (event == 0 || job->notify_event != event)
-                return false;
-        settle(notifier, job);
-        return true;
+        step(notifier, job);
 }
 
-int notifier_set_command(Notifier *notifier, Job *job, const char *program, const char *parameters,
-                         uid_t author, bool kept)
+void notifier_command_changed(Notifier *notifier, Job *job, uid_t old_author, bool old_kept)
 {
-        JobCommand old = job->command;
-        int r;
+        const JobCommand *command = &job->command;
 
         /* What the same user had given to the job is replaced in the broker's ledger already. */
-        if (!kept || author != old.author)
-                drop_command(notifier, job);
-        r = job_set_command(job, program, parameters, author, kept);
-        if (r < 0)
-                return r;
+        if (old_kept && !(command->kept && command->author == old_author))
+                broker_drop_command(notifier->parts.broker, old_author, job->id);
         if (job->notice && !job->notice->run)
                 job->notice->not_before = 0;
-        if (job->command.program)
-                log_notice("job %s: uid %u set the command line %s", job->id, (unsigned)author,
-                           job->command.program);
-        return 0;
+        if (command->program)
+                log_notice("job %s: uid %u set the command line %s", job->id,
+                           (unsigned)command->author, command->program);
 }
 
 static void on_holder_left(void *userdata, Job *job)

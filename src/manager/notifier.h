@@ -51,11 +51,11 @@ void notifier_forget(Notifier *notifier, Job *job);
 
 /* The handle is a receiver from now on, and is told what is due; or is none any more. */
 void notifier_subscribe(Notifier *notifier, Handle *handle, bool receives);
-/* By a receiver: false when no such event is due. */
-bool notifier_acknowledge(Notifier *notifier, Job *job, uint32_t event);
+/* By a receiver: the job has no event that is due any more. */
+void notifier_acknowledged(Notifier *notifier, Job *job);
 
-/* The command line is replaced, NULL or "": by none. Marks the job. 0 or -ENOMEM. */
-int notifier_set_command(Notifier *notifier, Job *job, const char *program, const char *parameters,
-                         uid_t author, bool kept);
+/* The job has another command line, or none, and the store knows: whose the old one was, and
+   whether the broker keeps it. */
+void notifier_command_changed(Notifier *notifier, Job *job, uid_t old_author, bool old_kept);
 /* Why it does not run, as a clause, whatever happens to the job; NULL when it may. */
 const char *notifier_objection(const Notifier *notifier, uid_t owner, uid_t author);

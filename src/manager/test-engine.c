@@ -58,8 +58,9 @@ static void on_inactive(void *userdata, Job *job)
         finisher_expire(((Case *)userdata)->finisher, job);
 }
 
-static void on_removed(void *userdata, Job *job)
+static void on_removed(void *userdata, Job *job, bool known)
 {
+        (void)known;
         (void)job;
         ((Case *)userdata)->n_removed++;
 }
@@ -140,7 +141,24 @@ static void close_case(Case *c)
 
 static void resume(Case *c)
 {
-        assert_int_equal(engine_resume(c->engine, c->job), 0);
+        QueueMove move;
+
+        assert_int_equal(engine_resume(c->engine, c->job, &move), 0);
+        engine_follow(c->engine, c->job, &move);
+}
+
+static BitsCode complete(Case *c)
+{
+        int error;
+
+        return finisher_complete(c->finisher, c->job, on_finished, c, &error);
+}
+
+static BitsCode cancel(Case *c)
+{
+        int error;
+
+        return finisher_cancel(c->finisher, c->job, on_finished, c, &error);
 }
 
 static void expect_local(Case *c, uint16_t type)
@@ -452,6 +470,7 @@ static void test_identity_change(void **state)
 /* ENG-48: suspend and resume while the transfer winds down: it goes on, once. */
 static void test_resume_while_winding_down(void **state)
 {
+        QueueMove move;
         Case c;
 
         (void)state;
@@ -460,7 +479,8 @@ static void test_resume_while_winding_down(void **state)
         open_next(&c, 7);
         expect_start(&c);
         send_started(&c);
-        assert_int_equal(engine_suspend(c.engine, c.job), 0);
+        assert_int_equal(engine_suspend(c.engine, c.job, &move), 0);
+        engine_follow(c.engine, c.job, &move);
         resume(&c);
         world_expect(&c.w, c.net, MESSAGE_NET_STOP);
         world_run(&c.w);
@@ -606,8 +626,8 @@ static void test_complete(void **state)
 
         (void)state;
         open_transferred(&c, 2);
-        assert_int_equal(finisher_complete(c.finisher, c.job, on_finished, &c), 0);
-        assert_int_equal(finisher_cancel(c.finisher, c.job, on_finished, &c), BG_E_INVALID_STATE);
+        assert_int_equal(complete(&c), 0);
+        assert_int_equal(cancel(&c), BG_E_INVALID_STATE);
         expect_commit(&c, "/srv/a");
         answer_result(&c, 0);
         expect_commit(&c, "/srv/b");
@@ -630,7 +650,7 @@ static void test_complete_over_a_death(void **state)
 
         (void)state;
         open_transferred(&c, 2);
-        assert_int_equal(finisher_complete(c.finisher, c.job, on_finished, &c), 0);
+        assert_int_equal(complete(&c), 0);
         expect_commit(&c, "/srv/a");
         answer_result(&c, 0);
         expect_commit(&c, "/srv/b");
@@ -680,7 +700,7 @@ static void test_complete_fails(void **state)
 
         (void)state;
         open_transferred(&c, 2);
-        assert_int_equal(finisher_complete(c.finisher, c.job, on_finished, &c), 0);
+        assert_int_equal(complete(&c), 0);
         expect_commit(&c, "/srv/a");
         answer_result(&c, 0);
         expect_commit(&c, "/srv/b");
@@ -692,7 +712,7 @@ static void test_complete_fails(void **state)
         assert_int_equal(c.job->state, STATE_TRANSFERRED);
         assert_int_equal(c.job->pending, PENDING_NONE);
         c.answer = NO_ANSWER;
-        assert_int_equal(finisher_complete(c.finisher, c.job, on_finished, &c), 0);
+        assert_int_equal(complete(&c), 0);
         expect_commit(&c, "/srv/a");
         answer_result(&c, 0);
         expect_commit(&c, "/srv/b");
@@ -707,6 +727,7 @@ static void test_complete_fails(void **state)
 /* ENG-53: Complete while transfers wind down: what arrives in time counts. */
 static void test_complete_while_winding_down(void **state)
 {
+        QueueMove move;
         Case c;
 
         (void)state;
@@ -715,8 +736,8 @@ static void test_complete_while_winding_down(void **state)
         open_next(&c, 7);
         expect_start(&c);
         send_started(&c);
-        assert_int_equal(finisher_complete(c.finisher, c.job, on_finished, &c), 0);
-        assert_int_equal(engine_resume(c.engine, c.job), BG_E_INVALID_STATE);
+        assert_int_equal(complete(&c), 0);
+        assert_int_equal(engine_resume(c.engine, c.job, &move), BG_E_INVALID_STATE);
         world_expect(&c.w, c.net, MESSAGE_NET_STOP);
         send_done(&c, NET_COMPLETE, BYTES, 0);
         sync_next(&c);
@@ -736,7 +757,7 @@ static void test_cancel_with_a_dying_worker(void **state)
 
         (void)state;
         open_transferred(&c, 1);
-        assert_int_equal(finisher_cancel(c.finisher, c.job, on_finished, &c), 0);
+        assert_int_equal(cancel(&c), 0);
         expect_local(&c, MESSAGE_FILE_DISCARD);
         answer_result(&c, 0);
         expect_local(&c, MESSAGE_FILE_SYNC_DIRECTORIES);

@@ -150,7 +150,10 @@ static void give_token(Case *c, const char *session, bool signed_on, uint32_t fl
 
 static void resume(Case *c)
 {
-        assert_int_equal(engine_resume(c->engine, c->job), 0);
+        QueueMove move;
+
+        assert_int_equal(engine_resume(c->engine, c->job, &move), 0);
+        engine_follow(c->engine, c->job, &move);
 }
 
 static void open_file(Case *c, uint64_t size)

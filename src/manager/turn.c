@@ -17,7 +17,7 @@ typedef struct Waiting {
         sd_bus_message *call;    /* NULL for a signal */
         sd_bus_message *message; /* NULL for a callback */
         TurnCallback callback;
-        bool if_failed; /* the callback is for a commit that fails, and for no other */
+        TurnOutcome outcome; /* in place of it */
         void *userdata;
         uint64_t id;
 } Waiting;
@@ -29,6 +29,7 @@ struct Turn {
         sd_event_source *lazy; /* within a second */
         STAILQ_HEAD(WaitingList, Waiting) waiting;
         bool pressing; /* one of them waits for no timer */
+        int failure;   /* of the last commit; 0: there was none */
 };
 
 static void waiting_free(Waiting *w)
@@ -45,7 +46,9 @@ static void deliver(Waiting *w)
 
         if (w->message)
                 r = sd_bus_send(NULL, w->message, NULL);
-        else if (!w->if_failed)
+        else if (w->outcome)
+                w->outcome(w->userdata, w->id, true);
+        else
                 w->callback(w->userdata, w->id);
         if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -EPIPE)
                 log_errno(LOG_DEBUG, r, "a reply or signal was not delivered");
@@ -98,13 +101,23 @@ static void fail_replies(Turn *turn, int error)
                 if (w->call) {
                         deliver_failure(w, error);
                         waiting_free(w);
-                } else if (w->if_failed) {
-                        w->callback(w->userdata, w->id);
+                } else if (w->outcome) {
+                        w->outcome(w->userdata, w->id, false);
                         waiting_free(w);
                 } else
                         STAILQ_INSERT_TAIL(&kept, w, entries);
         }
         STAILQ_CONCAT(&turn->waiting, &kept);
+}
+
+/* DUR-392: told once, not with each attempt. */
+static void note_failure(Turn *turn, int r)
+{
+        if (r < 0 && r != turn->failure)
+                log_errno(LOG_ERR, r, "cannot write the job store: nothing new is accepted");
+        else if (r >= 0 && turn->failure < 0)
+                log_notice("the job store can be written again");
+        turn->failure = MIN(r, 0);
 }
 
 /* DUR-15 … DUR-19, DUR-21, DUR-40, DUR-260: nothing that promises leaves before this. */
@@ -114,6 +127,7 @@ int turn_commit(Turn *turn)
 
         (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_OFF);
         turn->pressing = false;
+        note_failure(turn, r);
         if (r < 0) {
                 fail_replies(turn, r);
                 (void)sd_event_source_set_time_relative(turn->lazy, RETRY_USEC);
@@ -138,7 +152,7 @@ static int on_read(sd_bus_message *m, void *userdata, sd_bus_error *error)
         Turn *turn = userdata;
 
         (void)error;
-        if (store_has_promises(turn->store) && is_read(m))
+        if (turn->failure == 0 && store_has_promises(turn->store) && is_read(m))
                 (void)turn_commit(turn);
         return 0;
 }
@@ -217,9 +231,11 @@ static void arm_lazy(Turn *turn, uint64_t usec)
         (void)sd_event_source_set_enabled(turn->lazy, SD_EVENT_ONESHOT);
 }
 
-/* DUR-42 */
+/* DUR-42. After a failure the next attempt has its time; only who calls comes before. */
 void turn_schedule(Turn *turn)
 {
+        if (turn->failure < 0 && !turn->pressing)
+                return;
         if (store_has_promises(turn->store) || turn->pressing)
                 late_want(&turn->now);
         else if (store_is_dirty(turn->store))
@@ -268,11 +284,7 @@ int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_
         return keep(turn, (Waiting){ .callback = callback, .userdata = userdata, .id = id }, true);
 }
 
-int turn_if_failed(Turn *turn, TurnCallback callback, void *userdata, uint64_t id)
+int turn_on_outcome(Turn *turn, TurnOutcome outcome, void *userdata, uint64_t id)
 {
-        return keep(
-                turn,
-                (Waiting){
-                        .callback = callback, .if_failed = true, .userdata = userdata, .id = id },
-                true);
+        return keep(turn, (Waiting){ .outcome = outcome, .userdata = userdata, .id = id }, true);
 }

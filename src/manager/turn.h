@@ -16,6 +16,7 @@
 typedef struct Turn Turn;
 
 typedef void (*TurnCallback)(void *userdata, uint64_t id);
+typedef void (*TurnOutcome)(void *userdata, uint64_t id, bool stored);
 
 int turn_new(sd_event *event, Store *store, Turn **ret);
 /* Commits what is left and sends what waits. */
@@ -46,5 +47,6 @@ int turn_send_gathered(Turn *turn, sd_bus_message *signal);
 /* Calls back after the commit, from the loop. `id` is the caller's, so that a callback can look
    up what may be gone by then. Kept over a failed commit. 0 or -ENOMEM. */
 int turn_after_commit(Turn *turn, TurnCallback callback, void *userdata, uint64_t id);
-/* Calls back if the next commit fails, to take back what a caller is then told did not happen. */
-int turn_if_failed(Turn *turn, TurnCallback callback, void *userdata, uint64_t id);
+/* Calls back once, whether the next commit works or not: for what is announced, or taken back and
+   the caller told that it did not happen. */
+int turn_on_outcome(Turn *turn, TurnOutcome outcome, void *userdata, uint64_t id);

@@ -215,3 +215,73 @@ int columns_read(sqlite3_stmt *s, int first, const Column *columns, size_t n, vo
                 r = read_column(s, first + (int)i, columns + i, object);
         return r;
 }
+
+/* ---- from one object to another ---- */
+
+static int copy_text(const char *from, char **ret)
+{
+        *ret = from ? strdup(from) : NULL;
+        return from && !*ret ? -ENOMEM : 0;
+}
+
+static int copy_blob(const uint8_t *from, size_t size, uint8_t **ret, size_t *ret_size)
+{
+        if (!from)
+                return 0;
+        *ret = malloc(size);
+        if (!*ret)
+                return -ENOMEM;
+        memcpy(*ret, from, size);
+        *ret_size = size;
+        return 0;
+}
+
+static int copy_column(const Column *c, const char *from, char *to)
+{
+        switch (c->kind) {
+        case COLUMN_INTEGER:
+        case COLUMN_CHARACTERS:
+                memcpy(to + c->offset, from + c->offset, c->size);
+                return 0;
+        case COLUMN_TEXT:
+        case COLUMN_TEXT_OR_NULL:
+                return copy_text(*(char *const *)(from + c->offset), (char **)(to + c->offset));
+        case COLUMN_RANGES:
+                return ranges_copy((const Ranges *)(const void *)(from + c->offset),
+                                   (Ranges *)(void *)(to + c->offset));
+        case COLUMN_BLOB:
+                return copy_blob(*(uint8_t *const *)(from + c->offset),
+                                 *(const size_t *)(from + c->count), (uint8_t **)(to + c->offset),
+                                 (size_t *)(to + c->count));
+        }
+        return -EBADMSG;
+}
+
+int columns_copy(const Column *columns, size_t n, const void *from, void *to)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = copy_column(columns + i, from, to);
+        return r;
+}
+
+static void swap_bytes(char *one, char *other, size_t size)
+{
+        for (size_t i = 0; i < size; i++) {
+                char byte = one[i];
+
+                one[i] = other[i];
+                other[i] = byte;
+        }
+}
+
+void columns_swap(const Column *columns, size_t n, void *one, void *other)
+{
+        for (const Column *c = columns; c < columns + n; c++) {
+                swap_bytes((char *)one + c->offset, (char *)other + c->offset, c->size);
+                if (c->kind == COLUMN_BLOB)
+                        swap_bytes((char *)one + c->count, (char *)other + c->count,
+                                   sizeof(size_t));
+        }
+}

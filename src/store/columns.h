@@ -50,3 +50,8 @@ int columns_bind(sqlite3_stmt *s, const Column *columns, size_t n, const void *o
 /* Replaces the members of `object` by the columns from `first` on. 0, -ENOMEM, or -EBADMSG for a
    value that does not fit. */
 int columns_read(sqlite3_stmt *s, int first, const Column *columns, size_t n, void *object);
+
+/* Copies the members into an object whose own are empty. 0, or -ENOMEM with some of them copied. */
+int columns_copy(const Column *columns, size_t n, const void *from, void *to);
+/* Each has the other's members. */
+void columns_swap(const Column *columns, size_t n, void *one, void *other);

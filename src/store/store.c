@@ -533,6 +533,45 @@ void store_remove_job(Store *store, Job *job)
         store->promised = true;
 }
 
+void store_forget_file(Store *store, File *file)
+{
+        assert(file->row == 0);
+        unmark_file(store, file);
+}
+
+/* ---- as it was ---- */
+
+int store_remember_job(const Job *job, Job **ret)
+{
+        _cleanup_(job_freep) Job *memory = calloc(1, sizeof(*memory));
+        int r = memory ? columns_copy(job_columns, N_JOB_COLUMNS, job, memory) : -ENOMEM;
+
+        if (r >= 0)
+                *ret = TAKE_PTR(memory);
+        return r;
+}
+
+void store_recall_job(Job *job, Job *memory)
+{
+        columns_swap(job_columns, N_JOB_COLUMNS, job, memory);
+}
+
+int store_remember_file(const File *file, File **ret)
+{
+        _cleanup_(file_freep) File *memory = calloc(1, sizeof(*memory));
+        int r = memory ? columns_copy(file_columns, N_FILE_COLUMNS, file, memory) : -ENOMEM;
+
+        if (r >= 0)
+                *ret = TAKE_PTR(memory);
+        return r;
+}
+
+void store_recall_file(File *file, File *memory)
+{
+        columns_swap(file_columns, N_FILE_COLUMNS, file, memory);
+        job_count_files(file->job);
+}
+
 bool store_has_promises(const Store *store)
 {
         return store->promised;
@@ -690,7 +729,7 @@ int store_commit(Store *store)
         if (r < 0) {
                 (void)database_execute(store->db, "ROLLBACK");
                 void_rows(store, last_job, last_file);
-                return log_errno(LOG_ERR, r, "cannot write the job store");
+                return r;
         }
         forget_marks(store);
         return 0;

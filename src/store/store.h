@@ -50,6 +50,18 @@ void store_remove_job(Store *store, Job *job);
 /* The job is final, but its row stays as it is now; its files may go. */
 void store_keep_job(Store *store, Job *job);
 
+/* A file that was never committed leaves its job again; the caller frees it. */
+void store_forget_file(Store *store, File *file);
+
+/* All that the store keeps of it, as it is now, in an object that is good for recalling and freeing
+   only. Recalling: the object is as it was then, and the memory has what it was meanwhile; the
+   numbers of the job are its files' again. Nothing else may have changed it in between. 0 or
+   -ENOMEM. */
+int store_remember_job(const Job *job, Job **ret);
+void store_recall_job(Job *job, Job *memory);
+int store_remember_file(const File *file, File **ret);
+void store_recall_file(File *file, File *memory);
+
 /* The clock of the service (service-clock.h), which the store carries over restarts: each commit
    notes where it is. store_note_clock(): the next one, even if nothing else is marked. */
 const ServiceClock *store_clock(const Store *store);

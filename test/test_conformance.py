@@ -394,6 +394,17 @@ def test_visible_to_other_connections_of_the_user(world):
     assert world.manager().job(identifier).get('Description') == 'by another process'
 
 
+@pytest.mark.parametrize('end, state', [('Complete', 'acknowledged'), ('Cancel', 'cancelled')])
+def test_whoever_got_the_job_can_read_it_after_its_end(world, end, state):
+    """HND-400: GetJob gives an interface, which answers whoever ends the job."""
+    job = in_state(world, 'transferred')
+    other = bus.Manager(world.connect()).job(job.id)
+    job.call(end)
+    assert other.state == state and other.get('DisplayName') == 'job' and len(other.files()) == 1
+    assert answer(other, 'Resume') == INVALID
+    assert 'Changed' in [signal.member for signal in other.bus.signals]     # NTF-400: not later
+
+
 # ---- ends
 
 @pytest.mark.parametrize('status, state, code', [

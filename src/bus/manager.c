@@ -76,11 +76,10 @@ static int get_job(sd_bus_message *m, const Caller *caller, bool authorized, sd_
 {
         char path[BUS_JOB_PATH_MAX];
         Handle *handle;
-        int r = 0;
+        /* HND-400: from now on his calls on the job's path are heard, also when it has ended. */
+        int r = authorized ? handle_of_authorized_client(caller->client, caller->job, &handle)
+                           : handle_of_client(caller->client, caller->job, &handle);
 
-        /* From now on his calls on the job's path are heard. */
-        if (authorized)
-                r = handle_of_authorized_client(caller->client, caller->job, &handle);
         if (r == -EDQUOT)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "You hold too many jobs open at the same time.");

@@ -117,6 +117,13 @@ static void pacer_want(Pacer *pacer, uint32_t interval)
                 pacer->waiting = true;
 }
 
+/* Nothing waits any more. */
+static void pacer_flush(Pacer *pacer)
+{
+        if (pacer->waiting)
+                pacer_send(pacer);
+}
+
 static int pacer_init(Pacer *pacer, JobNews *owner, void (*send)(JobNews *jn))
 {
         int r;
@@ -220,7 +227,7 @@ static bool is_event_state(JobState state)
 }
 
 /* NTF-250: a change to one of those states has a signal of its own, and what waited before it would
-   come too late. */
+   come too late. NTF-400: of the end of a job nobody would hear later: its pacers end with it. */
 void news_modified(News *news, Job *job)
 {
         bool reached = job->state != job->told_state && is_event_state(job->state);
@@ -234,6 +241,10 @@ void news_modified(News *news, Job *job)
                 jn->modification.waiting = false;
         else if (notification_wanted(job->notify_flags, NOTIFY_JOB_MODIFICATION))
                 pacer_want(&jn->modification, job->notify_interval);
+        if (job_state_is_final(job->state)) {
+                pacer_flush(&jn->changed);
+                pacer_flush(&jn->modification);
+        }
 }
 
 /* NTF-410: the last word waits for no interval, for nothing comes after it. */

@@ -6,19 +6,15 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import os
-import pathlib
-import shutil
-import struct
-import tempfile
 import time
 
 import pytest
 
 import bus
 import conftest
+from wall_clock import WallClock, needs_preloading
 
-if os.environ.get('OPENBITS_SANITIZERS'):
-    pytest.skip("a sanitizer's library must be the first one", allow_module_level=True)
+pytestmark = needs_preloading
 
 MIB = 1 << 20
 YEARS = 20 * 365 * 86400
@@ -26,38 +22,15 @@ MAXDOWNLOAD_TIMEOUT = 0x80200054
 LATE = 3     # seconds that a slow machine may be late
 
 
-class WallClock:
-    """What the daemons take for the time."""
-
-    def __init__(self, build):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='openbits-clock-'))
-        self.folder.chmod(0o755)
-        self.library = shutil.copy(pathlib.Path(build, 'test', 'clock.so'), self.folder)
-        self.path = self.folder / 'ahead'
-        self.set(0)
-
-    def set(self, seconds):
-        """That far from the right time."""
-        self.ahead = seconds
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(fd, struct.pack('q', seconds * 1_000_000), 0)
-        os.close(fd)
-
-    def now(self):
-        return time.time() + self.ahead
-
-
 @pytest.fixture(scope='module')
 def clock():
-    clock = WallClock(conftest.playground_lib.default_build())
-    yield clock
-    shutil.rmtree(clock.folder)
+    with WallClock(conftest.playground_lib.default_build()) as clock:
+        yield clock
 
 
 @pytest.fixture(scope='module')
 def playground(nginx, clock):
-    playground = conftest.new_playground(nginx, LD_PRELOAD=str(clock.library),
-                                         OPENBITS_TEST_CLOCK=str(clock.path))
+    playground = conftest.new_playground(nginx, **clock.environment)
     playground.start()
     yield playground
     playground.stop(check=False)

@@ -6,6 +6,7 @@
 #include "basic/log.h"
 #include "bitsd/manager.h"
 #include "manager/settings.h"
+#include "manager/zone.h"
 #include "sandbox/sandbox.h"
 
 #include <getopt.h>
@@ -132,14 +133,6 @@ static int make_directory(const char *path)
         return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0; /* SEC-69 */
 }
 
-/* The bandwidth schedule's hours are local time. The name of the file makes the C library read it
-   once, now: in the sandbox it could not, and would take it for Greenwich. */
-static void remember_time_zone(void)
-{
-        (void)setenv("TZ", ":/etc/localtime", false);
-        tzset();
-}
-
 static void raise_descriptor_limit(void)
 {
         struct rlimit limit;
@@ -250,7 +243,7 @@ int main(int argc, char **argv)
         if (r <= 0)
                 return r < 0 ? EX_USAGE : EXIT_SUCCESS;
         log_open("bitsd", arg_verbose ? LOG_DEBUG : LOG_INFO);
-        remember_time_zone();
+        zone_remember();
         config = directory(arg_config_directory, "/etc/openbits", "XDG_CONFIG_HOME", ".config");
         /* POL-210: with a policy that nobody wrote it would do what somebody forbade. */
         if (settings_new(config ? config : "/nonexistent", &settings) < 0) {

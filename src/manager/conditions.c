@@ -14,6 +14,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "manager/surroundings.h"
+#include "manager/zone.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -37,6 +38,7 @@ struct Conditions {
         Machine machine;
         Gate gate;
         Watch *watch;
+        Zone *zone;
         bool started; /* the listener is ready */
         sd_event_source *hour, *clock_set, *settled;
         int clock_fd;
@@ -139,6 +141,11 @@ static int on_clock_set(sd_event_source *source, int fd, uint32_t events, void *
         (void)arm_clock(fd);
         look_at_clock(userdata);
         return 0;
+}
+
+static void on_zone(void *userdata)
+{
+        look_at_clock(userdata);
 }
 
 /* ---- what others say ---- */
@@ -287,6 +294,8 @@ int conditions_new(sd_event *event, sd_bus *bus, const Config *config,
         c->machine.hosts = &c->hosts;
         r = add_clock(c, event);
         if (r >= 0)
+                r = zone_new(event, on_zone, c, &c->zone);
+        if (r >= 0)
                 look_at_clock(c);
         if (r >= 0)
                 r = watch_new(bus, on_surroundings, c, &c->watch);
@@ -301,6 +310,7 @@ void conditions_free(Conditions *c)
         if (!c)
                 return;
         watch_free(c->watch);
+        zone_free(c->zone);
         sd_event_source_disable_unref(c->hour);
         sd_event_source_disable_unref(c->clock_set);
         sd_event_source_disable_unref(c->settled);

@@ -15,6 +15,7 @@ from configured import Configured
 MIB = 1 << 20
 RATE = 8000             # kbit/s: a million bytes a second
 SLOW = 64               # kbit/s: 8,000 bytes a second
+BLOCKED_BY_POLICY = 0x8020003E
 
 
 @pytest.fixture
@@ -86,6 +87,21 @@ def test_uploads_share_the_rate(world, bits_server, config):
         job.wait('transferred')
     rate = arrived(bits_server, skip=1_000_000)
     assert near(rate, RATE * 125), f'{rate} bytes/s'
+
+
+# POL-216: in the middle of a fragment, and it goes on where the server was
+def test_no_bandwidth_stops_an_upload(world, bits_server, config):
+    config.write(limit(RATE))
+    job = upload(world, bits_server, 4_000_000)
+    bits_server.wait_for('Fragment')
+    config.write(limit(0))
+    job.wait('transient-error')
+    assert job.error().code == BLOCKED_BY_POLICY and job.get('ErrorCount') == 0
+    config.write('')
+    job.wait('transferred')
+    assert bits_server.count('Create-Session') == 1
+    sent, = [path for path in bits_server.folder.iterdir() if path.is_file()]
+    assert sent.stat().st_size == 4_000_000
 
 
 # UPL-380: a server hears of a slow client all the time, not now and then

@@ -343,6 +343,15 @@ def test_the_network_goes_and_comes_back(world, stand_in):
     bus.poll_until(lambda: failed.get('ErrorCount') == 2, 'the other transient error to be tried')
 
 
+# POL-382: from the local network to all of them
+def test_a_network_that_leads_farther(world, stand_in):
+    network = stand_in(stand_ins.NETWORK_MANAGER, State=60)
+    failed = world.start(world.put(10, status=503), world.vault() / 'a', Priority='foreground')
+    failed.wait('transient-error')
+    network.set(State=70)
+    bus.poll_until(lambda: failed.get('ErrorCount') == 2, 'the transient error to be tried')
+
+
 # POL-351: NetworkManager tells both at once, and a connection that is up is not yet one that works.
 def test_a_network_that_is_back_settles_whatever_it_costs(world, stand_in):
     network = stand_in(stand_ins.NETWORK_MANAGER)

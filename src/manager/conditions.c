@@ -221,6 +221,7 @@ static void on_surroundings(void *userdata, const Surroundings *now)
 {
         Conditions *c = userdata;
         Machine *machine = &c->machine;
+        uint32_t before = machine->network_state, state = network_state(now);
         bool other = take(&machine->metered, now->metered);
 
         take_sleep(c, now->going_to_sleep);
@@ -229,11 +230,11 @@ static void on_surroundings(void *userdata, const Surroundings *now)
                          machine_cost_state(machine, c->config));
         other = take(&machine->on_battery, now->on_battery) || other;
         other = take(&machine->battery_warning, now->warning_level) || other;
-        if (machine->network_state != network_state(now) &&
-            machine_set_network(machine, network_state(now))) {
+        if (before != state && machine_set_network(machine, state)) {
                 network_changed(c);
                 other = other || machine->offline; /* its end is told when it has settled */
-        }
+        } else if (before >= NETWORK_STATE_CONNECTED && state > before)
+                wait_until_settled(c); /* POL-382: the way leads farther */
         if (other && c->started && !is_settling(c))
                 c->listener->on_changed(c->userdata);
 }

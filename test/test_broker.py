@@ -255,7 +255,7 @@ def test_workers_survive_the_broker(broker, manager):
 # ---- the manager's connection ----
 
 def test_greeting(broker, manager):
-    assert manager.hello.version == 2 and manager.hello.uid == os.geteuid()
+    assert manager.hello.version == 3 and manager.hello.uid == os.geteuid()
     assert manager.hello.may_switch == int(ROOT)
 
 

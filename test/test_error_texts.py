@@ -64,12 +64,15 @@ def test_transient_and_fatal_are_as_documented():
 
 # JOB-263
 def test_no_code_is_answered_by_its_bare_number():
-    """So that the list above is whole. (The command may not know it; config.h has other numbers.)"""
-    allowed = {'error.h', 'error.c', 'error-table.c', 'error-state.h', 'config.h'}
+    """So that the list above is whole. (The command may not know it; cost.h has other numbers; one more is
+    what some servers say for their own full disk.)"""
+    allowed = {'error.h', 'error.c', 'error-table.c', 'error-state.h', 'cost.h'}
+    said_by_servers = {'0x80070112u'}
     found = [f'{path.relative_to(ROOT)}: {number}' for path in (ROOT / 'src').rglob('*.[ch]')
              if path.name not in allowed and not path.name.startswith(('test-', 'fuzz-'))
              and path.parent.name != 'cli'
-             for number in re.findall(r'\b0x80(?:20|07|19|00)[0-9A-Fa-f]{4}u?\b', path.read_text())]
+             for number in re.findall(r'\b0x80(?:20|07|19|00)[0-9A-Fa-f]{4}u?\b', path.read_text())
+             if number not in said_by_servers]
     assert found == []
 
 

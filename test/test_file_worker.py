@@ -247,7 +247,7 @@ def disk_image(place):
 def test_hello(place):  # FIL-30
     with Worker() as w:
         version, kind, uid, layers = w.hello()
-        assert (version, kind, uid) == (2, 0, os.geteuid())
+        assert (version, kind, uid) == (3, 0, os.geteuid())
         assert layers & 7 == 7  # no new privileges, no capability, system call filter
         status = pathlib.Path(f"/proc/{w.process.pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status

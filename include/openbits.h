@@ -379,6 +379,34 @@ BITS_EXPORT int bits_job_set_peer_caching_flags(bits_job *job, uint32_t flags);
    (IBackgroundCopyJob5, BITS_JOB_PROPERTY_ID_COST_FLAGS) */
 BITS_EXPORT int bits_job_get_cost_flags(bits_job *job, uint32_t *ret_flags);
 BITS_EXPORT int bits_job_set_cost_flags(bits_job *job, uint32_t flags);
+
+/* Properties by BITS's numbers, the same as by their functions. (IBackgroundCopyJob5) */
+typedef enum bits_job_property_id {
+        BITS_JOB_PROPERTY_COST_FLAGS = 1,             /* dword */
+        BITS_JOB_PROPERTY_NOTIFICATION_CLSID,         /* clsid: only GUID_NULL, else E_NOTIMPL */
+        BITS_JOB_PROPERTY_DYNAMIC_CONTENT,            /* enable */
+        BITS_JOB_PROPERTY_HIGH_PERFORMANCE,           /* enable */
+        BITS_JOB_PROPERTY_MAX_DOWNLOAD_SIZE,          /* uint64 */
+        BITS_JOB_PROPERTY_USE_STORED_CREDENTIALS = 7, /* target: 0 or BITS_AUTH_PROXY */
+        BITS_JOB_PROPERTY_MINIMUM_NOTIFICATION_INTERVAL_MS = 9, /* dword */
+        BITS_JOB_PROPERTY_ON_DEMAND_MODE                        /* enable */
+} bits_job_property_id;
+
+typedef union bits_job_property_value {
+        uint32_t dword;
+        int enable;
+        uint64_t uint64;
+        uint32_t target;              /* bits_auth_target, or 0 */
+        char clsid[BITS_JOB_ID_SIZE]; /* GUID text */
+} bits_job_property_value;
+
+/* BG_E_UNKNOWN_PROPERTY_ID. */
+BITS_EXPORT int bits_job_get_property(bits_job *job, bits_job_property_id id,
+                                      bits_job_property_value *ret_value);
+/* As the functions of that property; BG_E_UNKNOWN_PROPERTY_ID. */
+BITS_EXPORT int bits_job_set_property(bits_job *job, bits_job_property_id id,
+                                      const bits_job_property_value *value);
+
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
 /* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000

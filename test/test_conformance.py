@@ -58,6 +58,34 @@ def test_defaults_of_a_new_job(world):
     assert job.files() == []
 
 
+def test_properties_by_number(world):
+    """JOB-413: the same as by name."""
+    job = world.manager().create()
+    names = {1: 'CostFlags', 2: 'NotificationClsid', 3: 'DynamicContent', 4: 'HighPerformance', 5: 'MaxDownloadSize',
+             7: 'UseStoredCredentials', 9: 'MinimumNotificationInterval', 10: 'OnDemandMode'}
+    for number in range(12):
+        if number in names:
+            signature, value = job.call('GetProperty', 'u', number)
+            assert value == job.get(names[number])
+            wanted = SETTERS[names[number]][0]
+            job.call('SetProperty', 'uv', number, (signature, wanted))
+            assert job.get(names[number]) == wanted and job.call('GetProperty', 'u', number)[1] == wanted
+            if wanted is True:
+                job.set(names[number], False, 'b')
+            with pytest.raises(BusError, match='InvalidArgument'):
+                job.call('SetProperty', 'uv', number, ('x', 1))
+        else:
+            for call in ('GetProperty', 'u', number), ('SetProperty', 'uv', number, ('u', 1)):
+                with pytest.raises(BusError, match='UnknownPropertyId'):
+                    job.call(*call)
+    with pytest.raises(BusError, match='MaxDownloadSizeInvalidValue'):
+        job.call('SetProperty', 'uv', 5, ('t', 0))
+    job.cancel()
+    assert job.call('GetProperty', 'u', 9)[1] == 7
+    with pytest.raises(BusError, match=INVALID):
+        job.call('SetProperty', 'uv', 9, ('u', 8))
+
+
 def test_defaults_of_http_options_and_files(world):
     """JOB-302"""
     job = world.manager().create('job')

@@ -8,6 +8,7 @@
 #include "bus/file.h"
 #include "bus/network.h"
 #include "bus/notify.h"
+#include "bus/numbered.h"
 #include "bus/properties.h"
 #include "bus/reply.h"
 #include "bus/take-ownership.h"
@@ -337,6 +338,8 @@ static const sd_bus_vtable job_vtable[] = {
         SD_BUS_METHOD("GetError", "", "uusss", on_get_error, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetErrorProtocol", "", "s", on_get_error_protocol,
                       SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetProperty", "u", "v", bus_get_property, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SetProperty", "uv", "", bus_set_property, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Id", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Type", "s", bus_get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("State", "s", bus_get_text, 0, 0),

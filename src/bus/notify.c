@@ -353,7 +353,7 @@ BUS_SETTER(bus_set_notification_clsid)
                 r = bus_require(userdata, RIGHT_MODIFY, error);
         if (r < 0)
                 return r;
-        if (*text && !string_equal(text, GUID_NULL))
+        if (*text && !string_equal(text, GUID_NULL) && !string_equal(text, "{" GUID_NULL "}"))
                 return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
                                 "there are no classes to activate here, and the service reaches "
                                 "no user's session bus: set a command line, which can");

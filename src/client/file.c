@@ -117,7 +117,7 @@ int bits_job_get_file(bits_job *job, uint32_t index, bits_file **ret_file)
                 return error_state_oom();
         }
         r = get(file, "Progress", "(ttb)", &reply);
-        if (r < 0 && !error_is_disconnect(r))
+        if (r < 0 && bits_error_code() == BG_E_NOT_FOUND)
                 return error_state_set(r, BG_E_NOT_FOUND, "the job has no file number %u", index);
         if (r < 0)
                 return r;

@@ -100,6 +100,49 @@ static void many_jobs(bits_manager *manager)
                 CHECK(bits_job_get_##name(job, &read) == 0 && read == (type)(value)); \
         } while (0)
 
+/* LIB-416 */
+static void by_number(bits_job *job)
+{
+        bits_job_property_value value = { .uint64 = 5 };
+        uint32_t ms;
+
+        FAILS(bits_job_get_property(job, (bits_job_property_id)6, &value),
+              BITS_CODE_UNKNOWN_PROPERTY_ID);
+        FAILS(bits_job_set_property(job, (bits_job_property_id)0, &value),
+              BITS_CODE_UNKNOWN_PROPERTY_ID);
+        value.dword = 77;
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_MINIMUM_NOTIFICATION_INTERVAL_MS,
+                                    &value) == 0);
+        CHECK(bits_job_get_minimum_notification_interval(job, &ms) == 0 && ms == 77);
+        CHECK(bits_job_get_property(job, BITS_JOB_PROPERTY_MAX_DOWNLOAD_SIZE, &value) == 0 &&
+              value.uint64 == 1 << 30);
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_MAX_DOWNLOAD_SIZE, &value) == 0);
+        CHECK(bits_job_get_property(job, BITS_JOB_PROPERTY_USE_STORED_CREDENTIALS, &value) == 0 &&
+              value.target == BITS_AUTH_PROXY);
+        value.target = BITS_AUTH_SERVER;
+        FAILS(bits_job_set_property(job, BITS_JOB_PROPERTY_USE_STORED_CREDENTIALS, &value),
+              BITS_CODE_USE_STORED_CREDENTIALS_NOT_SUPPORTED);
+        value.target = 0;
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_USE_STORED_CREDENTIALS, &value) == 0);
+        CHECK(bits_job_get_property(job, BITS_JOB_PROPERTY_NOTIFICATION_CLSID, &value) == 0);
+        CHECK(strcmp(value.clsid, "00000000-0000-0000-0000-000000000000") == 0);
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_NOTIFICATION_CLSID, &value) == 0);
+        value.clsid[0] = '1';
+        FAILS(bits_job_set_property(job, BITS_JOB_PROPERTY_NOTIFICATION_CLSID, &value),
+              BITS_CODE_NOT_IMPLEMENTED);
+        value.enable = 1;
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_ON_DEMAND_MODE, &value) == 0);
+        CHECK(bits_job_get_property(job, BITS_JOB_PROPERTY_ON_DEMAND_MODE, &value) == 0 &&
+              value.enable == 1);
+        value.enable = 0;
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_ON_DEMAND_MODE, &value) == 0);
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_DYNAMIC_CONTENT, &value) == 0);
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_HIGH_PERFORMANCE, &value) == 0);
+        CHECK(bits_job_get_property(job, BITS_JOB_PROPERTY_COST_FLAGS, &value) == 0 &&
+              value.dword == BITS_TRANSFER_POLICY_ALWAYS);
+        CHECK(bits_job_set_property(job, BITS_JOB_PROPERTY_COST_FLAGS, &value) == 0);
+}
+
 static void numbers(bits_job *job)
 {
         bits_job_priority priority;
@@ -126,6 +169,7 @@ static void numbers(bits_job *job)
         NUMBER(job, peer_caching_flags, uint32_t, 3);
         NUMBER(job, cost_flags, uint32_t, BITS_TRANSFER_POLICY_ALWAYS);
         NUMBER(job, use_stored_credentials, int, 1);
+        by_number(job);
         CHECK(bits_job_get_priority(job, &priority) == 0 && bits_job_get_type(job, &type) == 0);
         CHECK(type == BITS_JOB_DOWNLOAD && priority == BITS_PRIORITY_HIGH);
         CHECK(bits_job_get_times(job, &times) == 0 && times.creation > 0);

@@ -39,7 +39,7 @@ NAMES = {number: name for name, number in NUMBERS.items()}
 
 
 def pack_string(text):
-    data = text.encode()
+    data = text.encode(errors='surrogateescape')
     return struct.pack('=I', len(data)) + data + b'\0'
 
 

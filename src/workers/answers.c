@@ -5,8 +5,56 @@
 #include "workers/seat.h"
 
 #include "basic/closer.h"
+#include "basic/utf8.h"
+#include "core/error.h"
 
 #include <search.h>
+
+enum {
+        ERRNO_MAX = 4095, /* the kernel's highest */
+};
+
+/* SEC-371: a worker may have been taken over by what it reads. What it says is a number of the kind
+   that it should be, or the end of its channel. */
+static bool is_errno(uint32_t error)
+{
+        return error <= ERRNO_MAX;
+}
+
+static bool are_errnos(const U32List *errors)
+{
+        for (size_t i = 0; i < errors->count; i++)
+                if (!is_errno(errors->items[i]))
+                        return false;
+        return true;
+}
+
+/* A failure has a place and a code. Who stops without being asked would be started again at once,
+   for ever. */
+static bool is_right(const NetDone *done, const NetClient *client)
+{
+        switch ((NetOutcome)done->outcome) {
+        case NET_FAILED:
+                return done->context > CONTEXT_NONE && done->context < CONTEXT_MAX &&
+                       BITS_FAILED(done->code);
+        case NET_STOPPED:
+                return client->stopped > 0;
+        case NET_COMPLETE:
+                return client->worker->kind == WORKER_NET;
+        case NET_VERSION_CHANGED:
+                return true;
+        case NET_OUTCOME_MAX:
+        case NET_OUTCOME_INVALID:
+                break;
+        }
+        return false;
+}
+
+/* It is to be shown, and the bus carries text only. The message's bytes are ours. */
+static void make_text(const char *text)
+{
+        utf8_scrub((char *)text);
+}
 
 static FileRequest *find_request(Worker *worker, uint32_t serial)
 {
@@ -66,7 +114,8 @@ static int on_source(Worker *worker, FileRequest *request, FileAnswer *answer, M
         if (file_source_read(m, &answer->source) < 0)
                 return -EBADMSG;
         answer->error = (int)answer->source.error;
-        right = answer->error != 0                          ? fds->count == 0
+        right = !is_errno(answer->source.error)             ? false
+                : answer->error != 0                        ? fds->count == 0
                 : request->type == MESSAGE_FILE_OPEN_SOURCE ? fds->count == 1
                                                             : fds->count <= 1;
         if (right)
@@ -91,7 +140,8 @@ static int on_file_answer(Worker *worker, Message *m)
                 if (file_opened_read(m, &answer.opened) < 0)
                         return -EBADMSG;
                 answer.error = (int)answer.opened.error;
-                right = answer.opened.file.count == (answer.error == 0 ? 1u : 0u);
+                right = is_errno(answer.opened.error) &&
+                        answer.opened.file.count == (answer.error == 0 ? 1u : 0u);
                 if (right)
                         finish_request(worker, request, &answer, NULL);
                 let_go(&answer.opened.file);
@@ -99,12 +149,13 @@ static int on_file_answer(Worker *worker, Message *m)
         case MESSAGE_FILE_SOURCE:
                 return on_source(worker, request, &answer, m);
         case MESSAGE_FILE_SYNCED:
-                if (file_synced_read(m, &synced) < 0 || synced.errors.count != request->fds.count)
+                if (file_synced_read(m, &synced) < 0 || synced.errors.count != request->fds.count ||
+                    !are_errnos(&synced.errors))
                         return -EBADMSG;
                 finish_request(worker, request, &answer, &synced.errors);
                 return 0;
         default:
-                if (file_result_read(m, &result) < 0)
+                if (file_result_read(m, &result) < 0 || !is_errno(result.error))
                         return -EBADMSG;
                 answer.error = (int)result.error;
                 finish_request(worker, request, &answer, NULL);
@@ -125,10 +176,12 @@ static int on_net_done(Worker *worker, Message *m)
         NetDone done;
         NetClient *client;
 
-        if (net_done_read(m, &done) < 0 || done.outcome >= NET_OUTCOME_MAX ||
-            (done.outcome == NET_COMPLETE && worker->kind != WORKER_NET) ||
-            !(client = find_client(worker, done.transfer)))
+        if (net_done_read(m, &done) < 0 || !(client = find_client(worker, done.transfer)) ||
+            !is_right(&done, client))
                 return -EBADMSG;
+        make_text(done.detail);
+        make_text(done.remote_name);
+        make_text(done.headers);
         worker_detach(client);
         client->listener->on_done(client->userdata, &done);
         return 0;
@@ -172,6 +225,8 @@ static int on_net_message(Worker *worker, Message *m)
                     !(client = find_client(worker, started.transfer)) ||
                     !client->listener->on_started)
                         return -EBADMSG;
+                make_text(started.remote_name);
+                make_text(started.headers);
                 client->listener->on_started(client->userdata, &started);
                 return 0;
         case MESSAGE_NET_SESSION:
@@ -179,6 +234,9 @@ static int on_net_message(Worker *worker, Message *m)
                     !(client = find_client(worker, session.transfer)) ||
                     !client->listener->on_session)
                         return -EBADMSG;
+                make_text(session.session);
+                make_text(session.host);
+                make_text(session.reply_url);
                 client->listener->on_session(client->userdata, &session);
                 return 0;
         case MESSAGE_NET_PROGRESS:
@@ -191,6 +249,9 @@ static int on_net_message(Worker *worker, Message *m)
                 if (net_certificate_read(m, &certificate) < 0 ||
                     !(client = find_client(worker, certificate.transfer)))
                         return -EBADMSG;
+                make_text(certificate.peer);
+                make_text(certificate.fingerprint);
+                make_text(certificate.chain);
                 client->listener->on_certificate(client->userdata, &certificate);
                 return 0;
         case MESSAGE_NET_DONE:

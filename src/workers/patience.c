@@ -105,8 +105,9 @@ void worker_expect_news(Worker *worker)
 
 void worker_expect_stop(Worker *worker, NetClient *client)
 {
-        if (!worker->identity.remote || client->stopped > 0)
+        if (client->stopped > 0)
                 return;
         client->stopped = clock_usec(CLOCK_MONOTONIC);
-        arm(worker);
+        if (worker->identity.remote)
+                arm(worker);
 }

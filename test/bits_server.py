@@ -88,6 +88,7 @@ class BitsServer:
         self.application = None     # (url, data) -> bytes, None for no reply, or raises Refused
         self.reply_url = None       # (server, session) -> what the client is told
         self.forbidden = self.fully_strict = False
+        self.demanding = False      # whoever shows nobody is asked who he is
         self.sessions, self.failures, self.seen, self.breaches = {}, [], [], []
         self.arrived = []           # (when, bytes) of bodies, piece by piece
         self.lock = threading.Condition()
@@ -372,6 +373,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                    'Close-Session': owner.close_session, 'Cancel-Session': owner.cancel}
         try:
             owner.check_headers(packet, headers, self.request_version)
+            if owner.demanding and 'authorization' not in headers:
+                raise Refused(401, **{'WWW-Authenticate': 'Basic realm="x"'})
             if failure and failure.lose_session:
                 owner.forget()
             if failure and failure.status:

@@ -669,6 +669,20 @@ def test_host_that_the_server_names(world, server):
     assert set(hosts[1:]) == {f'localhost:{server.port}'}
 
 
+# NET-424, NET-420
+def test_each_host_has_to_ask_for_a_user(world, server):
+    """In the first request to a host nobody is shown, whoever was shown to another before."""
+    server.demanding, server.host_id = True, 'localhost'
+    content = os.urandom(MIB + 1)
+    job = world.manager().create('up', 'upload')
+    job.add(server.url('in/file').replace('//', '//paul:secret@'), source(world, content))
+    job.resume()
+    finish(job, server, content)
+    shown = [(s.headers['host'].split(':')[0], 'authorization' in s.headers) for s in server.seen]
+    assert shown[:4] == [('127.0.0.1', False), ('127.0.0.1', True), ('localhost', False), ('localhost', True)]
+    assert all(who == ('localhost', True) for who in shown[4:])
+
+
 # UPL-134
 def test_host_that_is_not_there(world, server):
     content = os.urandom(MIB)

@@ -143,8 +143,11 @@ static void apply(const Auth *auth, CURL *easy, CURLoption scheme, CURLoption us
         /* For Kerberos the identity is the pool's choice of tickets. */
         bool tickets = auth->scheme == AUTH_NEGOTIATE;
 
-        if (!auth->entry)
+        if (!auth->entry) { /* NET-424: the handle may remember whom an earlier host was shown */
+                curl_easy_setopt(easy, user, NULL);
+                curl_easy_setopt(easy, password, NULL);
                 return;
+        }
         curl_easy_setopt(easy, scheme, (long)bit_of(auth->scheme));
         curl_easy_setopt(easy, user, tickets ? "" : auth->entry->user);
         curl_easy_setopt(easy, password, tickets ? "" : auth->entry->password);

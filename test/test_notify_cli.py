@@ -84,8 +84,14 @@ def test_administrator_lists_and_removes_them(root_world, bits):    # noqa: F811
     bits('admin', 'notify', state, 'remove', job.id[:8], '0' * 36, uid=0)
     left = json.loads(bits('admin', 'notify', state, '--json', uid=0).stdout)['commands']
     assert [entry['job'] for entry in left if entry['job'] in (job.id, '0' * 36)] == []
+    assert job.call('GetNotifyCmdLine') == ('', '')      # CLI-390
+    shown = bits('show', job.id, uid=world.alice).stdout
+    assert '/bin/sh' not in shown and other.call('GetNotifyCmdLine') == ('/bin/echo', '/bin/echo a b')
+    set_command(world, job, '/bin/sh', 'sh -c "exit 3"')
+    pathlib.Path(world.playground.state, 'openbits-broker', 'commands', f'{world.alice}.{job.id}').unlink()
     transferred(world, job)
     wait_result(job, 'could not be launched: No such file or directory')
+    bits('admin', 'notify', state, uid=0)
     assert 'no command line is kept' in bits('admin', 'notify', state, 'remove', job.id, uid=0, status=1).stderr
     assert 'too short' in bits('admin', 'notify', state, 'remove', '0', uid=0, status=1).stderr
     assert 'root' in bits('admin', 'notify', state, status=1).stderr

@@ -182,6 +182,21 @@ static int list_commands(int directory)
         return table_print(table);
 }
 
+/* CLI-390: the job is not to show what will never run. The ledger alone decides about that, so a
+   service that does not answer now finds out when it tries. */
+static void tell_service(const char *id)
+{
+        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
+        _cleanup_(bits_job_freep) bits_job *job = NULL;
+
+        if ((arg_user ? bits_manager_open_user(&manager) : bits_manager_open(&manager)) < 0 ||
+            bits_manager_get_job(manager, id, &job) < 0)
+                return;
+        if (bits_job_set_notify_cmd_line(job, NULL, NULL) < 0)
+                report_note("the command line is removed, but job %s still shows it: %s", id,
+                            bits_error_message());
+}
+
 /* CLI-243: of that job, whoever set it. */
 static int remove_command(int directory, const char *job)
 {
@@ -204,6 +219,8 @@ static int remove_command(int directory, const char *job)
                 found = true;
                 if (unlinkat(directory, d->d_name, 0) < 0)
                         r = report_error("cannot remove '%s': %s", d->d_name, strerror(errno));
+                else
+                        tell_service(kept.job);
         }
         closedir(stream);
         return found ? r : report_error("no command line is kept for a job '%s'", job);

@@ -12,6 +12,7 @@ from conftest import temporary_files
 
 DESTINATION_LOCKED = 0x8020000D
 VOLUME_CHANGED = 0x8020000E
+UNABLE_TO_DELETE_FILES = 0x0020001A
 SIZE = 3_000_000
 
 
@@ -84,3 +85,79 @@ def test_other_volume_gets_nothing(root_world, volume):
     assert (volume / 'a').read_bytes() == root_world.bytes(url)
     offsets = [request.headers.get('range') for request in root_world.server.seen(root_world.path_of(url))]
     assert offsets[-1] not in (None, 'bytes=0-')
+
+
+@pytest.fixture
+def two_volumes(root_world):
+    """A mount point of alice's, and what may be mounted there: the volume, and another one."""
+    point, volume, other = (root_world.vault() for _ in range(3))
+    mount(volume, root_world.alice)
+    mount(other, root_world.alice)
+    bind(volume, point)
+    yield point, volume, other
+    for place in (point, volume, other):
+        while subprocess.run(['umount', '--lazy', place], capture_output=True).returncode == 0:
+            pass
+
+
+def bind(volume, point):
+    subprocess.run(['mount', '--bind', volume, point], check=True)
+
+
+def unmount(point):
+    subprocess.run(['umount', '--lazy', point], check=True)
+
+
+# FIL-390
+@pytest.mark.parametrize('instead', ['nothing', 'another volume'])
+def test_complete_without_the_right_volume_loses_nothing(root_world, two_volumes, instead):
+    point, volume, other = two_volumes
+    urls = [root_world.put(SIZE) for _ in range(2)]
+    job = root_world.manager().create('job')
+    job.add_all([(url, point / f'f{n}') for n, url in enumerate(urls)])
+    job.resume()
+    job.wait('transferred')
+    unmount(point)
+    if instead != 'nothing':
+        bind(other, point)
+    with pytest.raises(bus.BusError) as caught:
+        job.complete()
+    assert caught.value.short == 'VolumeChanged'
+    assert 'mount that one again' in caught.value.text and str(point / 'f') in caught.value.text
+    assert job.state == 'transferred' and list(point.iterdir()) == []
+    assert len(temporary_files(volume)) == 2
+    root_world.restart('bitsd')
+    job.bus.wait_owner()
+    assert job.state == 'transferred'
+    if instead != 'nothing':
+        unmount(point)
+    bind(volume, point)
+    assert job.complete() == 0
+    assert [(volume / f'f{n}').read_bytes() for n in range(2)] == [root_world.bytes(url) for url in urls]
+    assert temporary_files(volume) == []
+
+
+# FIL-390: what it cannot reach it does not call removed.
+def test_cancel_without_the_right_volume_says_what_it_left(root_world, two_volumes):
+    point, volume, other = two_volumes
+    job = root_world.start(root_world.put(SIZE), point / 'f')
+    job.wait('transferred')
+    left, = temporary_files(volume)
+    unmount(point)
+    bind(other, point)
+    assert job.cancel() == UNABLE_TO_DELETE_FILES
+    assert f'cannot remove {point / left.name}: another volume' in root_world.logs()
+    assert list(other.iterdir()) == []
+
+
+# FIL-390
+def test_complete_of_a_lost_file_says_so(root_world, volume):
+    job = root_world.start(root_world.put(SIZE), volume / 'f')
+    job.wait('transferred')
+    left, = temporary_files(volume)
+    left.rename(volume / 'elsewhere')
+    with pytest.raises(bus.BusError) as caught:
+        job.complete()
+    assert caught.value.short == 'NoSuchFile' and 'is not there any more' in caught.value.text
+    (volume / 'elsewhere').rename(left)
+    assert job.complete() == 0

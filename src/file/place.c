@@ -357,6 +357,26 @@ static int refuse_other_volume(int directory, const PlaceRequest *q, PlaceOpened
         return -EXDEV;
 }
 
+/* FIL-390: the recorded file is not there: it was lost, or another volume is. Only where the
+   directory speaks against it a file is made, to be asked for its device, and removed. */
+static int missing(int directory, const PlaceRequest *q)
+{
+        PlaceOpened probe = { -EBADF };
+        struct stat st;
+        int r;
+
+        if (q->recorded.device == 0 || fstat(directory, &st) < 0 ||
+            st.st_dev == (dev_t)q->recorded.device ||
+            open_new(directory, q->temporary_name, &probe) < 0)
+                return -ESTALE;
+        r = refuse_other_volume(directory, q, &probe);
+        if (r < 0)
+                return r;
+        fd_close(probe.fd);
+        (void)remove_name(directory, q->temporary_name);
+        return -ESTALE;
+}
+
 int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret)
 {
         _cleanup_target_ Target target = { -EBADF };
@@ -458,7 +478,9 @@ int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modific
         if (r < 0)
                 return r;
         if (r == 0) /* FIL-16, FIL-17, DUR-05: renamed before a crash, or lost */
-                return holds_recorded(target.directory, target.name, request) ? 0 : -ESTALE;
+                return holds_recorded(target.directory, target.name, request)
+                               ? 0
+                               : missing(target.directory, request);
         set_modification_time(fd, modification_time); /* FIL-20 */
         return rename_and_verify(&target, request, names);
 }
@@ -476,6 +498,10 @@ int place_discard(Changed *changed, const PlaceRequest *request)
                                                      : r; /* FIL-21: the directory went with it */
         remove_copy(changed, target.directory, request->temporary_name);
         r = inode_look(target.directory, request->temporary_name, &inode);
+        if (r == 0 && mark_is_set(&request->recorded) &&
+            !holds_recorded(target.directory, target.name, request) &&
+            missing(target.directory, request) == -EXDEV)
+                return -EXDEV; /* it lies where nobody can remove it now */
         if (r <= 0)
                 return r;
         ours = mark_is_set(&request->recorded) ? is_the_recorded(&inode, request)

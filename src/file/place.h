@@ -54,10 +54,12 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
 
 /* Sets the modification time (seconds since 1970, 0: leave it) where the owner allows, and renames
    the recorded temporary file to the local name. Success also when that had been done before.
-   -ESTALE: neither name holds the recorded file. */
+   -ESTALE: neither name holds the recorded file; -EXDEV: because another volume is mounted
+   there. */
 int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modification_time);
 
 /* Removes the temporary file, whosever the recorded one is; success also when it, or its directory,
    is not there. -ESTALE: another file has its name (nothing recorded: one that is not ours alone),
-   which was left alone. */
+   which was left alone. -EXDEV: another volume is mounted there, and the recorded one lies on its
+   own. */
 int place_discard(Changed *changed, const PlaceRequest *request);

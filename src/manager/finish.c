@@ -233,6 +233,24 @@ static void fail_unserved(Finish *finish, const File *file, WorkResult result)
                      "the worker of the local identity cannot serve");
 }
 
+/* FIL-390: what is to be done, where the job can still be completed afterwards. */
+static const char *rename_text(int error)
+{
+        switch (error) {
+        case EXDEV:
+                return "another volume is mounted there than the file was fetched to; nothing is "
+                       "lost: "
+                       "mount that one again, then complete the job";
+        case ESTALE:
+                return "the fetched file is not there any more; bring it back (is its volume "
+                       "mounted?) and complete the job, or cancel it";
+        case ENOENT:
+                return "its directory is not there; bring it back (is its volume mounted?), then "
+                       "complete the job";
+        }
+        return strerror(error);
+}
+
 static void on_renamed(void *userdata, FileAnswer *answer)
 {
         Work *work = userdata;
@@ -247,7 +265,7 @@ static void on_renamed(void *userdata, FileAnswer *answer)
         else if (answer->error != 0 && file->completed)
                 log_debug("job %s: %s was taken away meanwhile", finish->job->id, file->local_name);
         else if (answer->error != 0)
-                fail(finish, file, code_from_errno(answer->error), strerror(answer->error));
+                fail(finish, file, code_from_errno(answer->error), rename_text(answer->error));
         else {
                 file->completed = true;
                 store_mark_file(finish->finisher->store, file, STORE_LAZY);
@@ -279,7 +297,9 @@ static void on_discarded(void *userdata, FileAnswer *answer)
                 if (file->inode != 0)
                         leave_behind(finish, file, "no worker for the identity that made it");
         } else if (answer->error != 0)
-                leave_behind(finish, file, strerror(answer->error));
+                leave_behind(finish, file,
+                             answer->error == EXDEV ? "another volume is mounted there"
+                                                    : strerror(answer->error));
         advance(finish);
 }
 

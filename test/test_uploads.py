@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import contextlib
 import os
 import signal
 
@@ -282,7 +283,7 @@ def test_session_that_was_closed_is_not_missed(world, server, then):
         server.wait_for('Close-Session')
         bus.poll_until(lambda: not server.sessions, 'the session to be closed')
         if then == 'bitsd':
-            bus.poll_until(lambda: stored(world, job, 'upload_closing') == 1, 'the intention to be stored')
+            assert stored(world, job, 'upload_closing') == 1
             world.restart('bitsd')
             job.bus.wait_owner()
         else:
@@ -290,6 +291,37 @@ def test_session_that_was_closed_is_not_missed(world, server, then):
         server.release()
     finish(job, server, content)
     assert server.count('Create-Session') == 1 and server.count('Close-Session') == 2
+
+
+# UPL-390
+@pytest.mark.parametrize('move_at', ['last', 'close'])
+@pytest.mark.parametrize('job_type', ['upload', 'upload-reply'])
+def test_file_is_sent_once_whenever_the_service_dies(world, server, job_type, move_at):
+    """Between the server's answers and their storing: nothing that the server cannot know twice is
+    asked of it before the service has stored that it is."""
+    content = os.urandom(10_000)
+    server.move_at = move_at
+    server.application = lambda url, data: b'reply' if job_type == 'upload-reply' else None
+    server.failures.append(Failure('Fragment', hang_after=True))
+    job = upload(world, server, content, job_type=job_type)
+    job.resume()
+    server.wait_for('Fragment')
+    bus.poll_until(lambda: stored(world, job, 'upload_session'), 'the session to be stored')
+    bitsd, = world.playground.pids('bitsd')
+    os.kill(bitsd, signal.SIGSTOP)
+    server.release()
+    with contextlib.suppress(bus.Timeout):      # what must not happen has half a second to happen
+        bus.poll_until(lambda: server.count('Close-Session'), 'Close-Session', timeout=0.5)
+    world.restart('bitsd')
+    job.bus.wait_owner()
+    server.released.clear()
+    server.failures.append(Failure('Close-Session', hang_after=True))
+    server.wait_for('Close-Session')
+    world.restart('bitsd')
+    job.bus.wait_owner(other_than=bitsd)
+    server.release()
+    finish(job, server, content)
+    assert server.count('Create-Session') == 1
 
 
 # UPL-132

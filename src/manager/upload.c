@@ -18,11 +18,70 @@
 #include <sys/random.h>
 #include <time.h>
 
+typedef struct Closing Closing;
+
 typedef struct Upload {
         Transfer base;
         bool connected;
         NetTerms terms;
+        Closing *closing; /* NULL: nothing waits for the store */
 } Upload;
+
+/* What the commit calls back: the upload may be gone by then, or ask another process. */
+struct Closing {
+        Upload *upload; /* NULL: nobody waits any more */
+};
+
+static void attach(Upload *u);
+
+/* ---- until it is stored ---- */
+
+static void forget_closing(Upload *u)
+{
+        if (u->closing)
+                u->closing->upload = NULL;
+        u->closing = NULL;
+}
+
+/* Either the session of a file that was just sent, or one that was kept until the reply was
+   there. */
+static void go_on_closing(Upload *u)
+{
+        if (upload_step(u->base.file->job) == UPLOAD_CLOSE)
+                attach(u);
+        else
+                worker_net_close(&u->base.client);
+}
+
+static void on_stored(void *userdata, uint64_t id)
+{
+        Closing *closing = userdata;
+        Upload *u = closing->upload;
+
+        (void)id;
+        free(closing);
+        if (!u)
+                return;
+        u->closing = NULL;
+        go_on_closing(u);
+}
+
+/* UPL-390: whatever happens from now on, the next one to ask the server knows that it was asked,
+   and has the reply. Without memory the upload goes on as if there were no such promise. */
+static void close_when_stored(Upload *u)
+{
+        Closing *closing = malloc(sizeof(*closing));
+
+        forget_closing(u);
+        transfer_mark_upload(&u->base, STORE_PROMISED);
+        if (closing && turn_after_commit(u->base.turn, on_stored, closing, 0) >= 0) {
+                closing->upload = u;
+                u->closing = closing;
+                return;
+        }
+        free(closing);
+        go_on_closing(u);
+}
 
 /* ---- talking to the server ---- */
 
@@ -87,6 +146,8 @@ static void on_session(void *userdata, const NetSession *session)
         if (!u->connected)
                 u->base.listener->on_connected(u->base.userdata, &u->base);
         u->connected = true;
+        if (session->closing)
+                close_when_stored(u);
 }
 
 /* The server's word counts, also when it knows of less than we thought. */
@@ -188,8 +249,6 @@ static void on_failed(void *userdata, WorkResult result)
         transfer_end_unserved(userdata, result, false);
 }
 
-static void attach(Upload *u);
-
 static void on_terms(void *userdata, const NetTermsAnswer *answer)
 {
         Upload *u = userdata;
@@ -228,6 +287,7 @@ static void on_source(Transfer *t)
 
 static void upload_done(Transfer *t)
 {
+        forget_closing((Upload *)t);
         net_terms_done(&((Upload *)t)->terms);
 }
 
@@ -252,7 +312,7 @@ int upload_new(const TransferParts *parts, Transfer **ret)
         net_terms_init(&u->terms, parts->store, parts->file->job, true);
         *ret = &u->base;
         if (upload_step(parts->file->job) == UPLOAD_CLOSE)
-                attach(u);
+                close_when_stored(u);
         else
                 transfer_open_source(&u->base);
         return 0;

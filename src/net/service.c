@@ -397,6 +397,22 @@ static int on_net_accept(Service *s, Message *m)
         return 0;
 }
 
+/* And this. */
+static int on_net_close(Service *s, Message *m)
+{
+        NetClose close;
+        Task *task;
+        int r;
+
+        r = net_close_read(m, &close);
+        if (r < 0)
+                return r;
+        task = find_task(s, close.transfer);
+        if (task && task->protocol->close)
+                task->protocol->close(task->work);
+        return 0;
+}
+
 /* POL-213 */
 static int on_net_rates(Service *s, Message *m)
 {
@@ -429,6 +445,8 @@ static int on_message(void *userdata, Message *m)
                 return on_net_stop(s, m);
         case MESSAGE_NET_ACCEPT:
                 return on_net_accept(s, m);
+        case MESSAGE_NET_CLOSE:
+                return on_net_close(s, m);
         case MESSAGE_NET_RATES:
                 return on_net_rates(s, m);
         }

@@ -601,4 +601,8 @@ static void accept_work(void *work, uint32_t code, const char *detail)
         request_accept(&t->request, code, detail);
 }
 
-const Protocol transfer_protocol = { start_work, stop_work, accept_work, work_written, free_work };
+const Protocol transfer_protocol = { .start = start_work,
+                                     .stop = stop_work,
+                                     .accept = accept_work,
+                                     .written = work_written,
+                                     .free = free_work };

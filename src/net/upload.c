@@ -66,6 +66,7 @@ struct Upload {
         uint32_t host_fallback;
         char *reply_url;    /* absolute, NULL: none */
         bool closing;       /* Close-Session is, or was, on its way */
+        bool waiting;       /* until that is stored */
         bool closed_before; /* and one of them went unanswered */
         unsigned tries;     /* of the packet under way since the last answer */
 
@@ -362,12 +363,13 @@ static bool server_has_all(const Upload *u)
         return u->acknowledged || u->closing || (u->total > 0 && !u->wants_reply);
 }
 
-static void send_close(Upload *u)
+/* UPL-390: once the server has heard of it, it may know the session no more: so whoever asks it
+   again has to know that it was asked. */
+static void begin_close(Upload *u)
 {
         u->closed_before = u->closing;
-        u->closing = true;
+        u->closing = u->waiting = true;
         tell_session(u);
-        send_packet(u, PACKET_CLOSE);
 }
 
 /* UPL-120 */
@@ -386,7 +388,7 @@ static void next(Upload *u)
         else if (u->wants_reply)
                 end(u, NET_COMPLETE);
         else
-                send_close(u);
+                begin_close(u);
 }
 
 /* ---- where to ---- */
@@ -505,23 +507,6 @@ static const PacketKind packets[PACKET_MAX] = {
 
 /* ---- refusals ---- */
 
-/* Of the server's own codes those that say more than its status. NET-130 */
-static BitsCode known_error(BitsCode error)
-{
-        static const BitsCode known[] = {
-                BG_E_TOO_LARGE,
-                BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH,
-                BG_E_SERVER_EXECUTE_ENABLE,
-                BITS_E_ACCESS_DENIED,
-                BITS_E_INVALID_ARGUMENT,
-        };
-
-        for (size_t i = 0; i < ELEMENTS(known); i++)
-                if (known[i] == error)
-                        return error;
-        return 0;
-}
-
 /* What the answer means, where its status does not say so. NET-422 */
 static const char *explain(const Upload *u)
 {
@@ -541,7 +526,7 @@ static const char *explain(const Upload *u)
 static void fail_by_status(Upload *u)
 {
         unsigned status = u->ack.answer.status;
-        BitsCode code = u->ack.of_the_application ? 0 : known_error(u->ack.error);
+        BitsCode code = ack_known_error(&u->ack);
         const char *reason = http_reason(status), *who = "", *what = "";
         char host[256], number[32] = "";
 
@@ -777,6 +762,16 @@ static void accept_work(void *work, uint32_t code, const char *detail)
         request_accept(&((Upload *)work)->request, code, detail);
 }
 
+static void close_work(void *work)
+{
+        Upload *u = work;
+
+        if (!u->waiting)
+                return;
+        u->waiting = false;
+        send_packet(u, PACKET_CLOSE);
+}
+
 static uint64_t work_written(const void *work)
 {
         return ((const Upload *)work)->position;
@@ -787,4 +782,9 @@ static void free_work(void *work)
         upload_free(work);
 }
 
-const Protocol upload_protocol = { start_work, stop_work, accept_work, work_written, free_work };
+const Protocol upload_protocol = { .start = start_work,
+                                   .stop = stop_work,
+                                   .accept = accept_work,
+                                   .close = close_work,
+                                   .written = work_written,
+                                   .free = free_work };

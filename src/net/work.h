@@ -11,7 +11,8 @@
 
 typedef struct WorkListener {
         void (*on_started)(void *userdata, const NetStarted *started);
-        /* Of an upload: what is known of its session. Strings are never NULL. */
+        /* Of an upload: what is known of its session. Strings are never NULL. A session that is to
+           be closed waits for close(). */
         void (*on_session)(void *userdata, const NetSession *session);
         void (*on_written)(void *userdata);
         /* A server's certificate is to be judged, too; its number is the listener's affair. */
@@ -29,6 +30,9 @@ typedef struct Protocol {
         void (*stop)(void *work);
         /* The answer to on_certificate. May call on_ended, too. */
         void (*accept)(void *work, uint32_t code, const char *detail);
+        /* That it is being closed is stored. NULL where there are no sessions. May call on_ended,
+           too. */
+        void (*close)(void *work);
         /* The first so many bytes are where they are to go. */
         uint64_t (*written)(const void *work);
         /* Says nothing to the listener. */

@@ -62,6 +62,8 @@
  *        │ ◄──────────────── NET_DONE ─┤   exactly once for each NET_START
  *        ├─ NET_UPLOAD + fd ──────────►│   or NET_FAREWELL, to end a session
  *        │ ◄───────────── NET_SESSION ─┤   whenever the server said more about it
+ *        ├─ NET_CLOSE ────────────────►│   exactly once for each that says it is closing, unless it
+ *        │                             │   ends before: Close-Session may be sent
  *        │ ◄──────────── NET_PROGRESS ─┤   after each acknowledgement
  *        │ ◄──────────────── NET_DONE ─┤   exactly once for each
  *
@@ -80,7 +82,7 @@
 #include "wire/message.h"
 
 enum {
-        PROTOCOL_VERSION = 3,
+        PROTOCOL_VERSION = 4,
         WORKER_CHANNEL_FD = 3, /* where a worker finds its end of the channel */
         WORKER_COMMAND_FD = 4, /* and bits-command the command line */
 };
@@ -514,7 +516,9 @@ static inline uint32_t net_class_flags(NetClass class)
         STR(host)                                                         \
         U32(host_fallback)                                                \
         STR(reply_url) /* absolute, "": none */                           \
-        U32(closing)   /* 1: Close-Session is being sent */
+        U32(closing)   /* 1: Close-Session is to be sent, after NET_CLOSE */
+
+#define FIELDS_NET_CLOSE(U32, U64, STR, U32S, FD, FDS) U64(transfer)
 
 /* Message number, structure name, stem of the functions, table. Numbers are never reused. */
 #define MESSAGES(M)                                                                \
@@ -565,7 +569,8 @@ static inline uint32_t net_class_flags(NetClass class)
         M(0x95, CommandStarted, command_started, COMMAND_STARTED)                  \
         M(0x96, CommandEnded, command_ended, COMMAND_ENDED)                        \
         M(0xa8, BrokerWatchRoutes, broker_watch_routes, BROKER_WATCH_ROUTES)       \
-        M(0xa9, BrokerRoutes, broker_routes, BROKER_ROUTES)
+        M(0xa9, BrokerRoutes, broker_routes, BROKER_ROUTES)                        \
+        M(0xac, NetClose, net_close, NET_CLOSE)
 
 /* MESSAGE_BROKER_HELLO = 0x01 … */
 enum {

@@ -231,6 +231,15 @@ void worker_net_accept(NetClient *client, uint32_t code, const char *detail)
         (void)channel_send(client->worker->channel);
 }
 
+void worker_net_close(NetClient *client)
+{
+        if (!client->worker || !client->started)
+                return;
+        net_close_write(channel_draft(client->worker->channel), 0,
+                        &(NetClose){ .transfer = client->id });
+        (void)channel_send(client->worker->channel);
+}
+
 void worker_net_detach(NetClient *client)
 {
         if (client->worker)

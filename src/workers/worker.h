@@ -151,5 +151,7 @@ int worker_net_attach(Worker *worker, NetClient *client);
 bool worker_net_stop(NetClient *client);
 /* Answers on_certificate. */
 void worker_net_accept(NetClient *client, uint32_t code, const char *detail);
+/* An upload's session that is to be closed may be: that it is, is stored. */
+void worker_net_close(NetClient *client);
 /* Only while nothing is under way (before the start, or after worker_net_stop() said false). */
 void worker_net_detach(NetClient *client);

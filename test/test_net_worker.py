@@ -20,7 +20,7 @@ import time
 import pytest
 
 import wire
-from net_worker import (PATIENCE, SERIAL, UNKNOWN, Server, Worker, answer, part, redirect,
+from net_worker import (PATIENCE, PROGRAM, SERIAL, UNKNOWN, Server, Worker, answer, part, redirect,
                         start_fields)
 
 COMPLETE, STOPPED, VERSION_CHANGED, FAILED = range(4)
@@ -65,6 +65,17 @@ def test_it_says_hello_from_inside_its_sandbox(worker):
     assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
     assert "CapEff:\t0000000000000000" in status
     assert worker.hello.layers & 7 == 7
+
+
+def test_it_ends_in_peace_when_nobody_hears_its_hello():
+    # NET-431
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()
+    with theirs:
+        number = theirs.fileno()
+        ended = subprocess.run(["/bin/bash", "-c", f'exec "$0" 3<&{number} {number}<&-', PROGRAM],
+                               pass_fds=[number], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert ended.returncode == 0 and b"ould not start" not in ended.stderr
 
 
 def test_a_whole_file(worker, server, file):

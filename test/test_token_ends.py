@@ -50,7 +50,7 @@ class Helped:
         uid = uid or world.bob
         self.token = token or socket.socket(fileno=world.token(uid))
         self.path = world.vault(uid if flags & bus.LOCAL_FILE else world.alice) / 'a'
-        self.url = world.put(2 * MIB, **fields)
+        self.url = world.put(4 * MIB, **fields)    # what is left stalls again
         self.job = world.manager().create()
         self.job.set('Priority', 'foreground')      # not one after the other
         self.job.set_helper_token(self.token.fileno())
@@ -151,7 +151,7 @@ def test_while_complete_runs(world, helped):
 # TOK-370: the token comes back from the store of descriptors, and is watched again.
 @pytest.mark.parametrize('when', ['before', 'during', 'after'])
 def test_bitsd_restarts(world, helped, when):
-    one = helped(BOTH, stall_after=MIB, times=2).in_flight()
+    one = helped(BOTH, stall_after=MIB).in_flight()
     if when == 'before':
         one.end_token()
         world.restart('bitsd')

@@ -69,7 +69,7 @@ static int say(Speaker *s)
 {
         int r = s->channel < 0 ? 0 : message_send(&s->out, s->channel);
 
-        return r == -EPIPE || r == -ECONNRESET ? 0 : r;
+        return message_peer_is_gone(r) ? 0 : r;
 }
 
 static int read_runner(Speaker *s)

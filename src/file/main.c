@@ -297,7 +297,7 @@ static int dispatch(Worker *w)
 
 static bool peer_is_gone(int r)
 {
-        return r == 0 || r == -EPIPE || r == -ECONNRESET;
+        return r == 0 || message_peer_is_gone(r);
 }
 
 /* 0 when there is nothing more to do, 1 when there may be a message. */

@@ -58,18 +58,13 @@ static int compare_tasks(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-static bool peer_is_gone(int error)
-{
-        return error == -EPIPE || error == -ECONNRESET;
-}
-
 /* Everything told goes through here; a channel that takes no more is the end of the worker. Of a
-   peer that is gone on_channel_end() hears soon. */
+   peer that is gone on_channel_end() hears soon. NET-431 */
 static void send_draft(Service *s)
 {
         int r = channel_send(s->channel);
 
-        if (r < 0 && !peer_is_gone(r)) {
+        if (r < 0 && !message_peer_is_gone(r)) {
                 log_errno(LOG_ERR, r, "Could not send to the manager");
                 sd_event_exit(s->event, r);
         }
@@ -457,7 +452,7 @@ static void on_channel_end(void *userdata, int reason)
 {
         Service *s = userdata;
 
-        if (peer_is_gone(reason))
+        if (message_peer_is_gone(reason))
                 reason = 0;
         if (reason < 0)
                 log_errno(LOG_ERR, reason, "The channel to the manager ended");

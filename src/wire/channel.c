@@ -252,7 +252,7 @@ static int on_gathered(sd_event_source *source, void *userdata)
         int r = flush(channel);
 
         (void)source;
-        if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+        if (r < 0 && !message_peer_is_gone(r))
                 end(channel, r);
         return 0;
 }

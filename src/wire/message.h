@@ -38,6 +38,13 @@ typedef struct Message {
         bool owns_fds;
 } Message;
 
+/* True when sending or receiving failed because the other program has ended: no fault of this one,
+   which has nobody left to work for. */
+static inline bool message_peer_is_gone(int error)
+{
+        return error == -EPIPE || error == -ECONNRESET;
+}
+
 /* A list of numbers, and a list of descriptors, as fields. */
 typedef struct U32List {
         uint32_t items[MESSAGE_FDS_MAX];

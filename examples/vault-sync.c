@@ -13,6 +13,10 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* setresuid() */
+#endif
+
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>

@@ -225,7 +225,7 @@ BITS_EXPORT size_t bits_file_list_count(const bits_file_list *list);
 BITS_EXPORT const bits_file_info *bits_file_list_get(const bits_file_list *list, size_t index);
 BITS_EXPORT void bits_file_list_free(bits_file_list *list);
 
-/* ---- a job ---- */
+/* ---- a job: what is over can be read, and all else is BG_E_INVALID_STATE then ---- */
 
 /* The object keeps the rights it was made with; freeing it gives them up. */
 BITS_EXPORT void bits_job_free(bits_job *job);
@@ -263,10 +263,13 @@ BITS_EXPORT int bits_job_add_file_with_ranges(bits_job *job, const char *remote_
    (IBackgroundCopyJob3::ReplaceRemotePrefix) */
 BITS_EXPORT int bits_job_replace_remote_prefix(bits_job *job, const char *old_prefix,
                                                const char *new_prefix);
+/* A snapshot, in the order in which files were added. (IBackgroundCopyJob::EnumFiles) */
 BITS_EXPORT int bits_job_list_files(bits_job *job, bits_file_list **ret_list);
 
+/* What is there is kept. (IBackgroundCopyJob::Suspend) */
 BITS_EXPORT int bits_job_suspend(bits_job *job);
-/* BG_E_EMPTY without files. */
+/* Queues the job; one that failed is tried at once. BG_E_EMPTY without files.
+   (IBackgroundCopyJob::Resume) */
 BITS_EXPORT int bits_job_resume(bits_job *job);
 /* ret_code (may be NULL): 0 or BG_S_UNABLE_TO_DELETE_FILES. */
 BITS_EXPORT int bits_job_cancel(bits_job *job, uint32_t *ret_code);
@@ -281,6 +284,7 @@ typedef struct bits_progress {
         uint32_t files_transferred;
 } bits_progress;
 
+/* Of an upload-reply job without the reply. (IBackgroundCopyJob::GetProgress) */
 BITS_EXPORT int bits_job_get_progress(bits_job *job, bits_progress *ret_progress);
 
 /* µs since 1970, 0: not yet. */
@@ -293,11 +297,16 @@ typedef struct bits_times {
 BITS_EXPORT int bits_job_get_times(bits_job *job, bits_times *ret_times);
 BITS_EXPORT int bits_job_get_state(bits_job *job, bits_job_state *ret_state);
 BITS_EXPORT int bits_job_get_type(bits_job *job, bits_job_type *ret_type);
+/* NORMAL at first. E_NOTIMPL for numbers that are none,
+   BG_E_NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD. (IBackgroundCopyJob::SetPriority) */
 BITS_EXPORT int bits_job_get_priority(bits_job *job, bits_job_priority *ret_priority);
 BITS_EXPORT int bits_job_set_priority(bits_job *job, bits_job_priority priority);
+/* Between a transient error and the next attempt: 600 at first, less than 5 is raised to 5.
+   (IBackgroundCopyJob::SetMinimumRetryDelay) */
 BITS_EXPORT int bits_job_get_minimum_retry_delay(bits_job *job, uint32_t *ret_seconds);
-/* Less than 5 is raised to 5. */
 BITS_EXPORT int bits_job_set_minimum_retry_delay(bits_job *job, uint32_t seconds);
+/* How long it is tried again without a byte: 1,209,600 at first; 0: every error is fatal.
+   (IBackgroundCopyJob::SetNoProgressTimeout) */
 BITS_EXPORT int bits_job_get_no_progress_timeout(bits_job *job, uint32_t *ret_seconds);
 BITS_EXPORT int bits_job_set_no_progress_timeout(bits_job *job, uint32_t seconds);
 /* Seconds that the job may spend in connecting and transferring, sleep of the machine included;
@@ -407,6 +416,7 @@ BITS_EXPORT int bits_job_get_property(bits_job *job, bits_job_property_id id,
 BITS_EXPORT int bits_job_set_property(bits_job *job, bits_job_property_id id,
                                       const bits_job_property_value *value);
 
+/* Failures, also those that were overcome; never reset. (IBackgroundCopyJob::GetErrorCount) */
 BITS_EXPORT int bits_job_get_error_count(bits_job *job, uint32_t *ret_count);
 BITS_EXPORT int bits_job_get_owner_uid(bits_job *job, uint32_t *ret_uid);
 /* Of the owner, when the job was made or taken over: whether he was root; 0x2000 people, 0x3000
@@ -419,7 +429,8 @@ BITS_EXPORT int bits_job_get_owner_integrity_level(bits_job *job, uint32_t *ret_
    on with the files. (IBackgroundCopyJob::TakeOwnership) */
 BITS_EXPORT int bits_job_take_ownership(bits_job *job);
 
-/* Text properties; the caller frees the result. */
+/* Texts; the caller frees the result. display_name: at most 256 characters, description 1,024, else
+   BG_E_STRING_TOO_LONG. */
 BITS_EXPORT int bits_job_get_owner(bits_job *job, char **ret_sid);
 BITS_EXPORT int bits_job_get_display_name(bits_job *job, char **ret_name);
 BITS_EXPORT int bits_job_set_display_name(bits_job *job, const char *name);

@@ -163,16 +163,23 @@ def test_systemd_makes_the_account_and_the_folders(tree, tmp_path):
 
 
 # OPS-14
-def test_a_program_can_be_built_with_pkg_config(tree, tmp_path):
+@pytest.mark.parametrize('program', [None, 'vault-sync', 'sync-service'])
+def test_a_program_can_be_built_with_pkg_config(tree, tmp_path, program):
+    """One that is made up, and the examples."""
     [pc] = tree.glob('usr/lib/**/pkgconfig/openbits.pc')
-    source = tmp_path / 'program.c'
-    source.write_text('#include <openbits.h>\nint main(void) { return bits_code_name(0x80200056) == 0; }\n')
+    source = ROOT / 'examples' / f'{program}.c'
+    if not program:
+        source = tmp_path / 'program.c'
+        source.write_text('#include <openbits.h>\nint main(void) { return bits_code_name(BITS_CODE_EMPTY) == 0; }\n')
     flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'openbits'], text=True, check=True,
                            env={**os.environ, 'PKG_CONFIG_PATH': str(pc.parent),
                                 'PKG_CONFIG_SYSROOT_DIR': str(tree)},
                            capture_output=True).stdout.split()
     sanitize = ['-fsanitize=address,undefined'] if os.environ.get('OPENBITS_SANITIZERS') else []
-    subprocess.run(['gcc', str(source), '-o', str(tmp_path / 'program'), *sanitize, *flags], check=True)
+    subprocess.run(['gcc', '-Wall', '-Wextra', '-Werror', str(source), '-o', str(tmp_path / 'program'), *sanitize,
+                    *flags], check=True)
     [library] = [path for path in tree.glob('usr/lib/**/libopenbits.so.0')]
-    subprocess.run([str(tmp_path / 'program')], check=True,
-                   env={**os.environ, 'LD_LIBRARY_PATH': str(library.parent)})
+    result = subprocess.run([str(tmp_path / 'program')], capture_output=True, text=True,
+                            env={**os.environ, 'LD_LIBRARY_PATH': str(library.parent)})
+    assert 'error while loading' not in result.stderr
+    assert result.returncode == 0 if not program else result.stderr     # an example says how to call it

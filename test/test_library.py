@@ -325,11 +325,12 @@ def test_only_the_contract_is_exported():
 
 def test_the_header_is_c_and_cpp(tmp_path):
     """LIB-08: self-contained, also for C++."""
-    for compiler, suffix in (('cc', 'c'), ('c++', 'cc')):
+    for compiler, suffix, standard in (('cc', 'c', 'c99'), ('cc', 'c', 'c17'), ('c++', 'cc', 'c++98'),
+                                       ('c++', 'cc', 'c++17')):
         file = tmp_path / f'x.{suffix}'
         file.write_text('#include <openbits.h>\n'
-                        'int main(void) { return bits_error_code() != 0; }\n')
-        subprocess.run([compiler, '-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only',
+                        'int main(void) { return bits_error_code() == BITS_CODE_EMPTY; }\n')
+        subprocess.run([compiler, f'-std={standard}', '-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only',
                         f'-I{SOURCE}/include', file], check=True)
 
 

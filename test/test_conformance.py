@@ -485,6 +485,17 @@ def test_protocol_of_an_error(world):
     assert job.error()[0] == 4 and answer(job, 'GetErrorProtocol') == 'ProtocolNotAvailable'
 
 
+# ---- names
+
+def test_names_that_are_good_here(world):
+    """BUS-12: what Windows refuses because its file names cannot be so."""
+    job, vault = world.manager().create(), world.vault()
+    for url, name in (('http://h/*', 'a*b?c'), ('http://h/' + 'x' * 300, 'aux'), ('http://h/x', 'a:b|c"<>'),
+                      ('/a name/of this machine?', ' .')):
+        job.add(url, vault / name)
+        assert (job.files()[-1].remote_name, job.files()[-1].local_name) == (url, f'{vault}/{name}')
+
+
 # ---- how long texts may be
 
 def test_lengths(world):

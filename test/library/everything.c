@@ -318,7 +318,7 @@ static void fetch(bits_manager *manager, bits_job *job, const char *url, const c
         bits_job_state state;
         bits_progress progress;
         bits_file *f = NULL;
-        unsigned seen = 0;
+        static unsigned seen; /* the job is told of its end after this function's */
         uint32_t code;
         size_t n;
 

@@ -554,6 +554,7 @@ def test_https(certificate, tls_server, server, file):
         down = tls_server.put("/down", redirect(server.put("/f", answer(body=b"x"))))
         _, done = worker.fetch(down, file)
         assert (done.outcome, done.code) == (FAILED, 0x80190000 + 302)
+        assert "from https to http that the job does not permit" in done.detail     # NET-421
         assert server.requests == []
         assert worker.fetch(down, file, flags=HTTPS_TO_HTTP)[1].outcome == COMPLETE
 

@@ -507,8 +507,9 @@ static void follow_redirect(Transfer *t)
                 t->refused = url;
                 url_host(t->request.url, host, sizeof(host));
                 net_failure_set(&t->request.failure, CONTEXT_REMOTE_FILE, BITS_E_HTTP(status),
-                                "%s answered %u, a redirect that the job does not permit", host,
-                                status);
+                                "%s answered %u, a redirect%s that the job does not permit", host,
+                                status,
+                                t->flags & NET_FLAG_REDIRECT_DISALLOW ? "" : " from https to http");
                 break;
         case REDIRECT_TOO_MANY:
                 invalid(t, "it was redirected too often");

@@ -86,6 +86,14 @@ bool fetches_busy(const Fetches *fetches)
         return !TAILQ_EMPTY(&fetches->queue);
 }
 
+bool fetches_brief(const Fetches *fetches)
+{
+        const Fetch *fetch = TAILQ_FIRST(&fetches->queue);
+
+        return !fetch->putting &&
+               (uint64_t)fetch->origin.st.st_size - fetch->position <= LEAST_SLICE;
+}
+
 /* ---- what is told ---- */
 
 static int tell_end(Fetches *fetches, const Fetch *fetch, NetOutcome outcome)
@@ -94,7 +102,7 @@ static int tell_end(Fetches *fetches, const Fetch *fetch, NetOutcome outcome)
                        &(NetDone){ .transfer = fetch->id,
                                    .outcome = outcome,
                                    .written = fetch->position });
-        return talk_send(fetches->talk);
+        return talk_send_soon(fetches->talk);
 }
 
 static int tell_failure(Fetches *fetches, const Fetch *fetch, ErrorContext context, BitsCode code,
@@ -110,7 +118,7 @@ static int tell_failure(Fetches *fetches, const Fetch *fetch, ErrorContext conte
                                    .code = code,
                                    .written = fetch->position,
                                    .detail = detail });
-        return talk_send(fetches->talk);
+        return talk_send_soon(fetches->talk);
 }
 
 /* FIL-114: the two files have changed places. */
@@ -151,7 +159,7 @@ static int tell_started(Fetches *fetches, const Fetch *fetch)
                                          .total = (uint64_t)fetch->origin.st.st_size,
                                          .etag = fetch->origin.version,
                                          .resumable = 1 });
-        return talk_send(fetches->talk);
+        return talk_send_soon(fetches->talk);
 }
 
 static int tell_placed(Fetches *fetches, const Fetch *fetch)
@@ -162,7 +170,7 @@ static int tell_placed(Fetches *fetches, const Fetch *fetch)
                                          .inode = fetch->put.mark.inode,
                                          .birth = fetch->put.mark.birth,
                                          .offset = fetch->position });
-        return talk_send(fetches->talk);
+        return talk_send_soon(fetches->talk);
 }
 
 static int tell_progress(Fetches *fetches, Fetch *fetch)
@@ -174,7 +182,7 @@ static int tell_progress(Fetches *fetches, Fetch *fetch)
         fetch->told = now;
         net_progress_write(&fetches->talk->out, fetch->serial,
                            &(NetProgress){ .transfer = fetch->id, .written = fetch->position });
-        return talk_send(fetches->talk);
+        return talk_send_soon(fetches->talk);
 }
 
 /* FIL-109: of the descriptor that was read, not of what has the name by now. */
@@ -195,7 +203,7 @@ static int tell_complete(Fetches *fetches, const Fetch *fetch)
                                 .mode = st->st_mode & ATTRIBUTES_MODE,
                                 .acl = acl,
                         });
-        return talk_send(fetches->talk);
+        return talk_send_soon(fetches->talk);
 }
 
 /* ---- copying ---- */

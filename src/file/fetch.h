@@ -35,5 +35,7 @@ int fetches_put(Fetches *fetches, const CopyPut *put, uint32_t serial);
 int fetches_stop(Fetches *fetches, uint64_t transfer);
 
 bool fetches_busy(const Fetches *fetches);
+/* The next slice, of which there is one, takes no time that anybody would notice. */
+bool fetches_brief(const Fetches *fetches);
 /* A slice of the next one. 0 or -errno as above. */
 int fetches_run(Fetches *fetches);

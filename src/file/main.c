@@ -311,15 +311,16 @@ static int wait_for_request(int channel)
         return r; /* FIL-33 */
 }
 
-/* Nobody waits for an answer while there is nothing to answer. 1 when there may be a message, 0
-   when there is nothing more to do. */
+/* Nobody waits for an answer while there is nothing to answer, or a long copy goes on. 1 when there
+   may be a message, 0 when there is nothing more to do. */
 static int go_on(Worker *w)
 {
-        int r = talk_flush(&w->talk);
+        bool busy = fetches_busy(&w->fetches);
+        int r = busy && fetches_brief(&w->fetches) ? 0 : talk_flush(&w->talk);
 
         if (r < 0)
                 return r;
-        if (!fetches_busy(&w->fetches))
+        if (!busy)
                 return wait_for_request(w->talk.channel);
         r = fetches_run(&w->fetches);
         return r < 0 ? r : 1;

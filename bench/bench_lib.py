@@ -24,6 +24,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 from playground_lib import Playground, PlaygroundError  # noqa: E402,F401
 from playground_nginx import Nginx  # noqa: E402
 
+from bench_upload import start_server  # noqa: E402
+
 MIB = 1 << 20
 TICKS = os.sysconf("SC_CLK_TCK")
 FILES_PER_JOB = 200  # of a user who is not root
@@ -162,7 +164,7 @@ done"""
 
 class Scenario:
     """name: "large-tmpfs" and so on. folder: for lists. source: what is served, below nginx's root.
-    target: where it goes."""
+    target: where it goes. The limit of copies is cp, and that of an upload one PUT by curl."""
 
     def __init__(self, name, folder, nginx, source, target, build):
         self.name = name
@@ -170,10 +172,9 @@ class Scenario:
         self.folder, self.nginx, self.source, self.target = folder, nginx, source, target
         self.build = build
         self.files = sorted(os.listdir(source))
-        self.below = os.path.relpath(source, nginx.root)
 
     def path(self, name):
-        return self.below + "/" + name
+        return os.path.relpath(os.path.join(self.source, name), self.nginx.root)
 
     def write_list(self, name, lines):
         path = os.path.join(self.folder, self.name + "." + name)
@@ -181,7 +182,19 @@ class Scenario:
             file.writelines(line + "\n" for line in lines)
         return path
 
+    def url(self, name):
+        if self.kind in ("copy", "copies"):
+            return "file://" + os.path.join(self.source, name)
+        return self.nginx.url(self.path(name))
+
     def limits(self):
+        if self.kind in ("copy", "copies"):
+            script = "cd $0 && cp -r . $1"
+            yield Contender("limit", False, ["sh", "-c", script, self.source, self.target], None)
+            script += " && find $1 -type f -exec sync {} + && sync $1"
+            yield Contender("limit, durable", True,
+                            ["sh", "-c", script, self.source, self.target], None)
+            return
         program = os.path.join(self.build, "bench", "limit")
         paths = self.write_list("paths", map(self.path, self.files))
         rest = [str(self.nginx.port), self.target]
@@ -190,18 +203,20 @@ class Scenario:
             yield Contender("limit, durable", True, [program, "-d", *rest], paths)
 
     def bits(self):
-        if self.kind == "large":
+        if self.kind in ("large", "copy"):
             name = self.files[0]
-            return Contender("bits", True, ["bits", "get", self.nginx.url(self.path(name)),
+            return Contender("bits", True, ["bits", "get", self.url(name),
                                             os.path.join(self.target, name)], None)
         per_job = len(self.files) if os.geteuid() == 0 else FILES_PER_JOB
         lists = [self.write_list("bits%d" % first, (
-            "%s %s" % (self.nginx.url(self.path(name)), os.path.join(self.target, name))
+            "%s %s" % (self.url(name), os.path.join(self.target, name))
             for name in self.files[first:first + per_job]))
             for first in range(0, len(self.files), per_job)]
         return Contender("bits", True, ["sh", "-c", BITS_MANY, "sh", *lists], None)
 
     def peers(self):
+        if self.kind in ("copy", "copies"):
+            return
         urls = self.write_list("urls", (self.nginx.url(self.path(name)) for name in self.files))
         aria = ["aria2c", "--no-conf", "-q", "-d", self.target, "-i", urls]
         curl = ["curl", "-q", "-sSf"]
@@ -224,6 +239,16 @@ class Scenario:
         for contender in missing:
             print("%s: %s is not installed" % (self.name, contender.command[0]), file=sys.stderr)
         return [contender for contender in found if contender not in missing]
+
+
+class UploadScenario(Scenario):
+    """One file to a server that keeps it in the target."""
+
+    def contenders(self):
+        path = os.path.join(self.source, self.files[0])
+        url = self.nginx.url(self.files[0])
+        return [Contender("limit", False, ["curl", "-q", "-sSf", "-T", path, url], None),
+                Contender("bits", False, ["bits", "put", path, url], None)]
 
 
 # ---- one run ----

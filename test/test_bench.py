@@ -32,7 +32,7 @@ def bench(*arguments, **environment):
                           timeout=120, capture_output=True, stdin=subprocess.DEVNULL)
 
 
-# BEN-01, BEN-02, BEN-04, BEN-06
+# BEN-01, BEN-02, BEN-04, BEN-06, BEN-360
 def test_every_scenario_runs_and_prints_its_ratios(tmp_path):
     result = bench('--directory', tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -46,6 +46,12 @@ def test_every_scenario_runs_and_prints_its_ratios(tmp_path):
         assert re.search('^bits' + figures % 4, table, re.M), table
         for peer in peers:
             assert re.search('^' + peer + '[^0-9]*(?:16)?' + figures % 7, table, re.M), table
+    for scenario in ('copy-tmpfs', 'copy-disk', 'copies-tmpfs', 'copies-disk', 'upload-tmpfs'):
+        if scenario + ': skipped' in result.stdout:
+            continue
+        table = result.stdout.split('\n%s: ' % scenario)[1].split('\n\n')[0]
+        assert re.search('^limit' + figures % 7, table, re.M), table
+        assert re.search('^bits' + figures % 4, table, re.M), table
     assert list(tmp_path.iterdir()) == []
 
 

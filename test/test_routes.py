@@ -97,8 +97,13 @@ def playground(nginx, site):
 
 
 @pytest.fixture(autouse=True)
-def connected(site):
+def connected(site, playground):
+    """And bitsd knows it."""
+    def knows():
+        said = [line for line in playground.log('bitsd').splitlines() if 'the machine is ' in line]
+        return not said or said[-1].endswith('connected again')
     site.restore()
+    bus.poll_until(knows, 'the network to settle')
     yield
     site.restore()
 
@@ -112,9 +117,11 @@ def in_flight(world, server, url=None):
 
 
 def waits(job):
-    job.wait_until(lambda: job.state == 'transient-error' and job.error().code == DISCONNECTED)
+    """For the network, and not for a time."""
+    job.wait_until(lambda: job.state == 'transient-error' and job.error().code == DISCONNECTED and
+                   job.get('NextAttempt') == 0)
     assert job.get('WaitingFor') == 'network' and 'no route' in job.error().text
-    assert job.get('ErrorCount') == 0 and job.get('NextAttempt') == 0
+    assert job.get('ErrorCount') == 0
 
 
 def goes_on(job, since):
@@ -162,6 +169,23 @@ def test_what_goes_on_without_a_network(world, site, servers):
     since = time.monotonic()
     site.plug_in()
     goes_on(far, since)
+
+
+# NET-382: a server at an address that the machine gave to lo
+def test_an_address_of_lo(world, site):
+    site.here.ip('link set up0 down')
+    far = world.start('http://10.98.0.1/a', world.vault() / 'far', Priority='foreground')
+    waits(far)
+    site.here.ip('address add 10.98.0.1/32 dev lo')
+    with site.here.entered():
+        server = Server(address='10.98.0.1')
+    try:
+        job = world.start(world.put(1000, server=server), world.vault() / 'a')
+        job.wait('transferred')
+    finally:
+        server.close()
+        site.here.ip('address del 10.98.0.1/32 dev lo')
+        far.cancel()
 
 
 # POL-382: there is a network, but not the one that is needed; whoever found that out by trying does
@@ -217,6 +241,20 @@ def test_many_changes_cost_nothing(world, site, servers):
     site.plug_in()
     servers[1].release(world.path_of(url))
     goes_on(job, since)
+
+
+# POL-387: sooner at it than the kernel's news
+def test_who_found_out_by_trying(world, site, servers):
+    jobs = []
+    for _ in range(3):
+        site.here.ip('link set up0 down')
+        jobs.append(world.start(world.put(1000, server=servers[1]), world.vault() / 'a', Priority='foreground'))
+    for job in jobs:
+        waits(job)
+    since = time.monotonic()
+    site.plug_in()
+    for job in jobs:
+        goes_on(job, since)
 
 
 # POL-380: what was handed out survives who handed it out

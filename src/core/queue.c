@@ -435,6 +435,16 @@ void queue_owner_changed(Queue *q, Job *job, Now now)
                 settle(q, job, now);
 }
 
+/* POL-387: who found out by himself what the gate says by now waits for it, and not for a time. */
+static bool is_explained(const Queue *q, const Job *job)
+{
+        const char *detail;
+
+        return job->state == STATE_TRANSIENT_ERROR && job->timers.retry_at != 0 && q->gate &&
+               wait_kind_of(job->fault.code) != WAIT_NOTHING &&
+               q->gate->check(q->gate->userdata, job, &detail) == job->fault.code;
+}
+
 /* JOB-221: asked before anything moves, so that what stays as it is makes no noise. */
 void queue_reconsider(Queue *q, Job *job, Now now)
 {
@@ -445,6 +455,8 @@ void queue_reconsider(Queue *q, Job *job, Now now)
         if (job->pending != PENDING_NONE)
                 return;
         if (!kept_back) {
+                if (is_explained(q, job))
+                        job->timers.retry_at = 0;
                 settle(q, job, now);
                 return;
         }

@@ -31,6 +31,17 @@ static bool is_link_local(unsigned family, const struct rtattr *destination)
                (bytes[1] & 0xc0) == 0x80;
 }
 
+static bool is_loopback(unsigned family, const struct rtattr *destination)
+{
+        const uint8_t *bytes = RTA_DATA(destination);
+
+        if (family == AF_INET)
+                return RTA_PAYLOAD(destination) == sizeof(struct in_addr) &&
+                       bytes[0] == IN_LOOPBACKNET;
+        return RTA_PAYLOAD(destination) == sizeof(struct in6_addr) &&
+               memcmp(bytes, &in6addr_loopback, sizeof(in6addr_loopback)) == 0;
+}
+
 /* One of several next hops is enough. */
 static bool some_hop_leads_on(const struct rtattr *hops)
 {
@@ -48,28 +59,37 @@ static bool some_hop_leads_on(const struct rtattr *hops)
         return false;
 }
 
+/* A route to this very machine is none to others, unless lo has an address besides its own: then
+   servers may be there that no network is needed for. */
+static bool is_of_interest(const struct rtmsg *route, int index, bool loopback)
+{
+        if (route->rtm_type == RTN_LOCAL)
+                return index == LO && !loopback;
+        return index > 0 && index != LO;
+}
+
 static RouteAnswer judge(const struct nlmsghdr *header)
 {
         const struct rtmsg *route = NLMSG_DATA(header);
         size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof(*route));
-        bool over_interface = false;
+        bool loopback = false;
+        int index = 0;
 
-        if (route->rtm_type != RTN_UNICAST || !leads_on(route->rtm_flags) ||
+        if ((route->rtm_type != RTN_UNICAST && route->rtm_type != RTN_LOCAL) ||
+            !leads_on(route->rtm_flags) ||
             (route->rtm_family != AF_INET && route->rtm_family != AF_INET6))
                 return ROUTE_NONE;
         for (const struct rtattr *a = RTM_RTA(route); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
-                int index;
-
                 if (a->rta_type == RTA_DST && is_link_local(route->rtm_family, a))
                         return ROUTE_NONE;
+                if (a->rta_type == RTA_DST)
+                        loopback = is_loopback(route->rtm_family, a);
                 if (a->rta_type == RTA_MULTIPATH)
                         return some_hop_leads_on(a) ? ROUTE_WAY : ROUTE_NONE;
-                if (a->rta_type != RTA_OIF || RTA_PAYLOAD(a) < sizeof(index))
-                        continue;
-                memcpy(&index, RTA_DATA(a), sizeof(index));
-                over_interface = index != LO;
+                if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) >= sizeof(index))
+                        memcpy(&index, RTA_DATA(a), sizeof(index));
         }
-        return over_interface ? ROUTE_WAY : ROUTE_NONE;
+        return is_of_interest(route, index, loopback) ? ROUTE_WAY : ROUTE_NONE;
 }
 
 RouteAnswer route_answer(const void *data, size_t size, uint32_t serial, size_t *ret_next)

@@ -17,5 +17,6 @@ typedef enum RouteAnswer {
 
 /* NET-382: the first message among `size` bytes at `data`; *ret_next: how many bytes it takes.
    `serial`: of the question; what belongs to another one is ROUTE_NONE. A way is a route to other
-   machines, over another interface than lo, that is up and has a carrier. */
+   machines, over another interface than lo, that is up and has a carrier; or to an address of lo
+   besides those that every lo has. */
 RouteAnswer route_answer(const void *data, size_t size, uint32_t serial, size_t *ret_next);

@@ -98,6 +98,31 @@ static void test_routes(void **state)
         assert_int_equal(answer(&b), ROUTE_NONE);
 }
 
+/* NET-382: addresses of this machine, and those that lo has besides its own. */
+static void test_own_addresses(void **state)
+{
+        static const struct {
+                int family;
+                const char *destination;
+                int index;
+                RouteAnswer answer;
+        } table[] = {
+                { AF_INET, "127.0.0.0", LO, ROUTE_NONE }, { AF_INET, "127.0.0.1", LO, ROUTE_NONE },
+                { AF_INET6, "::1", LO, ROUTE_NONE },      { AF_INET, "10.0.0.2", ETH, ROUTE_NONE },
+                { AF_INET6, "fd00::2", ETH, ROUTE_NONE }, { AF_INET, "10.0.0.2", LO, ROUTE_WAY },
+                { AF_INET6, "fd00::2", LO, ROUTE_WAY },
+        };
+        Bytes b;
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(table); i++) {
+                begin(&b, (unsigned char)table[i].family, RTN_LOCAL, 0);
+                add_destination(&b, table[i].family, table[i].destination);
+                add_interface(&b, table[i].index);
+                assert_int_equal(answer(&b), table[i].answer);
+        }
+}
+
 /* NET-382 */
 static void test_what_every_link_has(void **state)
 {
@@ -184,9 +209,9 @@ static void test_cut(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_routes),       cmocka_unit_test(test_what_every_link_has),
-                cmocka_unit_test(test_several_hops), cmocka_unit_test(test_other_messages),
-                cmocka_unit_test(test_cut),
+                cmocka_unit_test(test_routes),         cmocka_unit_test(test_what_every_link_has),
+                cmocka_unit_test(test_own_addresses),  cmocka_unit_test(test_several_hops),
+                cmocka_unit_test(test_other_messages), cmocka_unit_test(test_cut),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,7 +158,8 @@ typedef struct bits_job_spec {
 
 /* Many suspended jobs in one call, 1 to 1,000: all are made or none, and the message of a failure
    says which one is meant. The quickest way to fill a queue: it waits for the disk once. ret_ids:
-   room for `count` ids, or NULL. Errors of bits_manager_create_job() and bits_job_add_file(). */
+   room for `count` ids, or NULL. Errors of bits_manager_create_job() and bits_job_add_file(), but
+   whether names mean the same to the service is not asked. */
 BITS_EXPORT int bits_manager_create_jobs(bits_manager *manager, const bits_job_spec *specs,
                                          size_t count, char (*ret_ids)[BITS_JOB_ID_SIZE]);
 /* The job with that id (GUID text). Access is decided here and stays with the object, whoever the
@@ -236,7 +237,9 @@ BITS_EXPORT const char *bits_job_id(const bits_job *job);
    path of a file of this machine, which the network identity reads. local_name: absolute path in an
    existing directory that the identity responsible for local files may write. Of a job of type
    BITS_JOB_UPLOAD the remote name is the place; BITS_JOB_UPLOAD_REPLY needs a server. E_INVALIDARG,
-   E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. (IBackgroundCopyJob::AddFile) */
+   E_ACCESSDENIED, BG_E_TOO_MANY_FILES_IN_JOB. E_INVALIDARG also when that directory is another
+   one for this program than for the service, since it has mounts of its own.
+   (IBackgroundCopyJob::AddFile) */
 BITS_EXPORT int bits_job_add_file(bits_job *job, const char *remote_name, const char *local_name);
 
 /* All or none, in one call. (IBackgroundCopyJob::AddFileSet) */

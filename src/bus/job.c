@@ -9,6 +9,7 @@
 #include "bus/network.h"
 #include "bus/notify.h"
 #include "bus/numbered.h"
+#include "bus/place.h"
 #include "bus/properties.h"
 #include "bus/reply.h"
 #include "bus/take-ownership.h"
@@ -299,6 +300,7 @@ static int on_get_error_protocol(sd_bus_message *m, void *userdata, sd_bus_error
 static const sd_bus_vtable job_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("AddFile", "ss", "", on_add_file, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("CheckDirectory", "stt", "", bus_check_directory, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("AddFiles", "a(ss)", "", on_add_files, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("AddFileWithRanges", "ssa(tt)", "", bus_add_file_with_ranges,
                       SD_BUS_VTABLE_UNPRIVILEGED),

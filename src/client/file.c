@@ -275,7 +275,9 @@ int bits_job_add_file_with_ranges(bits_job *job, const char *remote_name, const 
 
         if (!job || !remote_name || !local_name || (!ranges && count > 0))
                 return error_state_null("job, remote_name, local_name and ranges");
-        r = handle_message(job->handle, JOB_INTERFACE, "AddFileWithRanges", &message);
+        r = job_check_place(job, local_name);
+        if (r >= 0)
+                r = handle_message(job->handle, JOB_INTERFACE, "AddFileWithRanges", &message);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(message, "ss", remote_name, local_name);

@@ -10,10 +10,14 @@
 
 int bits_job_set_reply_file_name(bits_job *job, const char *name)
 {
+        int r;
+
         if (!job)
                 return error_state_null("job");
-        return handle_call(job->handle, NULL, JOB_INTERFACE, "SetReplyFileName", "s",
-                           name ? name : "");
+        r = name ? job_check_place(job, name) : 0;
+        return r < 0 ? r
+                     : handle_call(job->handle, NULL, JOB_INTERFACE, "SetReplyFileName", "s",
+                                   name ? name : "");
 }
 
 int bits_job_get_reply_file_name(bits_job *job, char **ret)

@@ -92,6 +92,7 @@ void bits_job_free(bits_job *job)
                 *job->freed = true;
         handle_free(job->handle);
         free(job->id);
+        free(job->checked);
         free(job);
 }
 
@@ -104,10 +105,14 @@ const char *bits_job_id(const bits_job *job)
 
 int bits_job_add_file(bits_job *job, const char *remote_name, const char *local_name)
 {
+        int r;
+
         if (!job || !remote_name || !local_name)
                 return error_state_null("job, remote_name and local_name");
-        return handle_call(job->handle, NULL, JOB_INTERFACE, "AddFile", "ss", remote_name,
-                           local_name);
+        r = job_check_place(job, local_name);
+        return r < 0 ? r
+                     : handle_call(job->handle, NULL, JOB_INTERFACE, "AddFile", "ss", remote_name,
+                                   local_name);
 }
 
 static int append_pairs(sd_bus_message *message, const bits_file_pair *files, size_t count)
@@ -136,6 +141,8 @@ int bits_job_add_files(bits_job *job, const bits_file_pair *files, size_t count)
         if (!job || (!files && count > 0))
                 return error_state_null("job and files");
         r = handle_message(job->handle, JOB_INTERFACE, "AddFiles", &message);
+        for (size_t i = 0; i < count && r >= 0; i++)
+                r = files[i].local_name ? job_check_place(job, files[i].local_name) : 0;
         if (r < 0)
                 return r;
         r = append_pairs(message, files, count);

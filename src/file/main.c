@@ -62,6 +62,14 @@ static int on_check(Worker *w)
         return r < 0 ? r : answer(w, place_check(q.local_name));
 }
 
+static int on_same(Worker *w)
+{
+        FileSame q;
+        int r = file_same_read(w->talk.in, &q);
+
+        return r < 0 ? r : answer(w, place_same(q.local_name, q.device, q.inode));
+}
+
 /* Takes opened->fd, which there is unless r is a failure. */
 static int answer_opened(Worker *w, int r, const PlaceOpened *opened)
 {
@@ -272,6 +280,7 @@ static const struct {
         int (*handle)(Worker *w);
 } requests[] = {
         { MESSAGE_FILE_CHECK, on_check },
+        { MESSAGE_FILE_SAME, on_same },
         { MESSAGE_FILE_OPEN, on_open },
         { MESSAGE_FILE_READ, on_read },
         { MESSAGE_FILE_SYNC, on_sync },

@@ -117,6 +117,20 @@ int place_check(const char *local_name)
         return replaceable_check(&target);
 }
 
+/* FIL-370: names are a matter of the mounts that a process sees, numbers are not. */
+int place_same(const char *local_name, uint64_t device, uint64_t inode)
+{
+        _cleanup_target_ Target target = { -EBADF };
+        struct stat st;
+        int r = target_open(local_name, &target);
+
+        if (r < 0)
+                return r;
+        if (fstat(target.directory, &st) < 0)
+                return -errno;
+        return st.st_dev == device && st.st_ino == inode ? 0 : -EXDEV;
+}
+
 /* FIL-15: the umask decides, as for any file of this user. */
 static int create(int directory, const char *name)
 {

@@ -58,6 +58,9 @@ int place_open(Changed *changed, const PlaceRequest *request, PlaceOpened *ret);
    there. */
 int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modification_time);
 
+/* Is the directory of that name the one with these numbers? 0, -EXDEV: another one, or -errno. */
+int place_same(const char *local_name, uint64_t device, uint64_t inode);
+
 /* Removes the temporary file, whosever the recorded one is; success also when it, or its directory,
    is not there. -ESTALE: another file has its name (nothing recorded: one that is not ours alone),
    which was left alone. -EXDEV: another volume is mounted there, and the recorded one lies on its

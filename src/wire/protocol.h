@@ -22,7 +22,7 @@
  *
  *      bitsd                          bits-file
  *        │ ◄──────────── WORKER_HELLO ─┤   once, after the sandbox has proved itself
- *        ├─ FILE_CHECK, FILE_ACCESS ──►│
+ *        ├─ FILE_CHECK, FILE_ACCESS ──►│   FILE_SAME: is it the caller's directory, too?
  *        │ ◄───────────── FILE_RESULT ─┤
  *        ├─ FILE_OPEN ────────────────►│   the temporary file: the recorded one, or a new one
  *        │ ◄─────── FILE_OPENED (+ fd)─┤
@@ -262,6 +262,12 @@ static inline uint32_t net_class_flags(NetClass class)
 /* ---- bits-file. `error` is an errno, 0 for success ---- */
 
 #define FIELDS_FILE_CHECK(U32, U64, STR, U32S, FD, FDS) STR(local_name)
+
+/* Has the directory of that name these numbers? EXDEV: it is another one. */
+#define FIELDS_FILE_SAME(U32, U64, STR, U32S, FD, FDS) \
+        STR(local_name)                                \
+        U64(device)                                    \
+        U64(inode)
 
 /* Could this identity go on with a file that another one began? */
 #define FIELDS_FILE_ACCESS(U32, U64, STR, U32S, FD, FDS)                \
@@ -568,6 +574,7 @@ static inline uint32_t net_class_flags(NetClass class)
         M(0x94, CommandRun, command_run, COMMAND_RUN)                              \
         M(0x95, CommandStarted, command_started, COMMAND_STARTED)                  \
         M(0x96, CommandEnded, command_ended, COMMAND_ENDED)                        \
+        M(0xa4, FileSame, file_same, FILE_SAME)                                    \
         M(0xa8, BrokerWatchRoutes, broker_watch_routes, BROKER_WATCH_ROUTES)       \
         M(0xa9, BrokerRoutes, broker_routes, BROKER_ROUTES)                        \
         M(0xac, NetClose, net_close, NET_CLOSE)

@@ -69,6 +69,7 @@ static int submit(Worker *worker, Message *m, const FdList *fds, FileCallback ca
                 return submit(worker, m, NULL, callback, userdata);                        \
         }
 DEFINE_REQUEST(worker_check, FileCheck, file_check)
+DEFINE_REQUEST(worker_same, FileSame, file_same)
 DEFINE_REQUEST(worker_access, FileAccess, file_access)
 DEFINE_REQUEST(worker_read, FileRead, file_read)
 DEFINE_REQUEST(worker_open, FileOpen, file_open)

@@ -94,6 +94,7 @@ DEFINE_CLEANUP(Worker, worker_release);
  * worker must stay acquired until then.
  */
 int worker_check(Worker *worker, const FileCheck *x, FileCallback callback, void *userdata);
+int worker_same(Worker *worker, const FileSame *x, FileCallback callback, void *userdata);
 int worker_access(Worker *worker, const FileAccess *x, FileCallback callback, void *userdata);
 /* Answers as an open does: a descriptor of the content. */
 int worker_read(Worker *worker, const FileRead *x, FileCallback callback, void *userdata);

@@ -163,6 +163,10 @@ class Share:
         elif opcode not in SILENT:
             self._answer(unique, error=errno.ENOSYS)
 
+    def wait_closing(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.closing) >= count, PATIENCE), self.closing
+
     def release_closing(self):
         with self.changed:
             self.holds_closing = False

@@ -7,13 +7,13 @@
  */
 #include "broker/child.h"
 
+#include "basic/signals.h"
 #include "broker/privilege.h"
 
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -26,16 +26,6 @@ enum {
         VARIABLE_BYTES = 4096,
         WORKER_UMASK = 022,
 };
-
-static void reset_signals(void)
-{
-        sigset_t none;
-
-        for (int number = 1; number < _NSIG; number++)
-                (void)signal(number, SIG_DFL); /* KILL and STOP refuse, rightly */
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* 4: what a command line's worker reads; closed in all others. */
 static int arrange_command(const WorkerPlan *plan, int command)
@@ -228,7 +218,7 @@ static int prepare(const WorkerPlan *plan)
 
         if (setsid() < 0)
                 return -errno;
-        reset_signals();
+        signals_reset();
         r = arrange_descriptors(plan);
         if (r < 0)
                 return r;

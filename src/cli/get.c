@@ -25,7 +25,7 @@ typedef struct Get {
         char *url;        /* owned */
         char *path;       /* owned: what is fetched, or what is sent */
         char *reply_path; /* owned: of BITS_JOB_UPLOAD_REPLY */
-        const char *name;
+        const char *name, *local_as, *network_as, *reply; /* as typed */
         bits_job_priority priority;
         bool detach;
         bool has_helper;
@@ -44,8 +44,9 @@ typedef struct Get {
         bool continued;
 } Get;
 
-static int parse_helper(Get *get, const char *local_as, const char *network_as)
+static int parse_helper(Get *get)
 {
+        const char *local_as = get->local_as, *network_as = get->network_as;
         User other = {};
         bool same;
         int r;
@@ -95,7 +96,7 @@ static int name_remote_file(Get *get)
 /* CLI-120: links are followed here, as the service does not, where the caller can; a directory that
    only the helper may enter is taken as it is written. An address that ends in "/" gets the name of
    the file. */
-static int name_upload(Get *get, char **arguments, int n, const char *reply)
+static int name_upload(Get *get, char **arguments, int n)
 {
         int r;
 
@@ -114,29 +115,86 @@ static int name_upload(Get *get, char **arguments, int n, const char *reply)
                 r = name_remote_file(get);
         if (r != EXIT_OK)
                 return r;
-        if (!reply)
+        if (!get->reply)
                 return EXIT_OK;
         get->type = BITS_JOB_UPLOAD_REPLY;
-        return local_path(get->url, reply, &get->reply_path);
+        return local_path(get->url, get->reply, &get->reply_path);
+}
+
+enum {
+        NAME = OPTION_OWN,
+        PRIORITY,
+        DETACH,
+        LOCAL_AS,
+        NETWORK_AS,
+        PROXY,
+        NEGOTIATE,
+        PROXY_NEGOTIATE,
+        NOTIFY_COMMAND,
+        RANGE,
+        DYNAMIC,
+        MAX_SIZE,
+        REPLY
+};
+
+static int take_option(int option, const char *argument, Get *get)
+{
+        int r;
+
+        switch (option) {
+        case NAME:
+                get->name = argument;
+                return EXIT_OK;
+        case PRIORITY:
+                if (!parse_priority(argument, &get->priority))
+                        return usage_error("'%s' is no priority: foreground, high, normal or low",
+                                           argument);
+                return EXIT_OK;
+        case DETACH:
+                get->detach = true;
+                return EXIT_OK;
+        case LOCAL_AS:
+                get->local_as = argument;
+                return EXIT_OK;
+        case NETWORK_AS:
+                get->network_as = argument;
+                return EXIT_OK;
+        case PROXY:
+                get->proxy = argument;
+                return EXIT_OK;
+        case NEGOTIATE:
+                get->negotiate = true;
+                return EXIT_OK;
+        case PROXY_NEGOTIATE:
+                get->proxy_negotiate = true;
+                return EXIT_OK;
+        case NOTIFY_COMMAND:
+                get->notify_command = argument;
+                return EXIT_OK;
+        case RANGE:
+                return ranges_parse(argument, &get->ranges);
+        case DYNAMIC:
+                get->dynamic = true;
+                return EXIT_OK;
+        case MAX_SIZE:
+                if (!bytes_parse(argument, &get->max_size) || get->max_size == 0)
+                        return usage_error("'%s' is no number of bytes: 1 or more, maybe with K, "
+                                           "M, G or T",
+                                           argument);
+                return EXIT_OK;
+        case REPLY:
+                if (get->type == BITS_JOB_DOWNLOAD)
+                        return usage_error("--reply is for put: a download has no reply");
+                get->reply = argument;
+                return EXIT_OK;
+        default:
+                r = http_option(option, argument, &get->http);
+                return r < 0 ? usage_error(NULL) : r;
+        }
 }
 
 static int parse_options(int argc, char **argv, Get *get)
 {
-        enum {
-                NAME = OPTION_OWN,
-                PRIORITY,
-                DETACH,
-                LOCAL_AS,
-                NETWORK_AS,
-                PROXY,
-                NEGOTIATE,
-                PROXY_NEGOTIATE,
-                NOTIFY_COMMAND,
-                RANGE,
-                DYNAMIC,
-                MAX_SIZE,
-                REPLY
-        };
         static const struct option options[] = {
                 { "reply", required_argument, NULL, REPLY },
                 { "name", required_argument, NULL, NAME },
@@ -154,73 +212,16 @@ static int parse_options(int argc, char **argv, Get *get)
                 HTTP_OPTIONS,
                 COMMON_OPTIONS,
         };
-        const char *local_as = NULL, *network_as = NULL, *reply = NULL;
-        int c, r;
+        int c, r = EXIT_OK;
 
-        while ((c = next_option(argc, argv, "h", options)) >= 0)
-                switch (c) {
-                case NAME:
-                        get->name = optarg;
-                        break;
-                case PRIORITY:
-                        if (!parse_priority(optarg, &get->priority))
-                                return usage_error(
-                                        "'%s' is no priority: foreground, high, normal or "
-                                        "low",
-                                        optarg);
-                        break;
-                case DETACH:
-                        get->detach = true;
-                        break;
-                case LOCAL_AS:
-                        local_as = optarg;
-                        break;
-                case NETWORK_AS:
-                        network_as = optarg;
-                        break;
-                case PROXY:
-                        get->proxy = optarg;
-                        break;
-                case NEGOTIATE:
-                        get->negotiate = true;
-                        break;
-                case PROXY_NEGOTIATE:
-                        get->proxy_negotiate = true;
-                        break;
-                case NOTIFY_COMMAND:
-                        get->notify_command = optarg;
-                        break;
-                case RANGE:
-                        r = ranges_parse(optarg, &get->ranges);
-                        if (r != EXIT_OK)
-                                return r;
-                        break;
-                case DYNAMIC:
-                        get->dynamic = true;
-                        break;
-                case MAX_SIZE:
-                        if (!bytes_parse(optarg, &get->max_size) || get->max_size == 0)
-                                return usage_error("'%s' is no number of bytes: 1 or more, maybe "
-                                                   "with K, M, G or T",
-                                                   optarg);
-                        break;
-                case REPLY:
-                        if (get->type == BITS_JOB_DOWNLOAD)
-                                return usage_error("--reply is for put: a download has no reply");
-                        reply = optarg;
-                        break;
-                default:
-                        r = http_option(c, optarg, &get->http);
-                        if (r < 0)
-                                return usage_error(NULL);
-                        if (r != EXIT_OK)
-                                return r;
-                }
-        r = parse_helper(get, local_as, network_as);
+        while (r == EXIT_OK && (c = next_option(argc, argv, "h", options)) >= 0)
+                r = take_option(c, optarg, get);
+        if (r == EXIT_OK)
+                r = parse_helper(get);
         if (r == EXIT_OK && get->type == BITS_JOB_DOWNLOAD)
                 r = name_download(get, argv + optind, argc - optind);
         else if (r == EXIT_OK)
-                r = name_upload(get, argv + optind, argc - optind, reply);
+                r = name_upload(get, argv + optind, argc - optind);
         if (r == EXIT_OK && !get->name)
                 get->name = strrchr(get->path, '/') + 1;
         return r;

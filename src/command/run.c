@@ -6,6 +6,7 @@
 #include "command/run.h"
 
 #include "basic/fd.h"
+#include "basic/signals.h"
 #include "command/environment.h"
 #include "core/command-line.h"
 
@@ -16,16 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static void reset_signals(void)
-{
-        sigset_t none;
-
-        for (int number = 1; number < _NSIG; number++)
-                (void)signal(number, SIG_DFL); /* KILL and STOP refuse, rightly */
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* In the child only. Standard input is /dev/null already. NTF-245, NTF-247 */
 static int become_command(const char *program, char **argv, const Environment *environment,
@@ -39,7 +30,7 @@ static int become_command(const char *program, char **argv, const Environment *e
                 return -errno;
         if (chdir(environment->home) < 0 && chdir("/") < 0)
                 return -errno;
-        reset_signals();
+        signals_reset();
         if (close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
                 return -errno;
         execve(program, argv, (char **)environment->variables);

@@ -14,6 +14,7 @@
 #include "basic/fd.h"
 #include "net/ack.h"
 #include "net/redirect.h"
+#include "net/refusal.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -33,11 +34,8 @@ enum {
         SESSIONS_MAX = 5,          /* lost in one go before it is called a failure */
 };
 
-/* A full disk, as the protocol's specification prints it. */
-#define DISK_FULL_MISPRINTED 0x80070112u
-
-#define QUICK_USEC           (1 * USEC_PER_SEC)  /* a fragment may be longer */
-#define SLOW_USEC            (10 * USEC_PER_SEC) /* it should be shorter */
+#define QUICK_USEC (1 * USEC_PER_SEC)  /* a fragment may be longer */
+#define SLOW_USEC  (10 * USEC_PER_SEC) /* it should be shorter */
 
 typedef enum Packet {
         PACKET_CREATE,
@@ -507,48 +505,10 @@ static const PacketKind packets[PACKET_MAX] = {
 
 /* ---- refusals ---- */
 
-/* What the answer means, where its status does not say so. NET-422 */
-static const char *explain(const Upload *u)
-{
-        unsigned status = u->ack.answer.status;
-
-        if (u->ack.of_the_application)
-                return "";
-        if (u->packet == PACKET_CREATE && (status == 405 || status == 501))
-                return ": it takes no BITS uploads there";
-        if (status >= 300 && status < 400)
-                return ": an upload follows no redirect; name the place where it leads";
-        if (u->ack.error == BITS_E_DISK_FULL || u->ack.error == DISK_FULL_MISPRINTED)
-                return ": its disk is full";
-        return "";
-}
-
 static void fail_by_status(Upload *u)
 {
-        unsigned status = u->ack.answer.status;
-        BitsCode code = ack_known_error(&u->ack);
-        const char *reason = http_reason(status), *who = "", *what = "";
-        char host[256], number[32] = "";
-
-        if (u->ack.of_the_application)
-                who = "the application behind ";
-        if (u->ack.error != 0)
-                snprintf(number, sizeof(number), " (error 0x%08x)", u->ack.error);
-        /* NET-131: no later try would find another answer. */
-        if (u->packet == PACKET_CREATE && (status == 409 || status == 403) &&
-            code != BG_E_SERVER_EXECUTE_ENABLE) {
-                code = BITS_E_ACCESS_DENIED;
-                what = status == 409 ? ": the file exists there and may not be replaced"
-                                     : ": uploads to this URL are not permitted, or the file "
-                                       "exists there and may not be replaced";
-        } else
-                what = explain(u);
-        url_host(u->request.url, host, sizeof(host));
-        net_failure_set(
-                &u->request.failure,
-                u->ack.of_the_application ? CONTEXT_REMOTE_APPLICATION : CONTEXT_REMOTE_FILE,
-                code != 0 ? code : BITS_E_HTTP(status), "%s%s answered %s with %u%s%s%s%s", who,
-                host, packets[u->packet].name, status, *reason ? " " : "", reason, number, what);
+        refusal_set(&u->request.failure, &u->ack, packets[u->packet].name,
+                    u->packet == PACKET_CREATE, u->request.url);
         end(u, NET_FAILED);
 }
 

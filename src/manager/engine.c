@@ -1,7 +1,6 @@
-#include "manager/engine.h"
+#include "manager/engine-turn.h"
 
 #include "basic/clock.h"
-#include "core/fill.h"
 #include "manager/late.h"
 #include "manager/transfer.h"
 #include "store/service-clock.h"
@@ -10,47 +9,11 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum {
-        FILES_AT_ONCE = 64,  /* of one job, opening, fetching or syncing */
-        TRANSFERS_MAX = 512, /* of all jobs; beyond it each running job has one */
-};
-
 #define DAY_USEC        (24 * 60 * 60 * USEC_PER_SEC)
 /* How long the store may know no better than before where the clock of the service is. */
 #define CLOCK_NOTE_USEC (60 * 60 * USEC_PER_SEC)
 
-typedef struct EngineJob EngineJob;
-
-struct EngineJob {
-        Engine *engine;
-        Job *job;
-        Worker *local, *net; /* while running */
-        Worker *remote;      /* likewise, from the first file that is a file of this machine */
-        bool running;        /* its turn */
-        EngineStopped on_stopped;
-        void *stopped_userdata;
-
-        unsigned n_transfers;
-        size_t cursor; /* every file before it is transferred or on its way */
-};
-
-struct Engine {
-        sd_event *event;
-        WorkerPool *pool;
-        Store *store;
-        Turn *turn;
-        const EngineListener *listener;
-        void *userdata;
-        const Presence *presence; /* NULL: everybody is signed on */
-        const Config *config;     /* NULL: BITS's defaults */
-
-        Queue queue;
-        unsigned n_transfers;
-        Late dispatch; /* at the end of this iteration */
-        sd_event_source *timer;
-};
-
-static Now now_of(const Engine *engine)
+Now engine_now(const Engine *engine)
 {
         return (Now){ service_clock_now(store_clock(engine->store)), clock_usec(CLOCK_REALTIME) };
 }
@@ -63,304 +26,11 @@ static void changed(Engine *engine, Job *job, StoreUrgency urgency)
         engine->listener->on_modified(engine->userdata, job);
 }
 
-/* ---- the job's turn ---- */
-
-static void release_workers(EngineJob *ej)
-{
-        worker_release(ej->local);
-        worker_release(ej->net);
-        worker_release(ej->remote);
-        ej->local = ej->net = ej->remote = NULL;
-}
-
-static void stop_transfers(EngineJob *ej)
-{
-        Job *job = ej->job;
-
-        File *file;
-
-        for (size_t i = 0; ej->n_transfers > 0 && (file = job_file(job, i)); i++)
-                if (file->transfer)
-                        transfer_stop(file->transfer);
-}
-
-/* Ends the turn, whatever the reason: transfers wind down by themselves. */
-static void leave_turn(EngineJob *ej)
-{
-        ej->running = false;
-        release_workers(ej);
-        stop_transfers(ej);
-}
-
 static bool signed_on(void *userdata, const Job *job)
 {
         const Presence *presence = ((const Engine *)userdata)->presence;
 
         return !presence || presence->signed_on(presence->userdata, job->owner);
-}
-
-/* ---- failing ---- */
-
-static void fail(Engine *engine, Job *job, const File *file, bool transient, ErrorContext context,
-                 BitsCode code, const char *detail)
-{
-        transient = transient && !http_has_custom_method(&job->http); /* NET-159 */
-        queue_fail(&engine->queue, job, file, transient, context, code, detail, now_of(engine));
-}
-
-static void tell_token(Engine *engine, Job *job)
-{
-        if (engine->listener->on_token)
-                engine->listener->on_token(engine->userdata, job);
-}
-
-static void drop_token(Engine *engine, Job *job)
-{
-        if (!job->token)
-                return;
-        token_free(job->token);
-        job->token = NULL;
-        tell_token(engine, job);
-}
-
-static void fail_unserved(Engine *engine, Job *job, const TransferReport *report)
-{
-        bool fatal;
-        BitsCode code = engine_work_result_code(report->result, &fatal);
-
-        /* It wound down: the job is not what failed, and may have another token by now. */
-        if (report->result == WORK_DISMISSED || !job->engine->running)
-                return;
-        if (code == BG_E_TOKEN_REQUIRED)
-                drop_token(engine, job);
-        fail(engine, job, NULL, !fatal, CONTEXT_GENERAL_QUEUE_MANAGER, code,
-             engine_work_result_text(report->result));
-}
-
-/* ENG-46 */
-static void fail_token_required(Engine *engine, Job *job)
-{
-        fail(engine, job, NULL, false, CONTEXT_GENERAL_QUEUE_MANAGER, BG_E_TOKEN_REQUIRED,
-             "the flags give work to a helper token, but the job has none; set one and resume, or "
-             "clear the flags and resume");
-}
-
-/* ---- transfers ---- */
-
-static void fill(EngineJob *ej);
-
-/* RNG-191: whatever is requested of the files is there. */
-static bool is_idle(const Job *job)
-{
-        if (!job->on_demand || job->engine->n_transfers > 0)
-                return false;
-        for (size_t i = 0; i < job->n_files; i++)
-                if (!job->files[i]->transferred && !job->files[i]->idle)
-                        return false;
-        return true;
-}
-
-/* JOB-24, ENG-43: each file is told before the job. DUR-22: and the job after its commit. */
-static void finish_if_done(Engine *engine, Job *job)
-{
-        if (job_is_transferred(job))
-                (void)queue_event(&engine->queue, job, EVENT_FINISHED, now_of(engine));
-        else if (is_idle(job))
-                (void)queue_event(&engine->queue, job, EVENT_RANGES_FILLED, now_of(engine));
-}
-
-static void on_connected(void *userdata, Transfer *transfer)
-{
-        Engine *engine = userdata;
-        Job *job = transfer_file(transfer)->job;
-
-        if (job->state == STATE_CONNECTING)
-                (void)queue_event(&engine->queue, job, EVENT_CONNECTED, now_of(engine));
-}
-
-static void on_progress(void *userdata, Transfer *transfer)
-{
-        Engine *engine = userdata;
-        Job *job = transfer_file(transfer)->job;
-
-        queue_progress(&engine->queue, job, now_of(engine));
-        engine->listener->on_modified(engine->userdata, job);
-}
-
-/* RNG-194: where ranges are not to be had, nobody waits for some. */
-static void on_kept(void *userdata, Transfer *transfer, const Ranges *news)
-{
-        Engine *engine = userdata;
-        File *file = transfer_file(transfer);
-
-        if (fill_can_scatter(file) && file->resumable && engine->listener->on_ranges)
-                engine->listener->on_ranges(engine->userdata, file->job, file, news);
-}
-
-static void file_done(Engine *engine, File *file)
-{
-        Job *job = file->job;
-
-        queue_progress(&engine->queue, job, now_of(engine));
-        file_set_transferred(file, true);
-        if (file_is_fetched(file)) /* UPL-129 */
-                engine->listener->on_file_transferred(engine->userdata, job, file);
-}
-
-static void on_certificate(void *userdata, Transfer *transfer, uint64_t client,
-                           const NetCertificate *question)
-{
-        Engine *engine = userdata;
-
-        engine->listener->on_certificate(engine->userdata, transfer_file(transfer), client,
-                                         question);
-}
-
-/* NET-160: what the judge of a certificate says may be another tomorrow; without him nobody may. */
-static bool is_transient(const TransferReport *report, BitsCode code)
-{
-        if (report->context == CONTEXT_SERVER_CERTIFICATE_CALLBACK)
-                return code != BG_E_SERVER_CERT_VALIDATION_INTERFACE_REQUIRED;
-        return report->transient || error_is_transient(code);
-}
-
-/* JOB-226: the destination was writable when the file was added, so that it will be again. */
-static void fail_file(Engine *engine, File *file, const TransferReport *report)
-{
-        bool locked = report->code == BITS_E_WRITE_PROTECT;
-        BitsCode code = locked ? BG_E_DESTINATION_LOCKED : report->code;
-
-        fail(engine, file->job, file, is_transient(report, code), report->context, code,
-             report->detail);
-}
-
-static void on_end(void *userdata, Transfer *transfer, const TransferReport *report)
-{
-        Engine *engine = userdata;
-        File *file = transfer_file(transfer);
-        Job *job = file->job;
-        EngineJob *ej = job->engine;
-
-        ej->n_transfers--;
-        engine->n_transfers--;
-        file->idle = report->end == TRANSFER_IDLE;
-        if (report->end == TRANSFER_DONE)
-                file_done(engine, file);
-        else
-                ej->cursor = MIN(ej->cursor, (size_t)file->index);
-        store_mark_file(engine->store, file, STORE_LAZY);
-        turn_schedule(engine->turn);
-        if (report->end == TRANSFER_FAILED)
-                fail_file(engine, file, report);
-        else if (report->end == TRANSFER_UNSERVED)
-                fail_unserved(engine, job, report);
-        transfer_free(transfer);
-        if (ej->running)
-                fill(ej);
-        finish_if_done(engine, job);
-        if (ej->n_transfers == 0 && ej->on_stopped) {
-                EngineStopped on_stopped = TAKE_PTR(ej->on_stopped);
-
-                on_stopped(ej->stopped_userdata, job);
-        }
-        if (engine->n_transfers == 0 && engine->listener->on_rest)
-                engine->listener->on_rest(engine->userdata);
-}
-
-static bool start_file(EngineJob *ej, File *file)
-{
-        static const TransferListener listener = {
-                .on_connected = on_connected,
-                .on_progress = on_progress,
-                .on_kept = on_kept,
-                .on_certificate = on_certificate,
-                .on_end = on_end,
-        };
-        Engine *engine = ej->engine;
-        Worker *net = engine_fetcher(engine->pool, file, ej->net, &ej->remote);
-        Transfer *transfer;
-
-        if (!net)
-                return false;
-        ej->n_transfers++;
-        engine->n_transfers++;
-        if (transfer_new(file, ej->local, net, engine->store, engine->turn, &listener, engine,
-                         &transfer) >= 0)
-                return true;
-        ej->n_transfers--;
-        engine->n_transfers--;
-        return false;
-}
-
-/* RNG-185: with a limit for the whole job, what one file leaves of it is the next one's. */
-static bool may_start_another(const EngineJob *ej)
-{
-        return ej->n_transfers == 0 ||
-               (ej->job->max_download_size == UINT64_MAX && ej->n_transfers < FILES_AT_ONCE &&
-                ej->engine->n_transfers < TRANSFERS_MAX);
-}
-
-/* The one file, then its reply, then the end of the session. UPL-120 */
-static void fill_upload(EngineJob *ej)
-{
-        Job *job = ej->job;
-
-        if (job->n_files == 0 || ej->n_transfers > 0)
-                return;
-        switch (upload_step(job)) {
-        case UPLOAD_SEND:
-        case UPLOAD_CLOSE:
-                (void)start_file(ej, job->files[0]);
-                break;
-        case UPLOAD_FETCH_REPLY:
-                (void)start_file(ej, job->reply);
-                break;
-        case UPLOAD_OVER:
-        case UPLOAD_STEP_MAX:
-        case UPLOAD_STEP_INVALID:
-                break;
-        }
-}
-
-/* Keeps as many files on their way as a job may have. JOB-43 */
-static void fill(EngineJob *ej)
-{
-        Job *job = ej->job;
-
-        if (job_is_upload(job)) {
-                fill_upload(ej);
-                return;
-        }
-
-        while (ej->cursor < job->n_files && may_start_another(ej)) {
-                File *file = job->files[ej->cursor++];
-
-                if (file->transferred || file->transfer || file->idle)
-                        continue;
-                if (!start_file(ej, file) || !ej->running)
-                        return;
-        }
-}
-
-static Purpose local_purpose(const Job *job)
-{
-        if (!job_is_upload(job))
-                return PURPOSE_TEMPORARY_FILE;
-        return job->reply ? PURPOSE_REPLY_FILE : PURPOSE_READ_SOURCE;
-}
-
-/* TOK-45, TOK-46: whoever is meant now; the kept bytes belong to the file, not to him. */
-static bool acquire_workers(EngineJob *ej)
-{
-        WorkerPool *pool = ej->engine->pool;
-        WorkerIdentity certificate;
-
-        if (http_has_certificate(&ej->job->http) &&
-            !engine_identity(ej->job, PURPOSE_CLIENT_CERTIFICATE, &certificate))
-                return false;
-        ej->local = engine_acquire(pool, ej->job, WORKER_FILE, local_purpose(ej->job));
-        ej->net = engine_acquire(pool, ej->job, WORKER_NET, PURPOSE_HTTP);
-        return ej->local && ej->net;
 }
 
 /* ---- what the queue wants ---- */
@@ -371,21 +41,21 @@ static void on_turn(void *userdata, Job *job)
         EngineJob *ej = job->engine;
 
         ej->running = true;
-        if (!acquire_workers(ej)) {
-                fail_token_required(engine, job);
+        if (!engine_acquire_workers(ej)) {
+                engine_fail_token_required(engine, job);
                 return;
         }
         ej->cursor = 0;
         for (size_t i = 0; i < job->n_files; i++)
                 job->files[i]->idle = false;
-        fill(ej);
-        finish_if_done(engine, job);
+        engine_start_files(ej);
+        engine_finish_if_done(engine, job);
 }
 
 static void on_turn_over(void *userdata, Job *job)
 {
         (void)userdata;
-        leave_turn(job->engine);
+        engine_leave_turn(job->engine);
 }
 
 static void on_changed(void *userdata, Job *job, bool promised)
@@ -440,7 +110,7 @@ static void on_dispatch(void *userdata)
 {
         Engine *engine = userdata;
 
-        queue_run(&engine->queue, now_of(engine));
+        queue_run(&engine->queue, engine_now(engine));
         arm(engine);
 }
 
@@ -539,7 +209,7 @@ int engine_adopt(Engine *engine, Job *job)
         ej->engine = engine;
         ej->job = job;
         job->engine = ej;
-        r = queue_add(&engine->queue, job, now_of(engine));
+        r = queue_add(&engine->queue, job, engine_now(engine));
         if (r < 0) {
                 free(ej);
                 job->engine = NULL;
@@ -555,7 +225,7 @@ void engine_release(Engine *engine, Job *job)
         if (!ej)
                 return;
         queue_remove(&engine->queue, job);
-        release_workers(ej);
+        engine_release_workers(ej);
         for (size_t i = 0; (file = job_file(job, i)); i++)
                 transfer_free(file->transfer);
         free(ej);
@@ -564,18 +234,18 @@ void engine_release(Engine *engine, Job *job)
 
 BitsCode engine_resume(Engine *engine, Job *job, QueueMove *ret)
 {
-        return queue_resume(job, now_of(engine), ret);
+        return queue_resume(job, engine_now(engine), ret);
 }
 
 BitsCode engine_suspend(Engine *engine, Job *job, QueueMove *ret)
 {
-        return queue_suspend(job, now_of(engine), ret);
+        return queue_suspend(job, engine_now(engine), ret);
 }
 
 /* RNG-197 */
 BitsCode engine_invalidate(Engine *engine, Job *job, File *file, QueueMove *ret)
 {
-        BitsCode code = queue_invalidate(job, file, now_of(engine), ret);
+        BitsCode code = queue_invalidate(job, file, engine_now(engine), ret);
 
         if (code == 0)
                 file_reset(file);
@@ -584,24 +254,24 @@ BitsCode engine_invalidate(Engine *engine, Job *job, File *file, QueueMove *ret)
 
 void engine_follow(Engine *engine, Job *job, const QueueMove *move)
 {
-        queue_follow(&engine->queue, job, move, now_of(engine));
+        queue_follow(&engine->queue, job, move, engine_now(engine));
 }
 
 void engine_lay_aside(Engine *engine, Job *job)
 {
-        (void)queue_event(&engine->queue, job, EVENT_SUSPEND, now_of(engine));
+        (void)queue_event(&engine->queue, job, EVENT_SUSPEND, engine_now(engine));
 }
 
 void engine_touched(Engine *engine, Job *job)
 {
         if (job->engine)
-                queue_touched(&engine->queue, job, now_of(engine));
+                queue_touched(&engine->queue, job, engine_now(engine));
 }
 
 void engine_files_added(Engine *engine, Job *job)
 {
         if (job->engine->running)
-                fill(job->engine);
+                engine_start_files(job->engine);
         changed(engine, job, STORE_PROMISED);
 }
 
@@ -616,7 +286,7 @@ void engine_ranges_requested(Engine *engine, Job *job, File *file)
                 transfer_reconsider(file->transfer);
         else if (ej->running && !file->transferred) {
                 ej->cursor = MIN(ej->cursor, (size_t)file->index);
-                fill(ej);
+                engine_start_files(ej);
         }
         changed(engine, job, STORE_PROMISED);
 }
@@ -641,7 +311,7 @@ void engine_remote_name_changed(Engine *engine, Job *job, File *file)
 
 void engine_priority_changed(Engine *engine, Job *job)
 {
-        queue_priority_changed(&engine->queue, job, now_of(engine));
+        queue_priority_changed(&engine->queue, job, engine_now(engine));
 }
 
 /* ENG-47 */
@@ -649,20 +319,20 @@ void engine_identity_changed(Engine *engine, Job *job)
 {
         EngineJob *ej = job->engine;
 
-        tell_token(engine, job);
-        queue_owner_changed(&engine->queue, job, now_of(engine)); /* it may be another one */
+        engine_tell_token(engine, job);
+        queue_owner_changed(&engine->queue, job, engine_now(engine)); /* it may be another one */
         if (!ej->running)
                 return;
-        release_workers(ej);
-        if (!acquire_workers(ej)) {
-                fail_token_required(engine, job);
+        engine_release_workers(ej);
+        if (!engine_acquire_workers(ej)) {
+                engine_fail_token_required(engine, job);
                 return;
         }
-        /* TOK-47: each ends with its bytes kept; fill() then starts it again on the new workers. */
+        /* TOK-47: each ends with its bytes kept; engine_start_files() then starts it again on the new workers. */
         ej->running = false;
-        stop_transfers(ej);
+        engine_stop_transfers(ej);
         ej->running = true;
-        fill(ej);
+        engine_start_files(ej);
 }
 
 /* ---- users who leave ---- */
@@ -673,7 +343,7 @@ static void lose_token(Engine *engine, Job *job, const char *why)
 {
         _cleanup_free_ char *detail = NULL;
 
-        drop_token(engine, job);
+        engine_drop_token(engine, job);
         if (job->token_flags == 0 || job->pending != PENDING_NONE)
                 return;
         if (asprintf(&detail,
@@ -683,7 +353,7 @@ static void lose_token(Engine *engine, Job *job, const char *why)
                 detail = NULL;
         (void)queue_condemn(&engine->queue, job, NULL, EVENT_TOKEN_REQUIRED,
                             CONTEXT_GENERAL_QUEUE_MANAGER, BG_E_TOKEN_REQUIRED, detail,
-                            now_of(engine));
+                            engine_now(engine));
 }
 
 void engine_token_ended(Engine *engine, Job *job, const char *why)
@@ -702,24 +372,24 @@ void engine_signed_off(Engine *engine, Job *job)
                 why = NULL;
         lose_token(engine, job, why ? why : "the owner signed off");
         if (job->pending == PENDING_NONE)
-                queue_owner_changed(&engine->queue, job, now_of(engine));
+                queue_owner_changed(&engine->queue, job, engine_now(engine));
         changed(engine, job, STORE_LAZY);
 }
 
 void engine_signed_on(Engine *engine, Job *job)
 {
-        queue_owner_changed(&engine->queue, job, now_of(engine));
+        queue_owner_changed(&engine->queue, job, engine_now(engine));
         changed(engine, job, STORE_LAZY);
 }
 
 void engine_reconsider(Engine *engine, Job *job)
 {
-        queue_reconsider(&engine->queue, job, now_of(engine));
+        queue_reconsider(&engine->queue, job, engine_now(engine));
 }
 
 void engine_network_back(Engine *engine, Job *job)
 {
-        queue_network_back(&engine->queue, job, now_of(engine));
+        queue_network_back(&engine->queue, job, engine_now(engine));
 }
 
 bool engine_is_at_rest(const Engine *engine)
@@ -731,7 +401,7 @@ void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userd
 {
         EngineJob *ej = job->engine;
 
-        queue_hold(&engine->queue, job, now_of(engine));
+        queue_hold(&engine->queue, job, engine_now(engine));
         if (ej->n_transfers == 0) {
                 on_stopped(userdata, job);
                 return;
@@ -742,7 +412,7 @@ void engine_hold(Engine *engine, Job *job, EngineStopped on_stopped, void *userd
 
 void engine_unhold(Engine *engine, Job *job)
 {
-        queue_unhold(&engine->queue, job, now_of(engine));
+        queue_unhold(&engine->queue, job, engine_now(engine));
 }
 
 /* ---- what it waits for ---- */
@@ -760,7 +430,7 @@ WaitKind engine_wait_kind(const Engine *engine, const Job *job)
 uint64_t engine_next_attempt(const Engine *engine, const Job *job)
 {
         uint64_t at = queue_next_attempt(job);
-        Now now = now_of(engine);
+        Now now = engine_now(engine);
 
         return at == 0 ? 0 : now.realtime + (at > now.clock ? at - now.clock : 0);
 }

@@ -55,6 +55,15 @@ class BusError(Exception):
         self.short = name.rsplit('.', 1)[-1]
 
 
+def refused(call, *arguments):
+    """The short name of the error that a call ends with."""
+    try:
+        call(*arguments)
+    except BusError as error:
+        return error.short
+    raise AssertionError('nobody refused it')
+
+
 class Disconnected(ConnectionError):
     """The other end of the connection is gone."""
 

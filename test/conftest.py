@@ -251,6 +251,16 @@ class World:
         with bus.impersonate(uid, gid, groups):
             return bus.capture_token(path)
 
+    def set_token(self, job, uid, flags=None, **identity):
+        """Makes that user the job's helper, for what the flags say if there are some."""
+        fd = self.token(uid, **identity)
+        try:
+            job.set_helper_token(fd)
+        finally:
+            os.close(fd)
+        if flags is not None:
+            job.set_helper_flags(flags)
+
     def restart(self, name):
         """Kills a daemon and waits until its successor is ready."""
         name = DAEMONS.get(name, name)
@@ -346,6 +356,20 @@ def world(playground, server):
     world = World(playground, server)
     yield world
     world.close()
+
+
+@pytest.fixture
+def forgetful_world(nginx, server):
+    """A service manager that keeps no descriptors: a token ends with either daemon."""
+    if not ROOT:
+        pytest.skip('needs root: several identities')
+    playground = playground_lib.Playground(user_mode=False, fd_store=False,
+                                           environment={'SSL_CERT_FILE': nginx.server.ca_file})
+    playground.presented = set()
+    with playground:
+        world = World(playground, server)
+        yield world
+        world.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import os
 import pytest
 
 import bus
+from bus import refused
 from conftest import temporary_files
 
 MIB = 1 << 20
@@ -19,12 +20,6 @@ E_TOKEN_REQUIRED = 0x80200056
 @pytest.fixture
 def world(root_world):
     return root_world
-
-
-def refused(call, *arguments):
-    with pytest.raises(bus.BusError) as caught:
-        call(*arguments)
-    return caught.value.short
 
 
 def outcome(call, *arguments):

@@ -14,6 +14,7 @@ import time
 import pytest
 
 import bus
+from bus import refused
 import playground_lib
 from conftest import World, new_playground, temporary_files
 
@@ -27,12 +28,6 @@ def daemons_stay_alive(world):
     yield
     world.manager().list()
     assert world.daemons() == before
-
-
-def refused(call, *arguments):
-    with pytest.raises(bus.BusError) as caught:
-        call(*arguments)
-    return caught.value.short
 
 
 def refused_or_cut_off(world, call):

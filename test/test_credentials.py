@@ -73,15 +73,6 @@ def world(playground, server, realm, apache, squids):
     world.close()
 
 
-def set_token(world, job, uid, flags):
-    fd = world.token(uid)
-    try:
-        job.set_helper_token(fd)
-    finally:
-        os.close(fd)
-    job.set_helper_flags(flags)
-
-
 def explicit(job, target, scheme, user='paul', password=None):
     job.call('SetCredentials', 'ssbss', target, scheme, False, user, password or PASSWORDS[user])
 
@@ -123,7 +114,7 @@ def test_service_account_writes_and_domain_user_is_shown(world, realm, apache, s
     before = realm.cache(world.bob).read_bytes(), realm.cache(world.bob).stat()
     vault = world.vault(world.alice)
     job, target = make(world, apache.url('negotiate', 'file'), vault=vault)
-    set_token(world, job, world.bob, bus.NETWORK)
+    world.set_token(job, world.bob, bus.NETWORK)
     use_proxy(job, squid.address)
     implicit(job, 'proxy')              # also for the server, which has none of its own: NET-52
     fetched(job, target)
@@ -142,7 +133,7 @@ def test_reverse_case_shows_the_owner_and_writes_as_the_helper(world, realm, apa
     realm.kinit(world.alice, ALICE)
     vault = world.vault(world.bob)
     job = world.manager().create()
-    set_token(world, job, world.bob, bus.LOCAL_FILE)
+    world.set_token(job, world.bob, bus.LOCAL_FILE)
     job.add(apache.url('negotiate', 'file'), vault / 'a')
     use_proxy(job, squid.address)
     implicit(job, 'proxy')
@@ -159,7 +150,7 @@ def test_both_flags_show_and_write_as_the_helper(world, realm, apache):
     realm.kinit(world.bob, BOB)
     vault = world.vault(world.bob)
     job = world.manager().create()
-    set_token(world, job, world.bob, bus.NETWORK | bus.LOCAL_FILE)
+    world.set_token(job, world.bob, bus.NETWORK | bus.LOCAL_FILE)
     job.add(apache.url('negotiate', 'file'), vault / 'a')
     implicit(job, 'server')
     fetched(job, vault / 'a')
@@ -328,7 +319,7 @@ def test_expired_ticket_is_told_and_kinit_goes_on(world, realm, apache):
     realm.kinit(world.bob, BOB, lifetime='2s')
     realm.wait_expired(world.bob)
     job, target = make(world, apache.url('negotiate', 'file'))
-    set_token(world, job, world.bob, bus.NETWORK)
+    world.set_token(job, world.bob, bus.NETWORK)
     implicit(job, 'server')
     fault = failed(job)
     assert fault.code == E401
@@ -378,7 +369,7 @@ def test_named_credential_cache(world, realm, apache, kind):
     name = f'DIR:{folder}' if kind == 'DIR' else f'FILE:{folder}/cache'
     realm.kinit(world.bob, BOB, cache=name)
     job, target = make(world, apache.url('negotiate', 'file'))
-    set_token(world, job, world.bob, bus.NETWORK)
+    world.set_token(job, world.bob, bus.NETWORK)
     implicit(job, 'server')
     job.bus.call(job.path, bus.PROPERTIES, 'Set', 'ssv', bus.TOKEN_OPTIONS, 'HelperCredentialCache',
                  ('s', name))
@@ -429,7 +420,7 @@ def test_persistent_keyring(world, realm, apache):
         pytest.skip('this kernel gives no persistent keyring')
     try:
         job, target = make(world, apache.url('negotiate', 'file'))
-        set_token(world, job, world.bob, bus.NETWORK)
+        world.set_token(job, world.bob, bus.NETWORK)
         implicit(job, 'server')
         job.bus.call(job.path, bus.PROPERTIES, 'Set', 'ssv', bus.TOKEN_OPTIONS,
                      'HelperCredentialCache', ('s', name))
@@ -732,7 +723,7 @@ def test_stored_credentials_of_the_helper(world, realm, apache, squids):
     squid = squids['negotiate']
     realm.kinit(world.bob, BOB)
     job, target = make(world, apache.url('open', 'file'))
-    set_token(world, job, world.bob, bus.NETWORK)
+    world.set_token(job, world.bob, bus.NETWORK)
     use_proxy(job, squid.address)
     job.set('UseStoredCredentials', 'proxy')
     fetched(job, target)

@@ -9,27 +9,11 @@ import subprocess
 
 import pytest
 
-import playground_lib
-from conftest import ROOT, World
 from test_tokens import socket_uid
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / 'examples'
 MIB = 1 << 20
 NAME = 'bits-bob'
-
-
-@pytest.fixture
-def forgetful_world(nginx, server):
-    """A service manager that keeps no descriptors: a token ends with either daemon."""
-    if not ROOT:
-        pytest.skip('needs root: several identities')
-    playground = playground_lib.Playground(user_mode=False, fd_store=False,
-                                           environment={'SSL_CERT_FILE': nginx.server.ca_file})
-    playground.presented = set()
-    with playground:
-        world = World(playground, server)
-        yield world
-        world.close()
 
 
 def sync_service(url, path):

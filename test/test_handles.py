@@ -11,16 +11,11 @@ import xml.etree.ElementTree
 import pytest
 
 import bus
+from bus import refused
 
 
 def fd_count(pid):
     return len(os.listdir(f'/proc/{pid}/fd'))
-
-
-def refused(call, *arguments):
-    with pytest.raises(bus.BusError) as caught:
-        call(*arguments)
-    return caught.value.short
 
 
 def open_job(world, job, **keywords):

@@ -155,15 +155,6 @@ def failed(job):
     return job.error()
 
 
-def set_token(world, job, uid, flags):
-    fd = world.token(uid)
-    try:
-        job.set_helper_token(fd)
-    finally:
-        os.close(fd)
-    job.set_helper_flags(flags)
-
-
 # ---- client certificates ----
 
 # SEC-150, SEC-152: every form that a certificate comes in
@@ -295,7 +286,7 @@ def test_certificates_that_cannot_be_used(world, site, what, code):
 def test_whose_certificate_is_read(root_world, site, flags):
     world = root_world
     job = world.manager().create()
-    set_token(world, job, world.bob, flags)
+    world.set_token(job, world.bob, flags)
     vault = world.vault(world.bob if flags & LOCAL_FILE else world.alice)
     job.add(site.web.url('demands', 'file'), vault / 'a')
     reader, other = ('bob', 'alice') if flags & CLIENT_CERTIFICATE else ('alice', 'bob')

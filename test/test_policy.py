@@ -4,11 +4,9 @@ administrator sets them while jobs run.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
-import os
 import json
 import pathlib
 import re
-import signal
 import subprocess
 import time
 

@@ -17,6 +17,7 @@ import uuid
 import pytest
 
 import bus
+from bus import refused
 import conftest
 
 POLKITD = pathlib.Path('/usr/lib/polkit-1/polkitd')
@@ -99,12 +100,6 @@ def polkit(playground):
 @pytest.fixture
 def world(root_world, polkit):
     return root_world
-
-
-def refused(call, *arguments):
-    with pytest.raises(bus.BusError) as caught:
-        call(*arguments)
-    return caught.value.short
 
 
 def answer(call, *arguments):

@@ -18,7 +18,6 @@ import subprocess
 import pytest
 
 import bus
-import playground_lib
 
 MIB = 1 << 20
 CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7

@@ -14,8 +14,6 @@ import socket
 import pytest
 
 import bus
-import playground_lib
-from conftest import ROOT, World
 
 MIB = 1 << 20
 E_TOKEN_REQUIRED = 0x80200056
@@ -155,20 +153,6 @@ def test_without_a_login_manager_everybody_is_signed_on(world):
     job, url, path = helped_job(world)
     job.resume()
     finish(world, job, url, path)
-
-
-@pytest.fixture
-def forgetful_world(nginx, server):
-    """A service manager without a store."""
-    if not ROOT:
-        pytest.skip('needs root: several identities')
-    playground = playground_lib.Playground(user_mode=False, fd_store=False,
-                                           environment={'SSL_CERT_FILE': nginx.server.ca_file})
-    playground.presented = set()
-    with playground:
-        world = World(playground, server)
-        yield world
-        world.close()
 
 
 # OPS-53

@@ -13,6 +13,7 @@ import socket
 import pytest
 
 import bus
+from bus import refused
 from conftest import offset, temporary_files
 
 MIB = 1 << 20
@@ -26,12 +27,6 @@ def world(root_world):
     return root_world
 
 
-def refused(call, *arguments):
-    with pytest.raises(bus.BusError) as caught:
-        call(*arguments)
-    return caught.value.short
-
-
 def socket_uid(port):
     """The user of the local socket with that port that is connected, as the kernel knows it."""
     with open('/proc/net/tcp') as table:
@@ -42,14 +37,6 @@ def socket_uid(port):
     raise AssertionError(f'no connection from port {port}')
 
 
-def set_token(world, job, uid, **identity):
-    fd = world.token(uid, **identity)
-    try:
-        job.set_helper_token(fd)
-    finally:
-        os.close(fd)
-
-
 # TOK-40, TOK-41
 @pytest.mark.parametrize('flags', [0, bus.LOCAL_FILE, bus.NETWORK, bus.LOCAL_FILE | bus.NETWORK])
 def test_flags_decide_who_writes_and_who_connects(world, flags):
@@ -58,7 +45,7 @@ def test_flags_decide_who_writes_and_who_connects(world, flags):
     vault = world.vault(writer)      # nobody else may enter it
     url = world.put(MIB, stall_after=MIB // 2)
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(flags)
     job.add(url, vault / 'a')
     job.resume()
@@ -80,10 +67,10 @@ def test_supplementary_groups_of_the_token_count(world):
     os.chown(vault, world.carol, 54321)
     vault.chmod(0o770)
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(bus.LOCAL_FILE)
     assert refused(job.add, world.put(10), vault / 'a') == 'AccessDenied'
-    set_token(world, job, world.bob, groups=(54321,))
+    world.set_token(job, world.bob, groups=(54321,))
     url = world.put(1000)
     job.add(url, vault / 'a')
     job.resume()
@@ -96,11 +83,11 @@ def test_supplementary_groups_of_the_token_count(world):
 def test_token_and_flags_can_be_read_back(world):
     job = world.manager().create()
     assert (job.helper_sid(), job.helper_flags()) == ('', 0)
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     assert (job.helper_sid(), job.helper_flags()) == (f'S-1-22-1-{world.bob}', 0)
     job.set_helper_flags(bus.NETWORK)
     assert job.helper_flags() == bus.NETWORK
-    set_token(world, job, world.carol)
+    world.set_token(job, world.carol)
     assert job.helper_sid() == f'S-1-22-1-{world.carol}'
     job.set_helper_flags(0)
     assert job.helper_sid() == f'S-1-22-1-{world.carol}'
@@ -111,7 +98,7 @@ def test_token_and_flags_can_be_read_back(world):
 # TOK-44
 def test_clear_keeps_the_flags(world):
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(bus.NETWORK)
     job.clear_helper_token()
     assert (job.helper_sid(), job.helper_flags()) == ('', bus.NETWORK)
@@ -122,7 +109,7 @@ def half_way(world, flags):
     vault = world.vault(world.bob if flags & bus.LOCAL_FILE else world.alice)
     url = world.put(2 * MIB, stall_after=MIB, times=1)
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(flags)
     job.add(url, vault / 'a')
     job.resume()
@@ -142,7 +129,7 @@ def test_lost_token_ends_the_job_and_a_new_one_goes_on_from_the_kept_bytes(world
     job.resume()                       # still without a token
     job.wait('error')
     assert job.error().code == E_TOKEN_REQUIRED
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.resume()
     job.wait('transferred')
     assert MIB // 2 <= offset(world.server.seen(world.path_of(url))[1]) <= MIB
@@ -166,7 +153,7 @@ def test_change_of_flags_takes_effect_at_once_and_keeps_the_bytes(world):
     url = world.put(3 * MIB, stall_after=MIB)
     vault = world.vault()
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.add(url, vault / 'a')
     job.resume()
     first = world.server.wait_stalled(world.path_of(url))
@@ -187,13 +174,13 @@ def test_change_of_flags_takes_effect_at_once_and_keeps_the_bytes(world):
 def test_change_of_the_token_takes_effect_at_once(world):
     url = world.put(3 * MIB, stall_after=MIB)
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(bus.NETWORK)
     job.add(url, world.vault() / 'a')
     job.resume()
     first = world.server.wait_stalled(world.path_of(url))
     assert socket_uid(first.peer_port) == world.bob
-    set_token(world, job, world.carol)
+    world.set_token(job, world.carol)
     second = world.server.wait_requests(world.path_of(url), 2)[1]
     world.server.wait(lambda: second.sent > 0)
     assert socket_uid(second.peer_port) == world.carol
@@ -211,7 +198,7 @@ def written_half_way(world, directory, flags, **fields):
     """A job of alice's with bob's token, suspended in the middle."""
     url = world.put(2 * MIB, stall_after=MIB, times=1, **fields)
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(flags)
     job.add(url, directory / 'a')
     job.resume()
@@ -259,7 +246,7 @@ def test_local_identity_changes_while_it_is_written(world, flags):
     directory = shared(world, 0o777)
     url = world.put(2 * MIB, stall_after=MIB, times=1)
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(flags)
     job.add(url, directory / 'a')
     job.resume()
@@ -322,7 +309,7 @@ def test_cancel_after_a_change_of_the_local_identity_leaves_nothing(world, flags
 # TOK-48
 def test_ordinary_user_may_offer_an_ordinary_helper_but_not_an_administrator(world):
     job = world.manager(world.alice).create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     token = world.token(ADMINISTRATOR)
     assert refused(job.set_helper_token, token) == 'AccessDenied'
     os.close(token)
@@ -332,9 +319,9 @@ def test_ordinary_user_may_offer_an_ordinary_helper_but_not_an_administrator(wor
 # TOK-49
 def test_administrator_may_offer_any_helper(world):
     job = world.manager(ADMINISTRATOR).create()
-    set_token(world, job, ADMINISTRATOR)
+    world.set_token(job, ADMINISTRATOR)
     assert job.helper_sid() == 'S-1-22-1-0'
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(bus.LOCAL_FILE | bus.NETWORK)
     vault = world.vault(world.bob)
     url = world.put(1000)
@@ -418,7 +405,7 @@ def test_token_that_was_ended_is_refused_and_starts_no_process(world):
         job.wait('error')
         assert job.error().code == E_TOKEN_REQUIRED
         assert refused(other.set_helper_token, token.fileno()) == 'InvalidHandle'
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.resume()
     job.wait('transferred')
     assert MIB // 2 <= offset(world.server.seen(world.path_of(url))[1]) <= MIB
@@ -460,7 +447,7 @@ def test_token_names_the_effective_identity_of_the_thread(world):
     """Not the process that connects: that is root's, and its real user stays root."""
     job = world.manager(ADMINISTRATOR).create()
     assert os.getuid() == 0
-    set_token(world, job, world.carol)
+    world.set_token(job, world.carol)
     assert job.helper_sid() == f'S-1-22-1-{world.carol}'
 
 
@@ -480,7 +467,7 @@ def test_local_file_flag_moves_the_check_of_the_directory_to_the_helper(world):
     job = world.manager().create()
     of_bob, of_alice = world.vault(world.bob), world.vault(world.alice)
     assert refused(job.add, world.put(10), of_bob / 'a') == 'AccessDenied'
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(bus.LOCAL_FILE)
     job.add(world.put(10), of_bob / 'a')
     assert refused(job.add, world.put(10), of_alice / 'a') == 'AccessDenied'
@@ -491,7 +478,7 @@ def test_local_file_flag_moves_the_check_of_the_directory_to_the_helper(world):
 # TOK-58
 def test_flags_survive_a_restart_and_the_token_is_asked_for(world):
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(bus.NETWORK)
     url = world.put(1000)
     job.add(url, world.vault() / 'a')
@@ -503,7 +490,7 @@ def test_flags_survive_a_restart_and_the_token_is_asked_for(world):
         job.resume()
         job.wait('error')
         assert job.error().code == E_TOKEN_REQUIRED
-        set_token(world, job, world.bob)
+        world.set_token(job, world.bob)
     job.resume()
     job.wait('transferred')
 
@@ -511,7 +498,7 @@ def test_flags_survive_a_restart_and_the_token_is_asked_for(world):
 # TOK-59
 def test_job_with_a_token_but_without_flags_does_not_need_it(world):
     job = world.manager().create()
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.clear_helper_token()
     url = world.put(1000)
     job.add(url, world.vault() / 'a')
@@ -523,7 +510,7 @@ def test_job_with_a_token_but_without_flags_does_not_need_it(world):
 def test_administrator_who_does_not_own_the_job_may_still_give_it_a_helper(world):
     job = world.manager(world.alice).create()
     foreign = world.manager(ADMINISTRATOR).job(job.id)
-    set_token(world, foreign, world.bob)
+    world.set_token(foreign, world.bob)
     assert job.helper_sid() == f'S-1-22-1-{world.bob}'
 
 
@@ -531,7 +518,7 @@ def test_administrator_who_does_not_own_the_job_may_still_give_it_a_helper(world
 def test_ordinary_owner_may_not_use_a_job_that_holds_an_administrators_token(world):
     """The token was set by root; its owner may not choose what root's identity does."""
     job = world.manager(world.alice).create()
-    set_token(world, world.manager(ADMINISTRATOR).job(job.id), ADMINISTRATOR)
+    world.set_token(world.manager(ADMINISTRATOR).job(job.id), ADMINISTRATOR)
     assert refused(job.set_helper_flags, bus.LOCAL_FILE) == 'AccessDenied'
 
 
@@ -544,7 +531,7 @@ def test_owner_names_nothing_for_an_administrators_token(world, flags):
     held = bus.Job(world.handle(world.manager().open(job.id)), job.path, job.id)
     job.add(url, own / 'a')
     foreign = world.manager(ADMINISTRATOR).job(job.id)
-    set_token(world, foreign, ADMINISTRATOR)
+    world.set_token(foreign, ADMINISTRATOR)
     foreign.set_helper_flags(flags)
     for target in (job, held):
         assert refused(target.add, url, vault / 'a') == 'AccessDenied'

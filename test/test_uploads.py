@@ -10,6 +10,7 @@ import signal
 import pytest
 
 import bus
+from bus import refused
 import net_worker
 import wire
 from bits_server import (APPLICATION, FRAGMENT_MOST, SESSION_NOT_FOUND, TOO_LARGE, BitsServer, Failure,
@@ -30,12 +31,6 @@ def server(tmp_path):
     yield server
     server.close()
     assert server.breaches == []
-
-
-def refused(call, *arguments):
-    with pytest.raises(bus.BusError) as caught:
-        call(*arguments)
-    return caught.value.short
 
 
 def source(world, content, name='source', uid=None, mode=0o600):
@@ -741,14 +736,6 @@ def socket_uid(port):
     raise AssertionError(f'no connection from port {port}')
 
 
-def set_token(world, job, uid):
-    fd = world.token(uid)
-    try:
-        job.set_helper_token(fd)
-    finally:
-        os.close(fd)
-
-
 # TOK-120
 @pytest.mark.parametrize('flags', [0, bus.LOCAL_FILE, bus.NETWORK, bus.LOCAL_FILE | bus.NETWORK])
 @pytest.mark.parametrize('with_token', [True, False])
@@ -761,7 +748,7 @@ def test_flags_decide_who_reads_and_who_connects(root_world, server, flags, with
     job = world.manager().create('up', 'upload-reply')
     server.application = lambda *_: b'reply'
     if with_token or flags & bus.LOCAL_FILE:
-        set_token(world, job, world.bob)
+        world.set_token(job, world.bob)
     job.set_helper_flags(flags)
     other = source(world, b'x', uid=world.alice if reader == world.bob else world.bob)
     assert refused(job.add, server.url('in/file'), other) == 'AccessDenied'
@@ -797,7 +784,7 @@ def resume_until_transferred(job):
 def test_cancel_is_told_by_whom_the_upload_was(root_world, server, lost):
     world = root_world
     job = upload(world, server, os.urandom(3 * MIB))
-    set_token(world, job, world.bob)
+    world.set_token(job, world.bob)
     job.set_helper_flags(bus.NETWORK)
     server.failures += [Failure('Fragment', headers={}), Failure('Fragment', status=503)]
     job.resume()

@@ -10,7 +10,6 @@ import ctypes
 import datetime
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import time

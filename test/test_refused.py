@@ -4,7 +4,6 @@ disk that is really full.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
-import contextlib
 import os
 import pathlib
 import re

@@ -7,13 +7,11 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import contextlib
 import os
 import pathlib
-import subprocess
 import tempfile
 import time
 
 import pytest
 
-import bus
 import conftest
 import networks
 import stand_ins

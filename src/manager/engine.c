@@ -328,7 +328,7 @@ void engine_identity_changed(Engine *engine, Job *job)
                 engine_fail_token_required(engine, job);
                 return;
         }
-        /* TOK-47: each ends with its bytes kept; engine_start_files() then starts it again on the new workers. */
+        /* TOK-47: each ends with its bytes kept, and is then started again on the new workers. */
         ej->running = false;
         engine_stop_transfers(ej);
         ej->running = true;

@@ -185,20 +185,3 @@ char *reply_url_resolve(const char *base, const char *text)
         free(url);
         return NULL;
 }
-
-/* NET-130 */
-BitsCode ack_known_error(const Ack *ack)
-{
-        static const BitsCode known[] = {
-                BG_E_TOO_LARGE,
-                BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH,
-                BG_E_SERVER_EXECUTE_ENABLE,
-                BITS_E_ACCESS_DENIED,
-                BITS_E_INVALID_ARGUMENT,
-        };
-
-        for (size_t i = 0; i < ELEMENTS(known) && !ack->of_the_application; i++)
-                if (known[i] == ack->error)
-                        return ack->error;
-        return 0;
-}

@@ -38,9 +38,6 @@ void ack_done(Ack *ack);
 /* One header line as the server wrote it, as answer_line(). */
 AnswerStep ack_line(Ack *ack, const char *line, size_t size);
 
-/* The server's own code, if it is one that says more than its status; else 0. */
-BitsCode ack_known_error(const Ack *ack);
-
 /* Hexadecimal digits of any case, with or without 0x. */
 bool ack_parse_hex(const char *text, uint32_t *ret);
 

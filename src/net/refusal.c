@@ -7,6 +7,23 @@
 /* A full disk, as the protocol's specification prints it. */
 #define DISK_FULL_MISPRINTED 0x80070112u
 
+/* The server's own code, when it says more than the status; 0: it does not. NET-130 */
+static BitsCode known_error(const Ack *ack)
+{
+        static const BitsCode known[] = {
+                BG_E_TOO_LARGE,
+                BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH,
+                BG_E_SERVER_EXECUTE_ENABLE,
+                BITS_E_ACCESS_DENIED,
+                BITS_E_INVALID_ARGUMENT,
+        };
+
+        for (size_t i = 0; i < ELEMENTS(known) && !ack->of_the_application; i++)
+                if (known[i] == ack->error)
+                        return ack->error;
+        return 0;
+}
+
 /* What the answer means, where its status does not say so. NET-422 */
 static const char *explain(const Ack *ack, bool creating)
 {
@@ -27,7 +44,7 @@ void refusal_set(NetFailure *failure, const Ack *ack, const char *packet, bool c
                  const char *url)
 {
         unsigned status = ack->answer.status;
-        BitsCode code = ack_known_error(ack);
+        BitsCode code = known_error(ack);
         const char *who = ack->of_the_application ? "the application behind " : "";
         const char *reason = http_reason(status), *what;
         char host[256], number[32] = "";

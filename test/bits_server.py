@@ -20,6 +20,7 @@ import dataclasses
 import http.server
 import pathlib
 import re
+import select
 import socket
 import threading
 import time
@@ -76,6 +77,7 @@ class Seen:
     status: int = 0
     range: tuple = None         # first, last, total
     peer: tuple = None
+    left: bool = False          # while its packet hung, the client hung up
 
 
 class BitsServer:
@@ -122,6 +124,12 @@ class BitsServer:
         with self.lock:
             assert self.lock.wait_for(lambda: self.count_locked(packet) >= count, timeout), \
                 f'no {packet}: {[s.packet for s in self.seen]}'
+
+    def wait_left(self, packet, timeout=60):
+        """Until the client of a packet that hangs has hung up."""
+        with self.lock:
+            assert self.lock.wait_for(lambda: any(s.packet == packet and s.left for s in self.seen), timeout), \
+                f'nobody leaves {packet}'
 
     def count_locked(self, packet):
         return sum(s.packet == packet for s in self.seen)
@@ -352,11 +360,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body is None:
             self.cut()
             return
-        if failure and (failure.hang or failure.pause):
-            owner.released.wait()
         if failure and failure.hang:
+            self.hang(seen)
             self.cut()
             return
+        if failure and failure.pause:
+            owner.released.wait()
         seen.status, answer = self.handle_packet(packet, headers, body, failure)
         if failure and failure.hang_after:
             owner.released.wait()
@@ -366,6 +375,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if failure:
             answer.update(failure.headers)
         self.answer(seen.status, answer, failure.without if failure else ())
+
+    def hang(self, seen):
+        owner = self.owner
+        while not owner.released.is_set() and not seen.left:
+            if select.select([self.connection], [], [], 0.05)[0]:
+                with owner.lock:
+                    seen.left = True        # one request at a time: there is nothing else to read
+                    owner.lock.notify_all()
+        owner.released.wait()
 
     def handle_packet(self, packet, headers, body, failure):
         owner = self.owner

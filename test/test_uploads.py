@@ -202,6 +202,7 @@ def test_suspend_and_resume_go_on_with_the_session(world, server):
     server.wait_for('Close-Session')
     bus.poll_until(lambda: job.progress.transferred == len(content), 'all to be acknowledged')
     job.suspend()
+    server.wait_left('Close-Session')
     server.release()
     job.resume()
     finish(job, server, content)

@@ -35,10 +35,12 @@ static void set_token_free(SetToken *set)
 DEFINE_CLEANUP(SetToken, set_token_free);
 
 /* TOK-47: at once, also for what is on its way. Takes the token; the old one, which the store does
-   not know, goes when the new one's name is stored. */
+   not know, goes when the new one's name is stored. OPS-50: the answer promises that the token is
+   kept, too, so it comes last. */
 static int replace_token(BusContext *context, Job *job, Token *token, sd_bus_message *call)
 {
         _cleanup_(change_done) Change change = { 0 };
+        sd_bus_error error = SD_BUS_ERROR_NULL;
         Token *old = job->token;
 
         if (change_begin(&change, context, job) < 0) {
@@ -48,13 +50,16 @@ static int replace_token(BusContext *context, Job *job, Token *token, sd_bus_mes
         job->token = token;
         if (token)
                 job->last_helper = token->uid;
-        if (!change_answer(&change, call)) {
+        if (change_commit(&change, &error) < 0) {
                 job->token = old;
                 token_free(token);
+                (void)sd_bus_reply_method_error(call, &error);
+                sd_bus_error_free(&error);
                 return 1;
         }
         token_free(old);
         engine_identity_changed(context->engine, job);
+        (void)sd_bus_reply_method_return(call, "");
         return 1;
 }
 

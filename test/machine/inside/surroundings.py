@@ -185,7 +185,8 @@ def low_battery():
 
 @contextlib.contextmanager
 def suspendable():
-    """wake() ends a sleep; whether the machine sleeps, the unit's state says."""
+    """wake() ends a sleep; whether the machine sleeps, the unit's state says. NetworkManager takes a
+    machine in which /sys can be written for one whose devices udev names: it stays as it was."""
     sh("set -e; mount -o remount,rw /sys; mkdir /sys/power\n"
        "mount -t tmpfs power /sys/power; echo mem >/sys/power/state\n"
        "mkfifo /run/wake; mkdir -p /run/systemd/system/systemd-suspend.service.d\n"
@@ -194,7 +195,7 @@ def suspendable():
     try:
         yield lambda: sh('echo >/run/wake')
     finally:
-        sh('umount /sys/power; rmdir /sys/power; rm -r /run/wake '
+        sh('umount /sys/power; rmdir /sys/power; mount -o remount,ro /sys; rm -r /run/wake '
            '/run/systemd/system/systemd-suspend.service.d; systemctl daemon-reload', status=None)
 
 

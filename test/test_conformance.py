@@ -291,6 +291,31 @@ def test_uploads_lack_what_is_of_downloads(world, job_type):
         assert answer(job, 'GetReplyData') == INVALID
 
 
+@pytest.mark.parametrize('job_type, call, words', [
+    ('download', 'Cancel', 'the job is cancelled'), ('download', 'Complete', 'the job is cancelled'),
+    ('download', 'Suspend', 'the job is cancelled'), ('download', 'Resume', 'the job is cancelled'),
+    ('upload', 'Complete', 'the job is suspended, and an upload is completed when it is transferred')])
+def test_refusals_name_the_state(world, job_type, call, words):
+    """JOB-406"""
+    job = world.manager().create('job', job_type)
+    if job_type == 'download':
+        job.cancel()
+    with pytest.raises(BusError, match=f'{INVALID}: {words}'):
+        job.call(call)
+
+
+def test_refusals_say_what_would_do(world):
+    """JOB-406"""
+    job, vault = world.manager().create('job'), world.vault()
+    for call, arguments, words in (
+            (job.set, ('Priority', 'idle'), 'foreground, high, normal or low'),
+            (job.set, ('NotifyFlags', 64), '1 transferred, 2 error'),
+            (world.manager().create, ('job', 'idle'), 'download, upload or upload-reply'),
+            (job.add, ('http://host/', vault / 'missing' / 'a'), 'directory does not exist; create it')):
+        with pytest.raises(BusError, match=words):
+            call(*arguments)
+
+
 def test_resume_without_files(world):
     """JOB-300: BG_E_EMPTY, and the job stays as it is."""
     job = world.manager().create('job')

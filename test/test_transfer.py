@@ -550,6 +550,47 @@ def test_times(world):
     assert created <= completed <= modified
 
 
+# JOB-404
+@pytest.mark.parametrize('by', ['nothing', 'another file'])
+def test_temporary_file_that_is_lost_before_complete_can_be_fetched_again(world, by):
+    url, vault = world.put(1000), world.vault()
+    job = world.start(url, vault / 'a')
+    job.wait('transferred')
+    temporary, = temporary_files(vault)
+    temporary.unlink()
+    if by == 'another file':
+        temporary.write_bytes(b'something else')
+        os.chown(temporary, world.alice, -1)
+    with pytest.raises(bus.BusError, match='NoSuchFile.*resume to fetch it again'):
+        job.complete()
+    assert job.state == 'transferred'
+    job.file().call('SetValidationState', 'b', False)
+    job.resume()
+    job.wait_until(lambda: job.state == 'transferred' and job.progress.files_transferred == 1)
+    assert job.complete() == 0
+    assert (vault / 'a').read_bytes() == world.bytes(url)
+
+
+# JOB-405
+@pytest.mark.parametrize('end', ['Cancel', 'Complete'])
+def test_temporary_files_that_cannot_be_removed_are_named_in_the_log(world, end):
+    vault, closed = world.vault(), world.vault()
+    job = world.manager().create()
+    job.add(world.put(1000), vault / 'a')
+    job.add(world.put(100_000, stall_after=10), closed / 'b')
+    job.resume()
+    job.wait_until(lambda: job.progress.files_transferred == 1 and temporary_files(closed))
+    closed.chmod(0o500)
+    try:
+        assert job.call(end) == 0x0020001A      # BG_S_UNABLE_TO_DELETE_FILES
+    finally:
+        closed.chmod(0o700)
+    assert job.state == {'Cancel': 'cancelled', 'Complete': 'acknowledged'}[end]
+    left, = temporary_files(closed)
+    assert f'cannot remove {left}: Permission denied' in world.logs()
+    assert os.listdir(vault) == ([] if end == 'Cancel' else ['a'])
+
+
 # JOB-400
 def test_progress_is_a_modification(world):
     job = world.start(world.put(8 * MIB, rate=MIB), world.vault() / 'a')

@@ -96,13 +96,17 @@ void add_files_free(AddFiles *add)
 /* LIM-22, LIM-120 */
 static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_error *error)
 {
+        uint32_t limit = policy_limit(LIMIT_FILES_PER_JOB, job->owner);
+
         (void)add;
         if (job_is_upload(job) && job->n_files + more > 1)
                 return bus_fail(error, BG_E_TOO_MANY_FILES, "a job of type %s has exactly one file",
                                 job_type_name(job->type));
-        if (job->n_files + more <= policy_limit(LIMIT_FILES_PER_JOB, job->owner))
+        if (job->n_files + more <= limit)
                 return 0;
-        return bus_fail_code(error, policy_limit_code(LIMIT_FILES_PER_JOB));
+        return bus_fail(error, policy_limit_code(LIMIT_FILES_PER_JOB),
+                        "a job may have %u files (MaxFilesPerJob); use another job for the rest",
+                        limit);
 }
 
 /* FIL-111: a file of this machine has nobody who could answer, and comes whole. */
@@ -249,7 +253,7 @@ static void on_checked(void *userdata, FileAnswer *answer)
                 if (asprintf(&add->detail, "cannot %s %s: %s", add->reading ? "read" : "write to",
                              check->file->local_name,
                              add->reading ? upload_source_text(answer->error)
-                                          : strerror(answer->error)) < 0)
+                                          : destination_text(answer->error)) < 0)
                         add->detail = NULL;
         } else if (add->reading && answer->result == WORK_DONE)
                 file_set_total(check->file, answer->source.size);

@@ -36,7 +36,9 @@ static int read_option(sd_bus_message *m, const char *key, CreateOptions *option
         }
         options->priority = job_priority_parse(value);
         if (options->priority == PRIORITY_INVALID)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown priority '%.100s'", value);
+                return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
+                                "unknown priority '%.100s': foreground, high, normal or low",
+                                value);
         return 0;
 }
 
@@ -58,10 +60,20 @@ static int read_options(sd_bus_message *m, CreateOptions *options, sd_bus_error 
 /* LIM-20, LIM-21 */
 static int check_quota(BusContext *context, uid_t uid, size_t more, sd_bus_error *error)
 {
-        if (job_table_count_of(context->jobs, uid) + more > policy_limit(LIMIT_JOBS_PER_USER, uid))
-                return bus_fail_code(error, policy_limit_code(LIMIT_JOBS_PER_USER));
-        if (job_table_count(context->jobs) + more > policy_limit(LIMIT_JOBS_PER_MACHINE, uid))
-                return bus_fail_code(error, policy_limit_code(LIMIT_JOBS_PER_MACHINE));
+        uint32_t user = policy_limit(LIMIT_JOBS_PER_USER, uid);
+        uint32_t machine = policy_limit(LIMIT_JOBS_PER_MACHINE, uid);
+        size_t n = job_table_count_of(context->jobs, uid);
+
+        if (n + more > user)
+                return bus_fail(error, policy_limit_code(LIMIT_JOBS_PER_USER),
+                                "a user may have %u jobs (MaxJobsPerUser), and you have %zu; "
+                                "complete or cancel some",
+                                user, n);
+        if (job_table_count(context->jobs) + more > machine)
+                return bus_fail(error, policy_limit_code(LIMIT_JOBS_PER_MACHINE),
+                                "all users together may have %u jobs (MaxJobsPerMachine); "
+                                "complete or cancel some",
+                                machine);
         return 0;
 }
 
@@ -73,7 +85,9 @@ static int check_job(const char *name, const char *type, sd_bus_error *error)
         if (policy_check_display_name(name, &why) != 0)
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT, "%s", why);
         if (job_type_parse(type) == JOB_TYPE_INVALID)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown job type '%.100s'", type);
+                return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
+                                "unknown job type '%.100s': download, upload or upload-reply",
+                                type);
         return 0;
 }
 

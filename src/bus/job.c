@@ -99,6 +99,20 @@ static int on_list_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- calls that change the state ---- */
 
+/* JOB-406: which state is in the way. */
+static int refuse(const Job *job, BitsCode code, sd_bus_error *error)
+{
+        bool early = job_is_upload(job) && !job_state_is_final(job->state) &&
+                     job->pending == PENDING_NONE;
+
+        if (code != BG_E_INVALID_STATE)
+                return bus_fail_code(error, code);
+        return bus_fail(error, code, "%s%s", job_state_clause(job),
+                        early ? ", and an upload is completed when it is transferred; Cancel "
+                                "ends it before"
+                              : "");
+}
+
 static int change_state(sd_bus_message *m, Handle *handle, sd_bus_error *error,
                         BitsCode (*move)(Engine *, Job *, QueueMove *))
 {
@@ -114,7 +128,7 @@ static int change_state(sd_bus_message *m, Handle *handle, sd_bus_error *error,
                 return r;
         code = move(context->engine, handle->job, &step);
         if (code != 0)
-                return bus_fail_code(error, code);
+                return refuse(handle->job, code, error);
         if (change_answer(&change, m))
                 change_follow(&change, &step);
         return 1;
@@ -154,7 +168,7 @@ static int finish(sd_bus_message *m, Handle *handle, sd_bus_error *error,
         if (code == 0)
                 return 1;
         sd_bus_message_unref(m);
-        return failure < 0 ? turn_failure(failure, error) : bus_fail_code(error, code);
+        return failure < 0 ? turn_failure(failure, error) : refuse(handle->job, code, error);
 }
 
 static int on_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)

@@ -34,7 +34,9 @@ static BitsCode retry_delay(const Job *job, uint64_t *number, const char **ret_w
 static BitsCode notify_flags(const Job *job, uint64_t *number, const char **ret_why)
 {
         (void)job;
-        *ret_why = "there are unknown notification flags";
+        *ret_why = "there are unknown flags: 1 transferred, 2 error, 4 nothing at all, 8 "
+                   "modification, "
+                   "16 file, 32 ranges";
         return (*number & ~(uint64_t)NOTIFY_FLAGS_ALL) != 0 ? BITS_E_NOT_IMPLEMENTED : 0;
 }
 
@@ -140,7 +142,8 @@ static BitsCode max_download_size(const Job *job, uint64_t *number, const char *
 static BitsCode peer_caching_flags(const Job *job, uint64_t *number, const char **ret_why)
 {
         (void)job;
-        *ret_why = "there are unknown peer-caching flags";
+        *ret_why = "there are unknown flags: 1 from peers, 2 to peers, 4 no "
+                   "branch cache";
         return (*number & ~(uint64_t)PEER_CACHING_ALL) != 0 ? BITS_E_INVALID_ARGUMENT : 0;
 }
 
@@ -340,7 +343,8 @@ BUS_SETTER(bus_set_priority)
                 return bus_fail(error, BG_E_NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD,
                                 "a job with an HTTP method of its own is a foreground job");
         if (priority == PRIORITY_INVALID)
-                return bus_fail(error, BITS_E_NOT_IMPLEMENTED, "unknown priority '%.100s'", text);
+                return bus_fail(error, BITS_E_NOT_IMPLEMENTED,
+                                "unknown priority '%.100s': foreground, high, normal or low", text);
         if (priority == handle->job->priority)
                 return 0;
         r = change_begin(&change, context, handle->job);

@@ -109,8 +109,8 @@ static void on_checked(void *userdata, FileAnswer *answer)
                 code = engine_work_result_code(answer->result, &fatal);
         else if (answer->error != 0) {
                 code = code_from_errno(answer->error);
-                if (asprintf(&detail, "cannot write to %s: %s", q->name, strerror(answer->error)) <
-                    0)
+                if (asprintf(&detail, "cannot write to %s: %s", q->name,
+                             destination_text(answer->error)) < 0)
                         detail = NULL;
         } else if (!job || job->pending != PENDING_NONE || job->owner != q->owner ||
                    !handle_may_name_files(q->opener, job))

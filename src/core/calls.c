@@ -91,6 +91,12 @@ static const char *const clauses[] = {
 };
 static_assert_table(clauses, STATE_MAX);
 
+const char *job_state_clause(const Job *job)
+{
+        return job->pending != PENDING_NONE ? "the job is being completed or cancelled"
+                                            : clauses[job->state];
+}
+
 static bool only_reads(JobCall call)
 {
         return call == CALL_GET_REPLY_DATA || call == CALL_GET_ERROR;
@@ -104,7 +110,7 @@ BitsCode job_call_check(const Job *job, const File *file, JobCall call, const ch
 
         assert(call >= 0 && call < CALL_MAX);
         if (job->pending != PENDING_NONE && !only_reads(call)) {
-                *ret_why = "the job is being completed or cancelled";
+                *ret_why = job_state_clause(job);
                 return BG_E_INVALID_STATE;
         }
         if ((rule->states & 1u << job->state) == 0) {

@@ -25,6 +25,9 @@ typedef enum JobCall {
 /* "SetFileACLFlags", for messages; NULL out of range. */
 const char *job_call_name(JobCall call);
 
+/* "the job is suspended", or that it is being ended. */
+const char *job_state_clause(const Job *job);
+
 /* 0, or the code that the call answers with and *ret_why, a clause about this job that lives as
    long as it does not change. `file` is the file that the call is about, NULL for the others. While
    Complete or Cancel is under way the job is as good as final. */

@@ -193,6 +193,31 @@ BitsCode code_from_errno(int error)
         return BITS_E_UNEXPECTED;
 }
 
+/* JOB-406 */
+const char *destination_text(int error)
+{
+        switch (error) {
+        case ENOENT:
+                return "the directory does not exist; create it first";
+        case ENOTDIR:
+                return "a part of its path is no directory";
+        case EACCES:
+        case EPERM:
+                return "Permission denied; the identity that writes the job's local files needs "
+                       "the right to write to the directory";
+        case EEXIST:
+                return "a file of somebody else has the name of the job's temporary file; remove "
+                       "it";
+        case EISDIR:
+                return "it is a directory; name a file in it";
+        case ELOOP:
+                return "its path leads through too many symbolic links";
+        case EROFS:
+                return "the file system is read-only";
+        }
+        return strerror(error);
+}
+
 /* UPL-400 */
 BitsCode code_from_source_errno(int error)
 {

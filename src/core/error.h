@@ -147,6 +147,8 @@ BitsCode code_from_source_errno(int error);
 /* The same for a remote file that is a file of this machine or of a mounted share, and
    CONTEXT_REMOTE_FILE. ENOTDIR: a directory of the path is missing, ENOENT: the file. */
 BitsCode code_from_remote_errno(int error);
+/* Why nothing can be put there, for people: what is wrong, and what to do. */
+const char *destination_text(int error);
 
 /* Field's word for a context: "none", "local-file", "remote-file", "general-queue-manager", … */
 const char *error_context_name(ErrorContext context);

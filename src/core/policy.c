@@ -228,6 +228,9 @@ static bool is_ipv6_address(const char *begin, const char *end)
         return inet_pton(AF_INET6, text, &address) == 1;
 }
 
+/* What no host is called, and libcurl refuses: better now than in the middle of the night. */
+static const char not_in_host[] = "\"\\<>^`{|}[]!$&'()*+,;=";
+
 /* Behind the scheme: [user[:password]@]host[:port]. */
 static const char *wrong_authority(const char *authority)
 {
@@ -244,6 +247,8 @@ static const char *wrong_authority(const char *authority)
         } else {
                 behind = memchr(host, ':', (size_t)(end - host));
                 behind = behind ? behind : end;
+                if (host + strcspn(host, not_in_host) < behind)
+                        return "the URL's host has a character that no name of a host has";
         }
         if (behind == host)
                 return "the URL names no host";

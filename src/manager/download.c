@@ -61,7 +61,7 @@ static void end_soon(Download *t)
 
 static void fail_local(Download *t, int error, const char *what)
 {
-        transfer_end_local(&t->base, code_from_errno(error), what, strerror(error));
+        transfer_end_local(&t->base, code_from_errno(error), what, destination_text(error));
 }
 
 /* ---- syncing ---- */

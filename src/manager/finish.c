@@ -233,7 +233,7 @@ static void fail_unserved(Finish *finish, const File *file, WorkResult result)
                      "the worker of the local identity cannot serve");
 }
 
-/* FIL-390: what is to be done, where the job can still be completed afterwards. */
+/* FIL-390, JOB-404: what is to be done, where the job can still be completed afterwards. */
 static const char *rename_text(int error)
 {
         switch (error) {
@@ -243,12 +243,13 @@ static const char *rename_text(int error)
                        "mount that one again, then complete the job";
         case ESTALE:
                 return "the fetched file is not there any more; bring it back (is its volume "
-                       "mounted?) and complete the job, or cancel it";
+                       "mounted?) and complete the job, or call the file invalid "
+                       "(SetValidationState, bits file) and resume to fetch it again";
         case ENOENT:
                 return "its directory is not there; bring it back (is its volume mounted?), then "
                        "complete the job";
         }
-        return strerror(error);
+        return destination_text(error);
 }
 
 static void on_renamed(void *userdata, FileAnswer *answer)
@@ -273,6 +274,7 @@ static void on_renamed(void *userdata, FileAnswer *answer)
         advance(finish);
 }
 
+/* JOB-405 */
 static void leave_behind(Finish *finish, const File *file, const char *why)
 {
         const char *name = file_is_deposited(file) ? file->remote_name : file->local_name;
@@ -490,7 +492,7 @@ static void leave_all_behind(Finish *finish)
         for (size_t i = 0; (file = job_file(job, i)); i++)
                 any = any || (file->inode != 0 && !file->completed);
         for (size_t i = 0; any && (file = job_file(job, i)); i++)
-                if (file->inode != 0)
+                if (file->inode != 0 && !file->completed)
                         leave_behind(finish, file, "the helper token is gone");
 }
 

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import bus
 import conftest
 import networks
 import stand_ins

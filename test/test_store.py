@@ -24,6 +24,7 @@ import conftest
 from stores import ALICE, Service, ext4, fill, tmpfs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get('OPENBITS_BUILD', ROOT / 'build'))
 STORES = pathlib.Path(__file__).resolve().parent / 'store'
 as_root = pytest.mark.skipif(not conftest.ROOT, reason='needs root: mounts, several identities')
 
@@ -174,8 +175,39 @@ def snapshot(folder):
             for path in folder.iterdir()}
 
 
+BITSD = BUILD / 'src' / 'bitsd' / 'bitsd'
+
+
+# DUR-394
+def test_store_of_a_later_version_is_not_touched(service):
+    later(service)
+    before = snapshot(service.state)
+    ended = subprocess.run(['dbus-run-session', '--', BITSD, '--user', f'--state-directory={service.state}',
+                            f'--runtime-directory={service.folder}'], capture_output=True, text=True, timeout=60,
+                           check=False)
+    assert ended.returncode == 78, ended
+    assert 'a later version of bitsd made the job store' in ended.stderr and '4711' in ended.stderr
+    after = snapshot(service.state)
+    assert {name: after[name] for name in before} == before and not list(service.state.glob('*.unreadable*'))
+
+
+# DUR-395
+def test_second_service_on_the_same_store_is_refused(service):
+    job = service.start().create('of the first')
+    owner = service.state.stat()
+    ended = service.playground.run(
+        [str(BITSD), *([] if conftest.ROOT else ['--user']), f'--state-directory={service.state}',
+         f'--runtime-directory={service.playground.runtime}/run'],
+        **({'uid': owner.st_uid, 'gid': owner.st_gid, 'groups': []} if conftest.ROOT else {}))
+    assert ended.returncode == 1 and 'in use' in ended.stderr, ended
+    manager = service.manager()
+    assert [entry['Id'] for entry in manager.list()] == [job.id]
+    job.set('Description', 'it goes on')
+    assert not list(service.state.glob('*.unreadable*'))
+
+
 # DUR-48, DUR-265, OPS-260
-@pytest.mark.parametrize('spoil', [garbage, truncated, later, other_tables, half_the_tables,
+@pytest.mark.parametrize('spoil', [garbage, truncated, other_tables, half_the_tables,
                                    old_but_other_tables, no_bytes, no_permission, directory,
                                    only_the_log])
 def test_store_that_cannot_be_used_is_set_aside(service, spoil):

@@ -273,5 +273,5 @@ int main(int argc, char **argv)
         raise_descriptor_limit();
         (void)sd_id128_get_boot(&boot); /* remembered by the library: the sandbox hides the file */
         r = serve(&(ManagerOptions){ arg_user, state, runtime, settings, NULL }, config);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return r == -EPROTONOSUPPORT ? EX_CONFIG : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

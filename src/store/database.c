@@ -179,6 +179,17 @@ static int count_tables(sqlite3 *db, int *ret, int *ret_ours)
         return r;
 }
 
+/* DUR-394: nothing is wrong with it, so that it is neither set aside nor touched. */
+static int refuse_later(sqlite3 *db, int version)
+{
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        log_error(
+                "a later version of bitsd made the job store %s (%d; this one knows versions up to "
+                "%d): nothing was touched; install that version again, or move the file away",
+                sqlite3_db_filename(db, NULL), version, SCHEMA_VERSION);
+        return -EPROTONOSUPPORT;
+}
+
 /* 0 in *ret_version: a new database. `ret_why` is set when the file can be set aside; it has not
    been written to by then. */
 static int check_version(sqlite3 *db, int *ret_version, const char **ret_why)
@@ -192,9 +203,9 @@ static int check_version(sqlite3 *db, int *ret_version, const char **ret_why)
                 return r;
         if (*ret_version == 0 && tables == 0)
                 return 0;
-        if (*ret_version > SCHEMA_VERSION)
-                *ret_why = "a later version of bitsd made it";
-        else if (*ret_version <= 0 || ours != OUR_TABLES)
+        if (*ret_version > SCHEMA_VERSION && ours == OUR_TABLES)
+                return refuse_later(db, *ret_version);
+        if (*ret_version <= 0 || *ret_version > SCHEMA_VERSION || ours != OUR_TABLES)
                 *ret_why = "something else made it";
         return *ret_why ? -EBADMSG : 0;
 }

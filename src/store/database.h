@@ -11,8 +11,9 @@
 /* Between the database's name and the time, in the name of one that was set aside. */
 #define DATABASE_ASIDE ".unreadable-"
 
-/* Opens or creates the database. One that is damaged or unreadable, or that a later version made,
-   is renamed and kept, never deleted, and a new one begun. 0 or -errno. */
+/* Opens or creates the database. One that is damaged or unreadable is renamed and kept, never
+   deleted, and a new one begun. 0 or -errno; -EPROTONOSUPPORT: a later version made it, and it was
+   not touched. */
 int database_open(const char *path, sqlite3 **ret);
 /* The same for one whose tables turned out to be wrong; it must be closed. */
 int database_set_aside(const char *path, const char *why);

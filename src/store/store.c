@@ -234,6 +234,8 @@ int store_open(const char *directory, Store **ret)
                 r = service_clock_open(&store->clock, store->db);
         if (r >= 0)
                 r = database_find_aside(path, &store->aside);
+        if (r == -EBUSY) /* DUR-395 */
+                return log_errno(LOG_ERR, r, "the job store %s is in use by another bitsd", path);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot open the job store %s", path);
         r = vault_new(directory, &store->vault);

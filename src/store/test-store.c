@@ -521,11 +521,6 @@ static void spoil_page(const Case *c)
         overwrite(c->path, 4096, 4096);
 }
 
-static void spoil_version(const Case *c)
-{
-        execute(c, "PRAGMA user_version = 4711");
-}
-
 /* DUR-48: what cannot be read is set aside, and the service begins anew. */
 static void test_unreadable(void **state)
 {
@@ -559,10 +554,27 @@ static void test_earlier_version(void **state)
         close_case(&c);
 }
 
+/* DUR-394: nothing starts with it, and it is as it was. */
 static void test_later_version(void **state)
 {
+        Case c;
+        Job *job = make_job(1);
+
         (void)state;
-        set_aside_after(spoil_version);
+        open_case(&c);
+        store_mark_job(c.store, job, STORE_PROMISED);
+        assert_int_equal(store_commit(c.store), 0);
+        store_close(TAKE_PTR(c.store));
+        execute(&c, "PRAGMA user_version = 4711");
+        assert_int_equal(store_open(c.directory, &c.store), -EPROTONOSUPPORT);
+        execute(&c, "PRAGMA user_version = 2");
+        assert_int_equal(store_open(c.directory, &c.store), 0);
+        assert_null(store_set_aside(c.store));
+        load(&c);
+        assert_int_equal(c.n_loaded, 1);
+        assert_jobs_equal(job, c.loaded[0]);
+        job_free(job);
+        close_case(&c);
 }
 
 /* DUR-49: one row that makes no sense is left out; the other jobs are there, each with its files.

@@ -26,6 +26,7 @@ VICTIMS = ('bitsd', 'broker', 'bits-net', 'bits-file')
 KIB = 1024
 SIZES = (0, 1, 4 * KIB, 100 * KIB, 700 * KIB, 3000 * KIB)
 RATES = (300 * KIB, 1000 * KIB, 3000 * KIB)     # bytes a second and file
+SECONDS = 3        # for one file at most: background jobs wait for each other
 # What a caller may hear because somebody was killed just then.
 GONE = {'NoReply', 'ServiceUnknown', 'NameHasNoOwner', 'Disconnected', 'ProcessAborted'}
 PATIENCE = 90      # seconds for one job to make its way, kills included
@@ -69,8 +70,7 @@ class Client(threading.Thread):
         name = f'client {self.number} round {self.rounds}'
         with self.world.lock:
             vault = self.world.vault(self.uid)
-            urls = [self.world.put(self.random.choice(SIZES), rate=self.random.choice(RATES))
-                    for _ in range(self.random.randint(1, 6))]
+            urls = [self.put() for _ in range(self.random.randint(1, 6))]
         pairs = [(url, vault / str(n)) for n, url in enumerate(urls)]
         job = self.insist(lambda: self.create(name))
         self.insist(lambda: job.files() or job.add_all(pairs))
@@ -80,6 +80,10 @@ class Client(threading.Thread):
         for url, path in pairs:
             assert path.read_bytes() == self.world.bytes(url), f'{path} of {name} differs'
         assert sorted(os.listdir(vault)) == sorted(path.name for _, path in pairs)
+
+    def put(self):
+        size = self.random.choice(SIZES)
+        return self.world.put(size, rate=max(self.random.choice(RATES), size // SECONDS))
 
     def create(self, name):
         for entry in self.manager.list():

@@ -44,7 +44,7 @@ static int find(sd_bus_message *m, const struct Numbered **ret, sd_bus_error *er
 /* JOB-413 */
 int bus_get_property(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const struct Numbered *row;
+        const struct Numbered *row = NULL;
         sd_bus_message *reply = NULL;
         int r = handle_require(userdata, RIGHT_READ, error);
 
@@ -68,7 +68,7 @@ int bus_get_property(sd_bus_message *m, void *userdata, sd_bus_error *error)
 /* JOB-413 */
 int bus_set_property(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const struct Numbered *row;
+        const struct Numbered *row = NULL;
         const char *type;
         int r = find(m, &row, error);
 

@@ -58,7 +58,7 @@ int source_open(const char *local_name, Source *ret)
 static int open_marked(const char *path, const Mark *mark)
 {
         _cleanup_close_ int fd = -EBADF;
-        Source source;
+        Source source = { .fd = -EBADF };
         Inode inode;
         int r = source_open(path, &source);
 

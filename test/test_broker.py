@@ -20,7 +20,7 @@ from broker_play import (  # noqa: E402,F401
     ALICE, BOB, Broker, CAROL, CLUB, FILE, MANAGER, NET, NO_PRIVILEGE, PATIENCE, ROOT, START_FAILED,
     TEAM, TOO_MANY, UNKNOWN_OWNER, WORKERS_PER_USER, Worker, ask, broker_fixture, describe,
     folder_fixture, manager_fixture, needs_root, own_worker, private_mount, refusal, start)
-from wire import Channel, HEADER, NUMBERS, pack  # noqa: E402
+from wire import Channel, HEADER, NUMBERS, VERSION, pack  # noqa: E402
 
 
 # ---- workers ----
@@ -255,7 +255,7 @@ def test_workers_survive_the_broker(broker, manager):
 # ---- the manager's connection ----
 
 def test_greeting(broker, manager):
-    assert manager.hello.version == 3 and manager.hello.uid == os.geteuid()
+    assert manager.hello.version == VERSION and manager.hello.uid == os.geteuid()
     assert manager.hello.may_switch == int(ROOT)
 
 

@@ -22,6 +22,8 @@ import tempfile
 
 import pytest
 
+import wire
+
 BUILD = pathlib.Path(os.environ.get("OPENBITS_BUILD", pathlib.Path(__file__).parents[1] / "build"))
 PROGRAM = BUILD / "src/file/bits-file"
 if os.geteuid() == 0:   # the users of these tests may not be let into the folder of the clone
@@ -247,7 +249,7 @@ def disk_image(place):
 def test_hello(place):  # FIL-30
     with Worker() as w:
         version, kind, uid, layers = w.hello()
-        assert (version, kind, uid) == (3, 0, os.geteuid())
+        assert (version, kind, uid) == (wire.VERSION, 0, os.geteuid())
         assert layers & 7 == 7  # no new privileges, no capability, system call filter
         status = pathlib.Path(f"/proc/{w.process.pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status

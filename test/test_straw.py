@@ -14,6 +14,7 @@ import pytest
 
 import bus
 import playground_lib
+import wire
 from conftest import HERE, World, new_playground
 
 UNABLE_TO_DELETE_FILES = 0x0020001A    # a file that is said to be, and is not there
@@ -182,11 +183,6 @@ def wire_of(world):
     return str(folder)
 
 
-def protocol_version():
-    text = (HERE.parent / 'src/wire/protocol.h').read_text()
-    return int(text.split('PROTOCOL_VERSION =')[1].split(',')[0].split('}')[0])
-
-
 @contextlib.contextmanager
 def exchanged(world, name, content):
     """Another program in the place of that worker."""
@@ -232,7 +228,7 @@ def lie_to(straw, program, template, lie, question='', kind=0):
     job.set('Priority', 'foreground')
     url, target = straw.put(1000), straw.vault() / 'a'
     content = template.format(python=playground_lib.PYTHON, folder=wire_of(straw), lie=lie, kind=kind,
-                              question=question, version=protocol_version())
+                              question=question, version=wire.VERSION)
     with exchanged(straw, program, content):
         comes_to_rest(job, url, target)
         assert straw.daemons() == before

@@ -35,6 +35,7 @@ def read_protocol(text):
 
 
 NUMBERS, FIELDS = read_protocol(PROTOCOL.read_text())
+VERSION = int(re.search(r'\bPROTOCOL_VERSION = (\d+)', PROTOCOL.read_text())[1])
 NAMES = {number: name for name, number in NUMBERS.items()}
 
 

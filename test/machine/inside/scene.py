@@ -17,6 +17,7 @@ import os
 import pathlib
 import pwd
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -94,6 +95,13 @@ def main_pid(name):
     """The unit's running process; 0 if there is none."""
     found = unit(name, 'MainPID', 'ActiveState')
     return int(found['MainPID']) if found['ActiveState'] == 'active' else 0
+
+
+def kill_daemon(name):
+    """SIGKILL; returns when the unit's next process is there."""
+    before = poll(lambda: main_pid(name), f'{name} to run')
+    os.kill(before, signal.SIGKILL)
+    poll(lambda: main_pid(name) not in (0, before), f'the successor of {name}')
 
 
 def status_of(pid):

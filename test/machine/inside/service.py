@@ -8,11 +8,10 @@ import gzip
 import os
 import pathlib
 import re
-import signal
 import socket
 
-from scene import (DAEMONS, LARGE, SOCKETS, TLS, WEB, bits, bus_connection, main_pid, poll, same,
-                   scenario, sh, signed_on, start_job, status_of, systemctl, unit, wait_bytes, wait_state,
+from scene import (DAEMONS, LARGE, SOCKETS, TLS, WEB, bits, bus_connection, kill_daemon, main_pid,
+                   same, scenario, sh, signed_on, start_job, status_of, systemctl, unit, wait_bytes, wait_state,
                    workers)
 
 CAPABILITY_KILL, CAPABILITY_SETGID, CAPABILITY_SETUID = 5, 6, 7
@@ -155,9 +154,7 @@ def killed_daemons_return():
     wait_bytes(job)
     for _ in range(8):
         for name in DAEMONS:
-            before = poll(lambda: main_pid(name), f'{name} to run')
-            os.kill(before, signal.SIGKILL)
-            poll(lambda: main_pid(name) not in (0, before), f'the successor of {name}')
+            kill_daemon(name)
     wait_state(job, 'transferred')
     bits('complete', job)
     assert same('/home/alice/killed')

@@ -9,7 +9,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import os
 import shutil
 
-from scene import (SECOND, TRICKLE, WEB, bits, expect_dropped, expect_kept, give_token, job_of,
+from scene import (SECOND, TRICKLE, WEB, bits, expect_dropped, expect_kept, give_token, job_of, kill_daemon,
                    lend, login, owner_and_mode, poll, same, scenario, sh, sign_off, start_job,
                    systemctl, token_of, user_state, wait_bytes, wait_state, workers)
 
@@ -249,7 +249,7 @@ def tokens_survive_restarts():
         for name in ('bitsd.service', 'bits-broker.service'):
             systemctl('restart', name)
             expect_kept(helped)
-        systemctl('kill', '--signal=KILL', 'bitsd.service')
+        kill_daemon('bitsd.service')
         expect_kept(helped)
         alice.logout()
         expect_dropped(helped)

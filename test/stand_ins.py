@@ -9,6 +9,7 @@ machine's tests show.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import contextlib
 import os
 import select
 import socket
@@ -70,11 +71,13 @@ class StandIn:
                     address, 'PropertiesChanged', 'sa{sv}as', (interface, changed, [])))
 
     def _serve(self):
+        """Until close(), which may come while an answer is on its way."""
+        with contextlib.suppress(ConnectionError, OSError, ValueError):
+            self._answer_calls()
+
+    def _answer_calls(self):
         while True:
-            try:
-                message = self.connection.receive()
-            except (ConnectionError, OSError, ValueError):
-                return
+            message = self.connection.receive()
             if message.header.message_type is not jeepney.MessageType.method_call:
                 continue
             fields = message.header.fields

@@ -115,7 +115,7 @@ def test_a_stop_keeps_what_was_put(root_world, share):
 
 @pytest.mark.parametrize('rests', [False, True])
 def test_a_source_that_changes_ends_the_job(root_world, share, rests):
-    """FIL-114: in the middle, and between two tries."""
+    """FIL-114: in the middle, and between two tries (ENG-430: at once after a Suspend)."""
     file, job, target = put_shared(root_world, share)
     if rests:
         job.suspend()

@@ -103,7 +103,7 @@ bool change_answer(Change *change, sd_bus_message *call)
         int r = change_commit(change, &error);
 
         if (r >= 0)
-                (void)sd_bus_reply_method_return(call, "");
+                change->call = sd_bus_message_ref(call);
         else
                 (void)sd_bus_reply_method_error(call, &error);
         sd_bus_error_free(&error);
@@ -126,6 +126,9 @@ void change_done(Change *change)
                 notifier_look(context->notifier, change->job);
         } else if (change->before)
                 take_back(change);
+        if (change->call)
+                (void)sd_bus_reply_method_return(change->call, "");
+        sd_bus_message_unref(change->call);
         forget(change);
         free(change->files);
 }

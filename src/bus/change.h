@@ -8,7 +8,7 @@
  *         r = change_begin(&change, context, job);
  *         …                                    change members of the job
  *         if (change_answer(&change, call))
- *                 …                            what follows from it: the engine, others
+ *                 …                            what follows from it: the engine, others; the answer
  *
  * It begins and ends within one handler: nothing else happens to the job in between.
  */
@@ -23,10 +23,11 @@ typedef struct ChangedFile {
 
 typedef struct Change {
         BusContext *context;
-        Job *job;       /* NULL: not begun */
-        Job *before;    /* NULL: settled */
-        bool stored;    /* and what follows is still to come */
-        size_t n_files; /* before: those behind are new */
+        Job *job;             /* NULL: not begun */
+        Job *before;          /* NULL: settled */
+        bool stored;          /* and what follows is still to come */
+        sd_bus_message *call; /* to be answered when all has followed */
+        size_t n_files;       /* before: those behind are new */
         ChangedFile *files;
         size_t n_changed, room;
 } Change;
@@ -38,7 +39,9 @@ int change_file(Change *change, File *file);
 
 /* Stores the change, or takes it back. 0, or the error set and what a handler returns. */
 int change_commit(Change *change, sd_bus_error *error);
-/* The same, and answers the call: with nothing, or with the error. True: it is stored. */
+/* The same, and answers the call: with the error at once; with nothing when everything has
+   followed, so that nobody acts on a Suspend whose work does not know of it yet. True: it is
+   stored. ENG-430 */
 bool change_answer(Change *change, sd_bus_message *call);
 
 /* What follows, for a call that has moved the state: the engine tells of it. */

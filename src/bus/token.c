@@ -40,7 +40,6 @@ DEFINE_CLEANUP(SetToken, set_token_free);
 static int replace_token(BusContext *context, Job *job, Token *token, sd_bus_message *call)
 {
         _cleanup_(change_done) Change change = { 0 };
-        sd_bus_error error = SD_BUS_ERROR_NULL;
         Token *old = job->token;
 
         if (change_begin(&change, context, job) < 0) {
@@ -50,16 +49,13 @@ static int replace_token(BusContext *context, Job *job, Token *token, sd_bus_mes
         job->token = token;
         if (token)
                 job->last_helper = token->uid;
-        if (change_commit(&change, &error) < 0) {
+        if (!change_answer(&change, call)) {
                 job->token = old;
                 token_free(token);
-                (void)sd_bus_reply_method_error(call, &error);
-                sd_bus_error_free(&error);
                 return 1;
         }
         token_free(old);
         engine_identity_changed(context->engine, job);
-        (void)sd_bus_reply_method_return(call, "");
         return 1;
 }
 

@@ -296,15 +296,18 @@ static int send_now(Channel *channel)
         return r < 0 ? r : wait_for_room(channel, true);
 }
 
+int channel_send_at_once(Channel *channel)
+{
+        return channel->out.bad ? -EMSGSIZE : MIN(send_now(channel), 0);
+}
+
 int channel_send(Channel *channel)
 {
         bool waits = channel->gather && !channel->full && channel->out.n_fds == 0;
-        int r;
 
-        if (channel->out.bad)
-                return -EMSGSIZE;
-        r = waits ? gather(channel) : send_now(channel);
-        return MIN(r, 0);
+        if (!waits || channel->out.bad)
+                return channel_send_at_once(channel);
+        return MIN(gather(channel), 0);
 }
 
 size_t channel_queued(const Channel *channel)

@@ -40,6 +40,8 @@ Message *channel_draft(Channel *channel);
    the caller's. -EMSGSIZE for a message too long, -ENOBUFS when the queue is at its bound, -EPIPE
    when the peer is gone (on_end follows from the loop). */
 int channel_send(Channel *channel);
+/* The same for a message that waits for no other, and takes along those that waited. ENG-430 */
+int channel_send_at_once(Channel *channel);
 
 /* Messages that wait: for room in the socket, or for others to leave with. */
 size_t channel_queued(const Channel *channel);

@@ -386,6 +386,18 @@ static void gathered_messages_leave_with_a_descriptor(void **state)
         assert_int_equal(arrived(w, 0), 2);
 }
 
+/* ENG-430 */
+static void one_that_cannot_wait_takes_the_others_along(void **state)
+{
+        World *w = *state;
+
+        gather(w);
+        assert_int_equal(say(w, 0, 0), 0);
+        message_begin(channel_draft(w->channel), NUMBER, 1);
+        assert_int_equal(channel_send_at_once(w->channel), 0);
+        assert_int_equal(arrived(w, 0), 2);
+}
+
 static void gathered_messages_survive_the_channel(void **state)
 {
         World *w = *state;
@@ -456,6 +468,7 @@ int main(void)
                 TEST(enough_gathered_messages_leave),
                 TEST(gathered_messages_leave_with_a_descriptor),
                 TEST(gathered_messages_survive_the_channel),
+                TEST(one_that_cannot_wait_takes_the_others_along),
                 TEST(gathered_messages_wait_for_room),
                 TEST(gathering_for_nobody),
         };

@@ -218,7 +218,7 @@ bool worker_net_stop(NetClient *client)
                 return false;
         net_stop_write(channel_draft(client->worker->channel), 0,
                        &(NetStop){ .transfer = client->id });
-        (void)channel_send(client->worker->channel);
+        (void)channel_send_at_once(client->worker->channel);
         worker_expect_stop(client->worker, client);
         return true;
 }

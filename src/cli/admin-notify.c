@@ -160,7 +160,7 @@ static int list_commands(int directory)
 
         if (!stream)
                 return report_error("cannot read the ledger of command lines: %s", strerror(errno));
-        if ((arg_user ? bits_manager_open_user(&manager) : bits_manager_open(&manager)) < 0)
+        if (try_service(&manager) < 0)
                 manager = NULL; /* the ledger is the answer, the service adds to it */
         table = table_new("commands", columns, ELEMENTS(columns), arg_json);
         while (table && (d = readdir(stream))) {
@@ -189,8 +189,7 @@ static void tell_service(const char *id)
         _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
         _cleanup_(bits_job_freep) bits_job *job = NULL;
 
-        if ((arg_user ? bits_manager_open_user(&manager) : bits_manager_open(&manager)) < 0 ||
-            bits_manager_get_job(manager, id, &job) < 0)
+        if (try_service(&manager) < 0 || bits_manager_get_job(manager, id, &job) < 0)
                 return;
         if (bits_job_set_notify_cmd_line(job, NULL, NULL) < 0)
                 report_note("the command line is removed, but job %s still shows it: %s", id,

@@ -164,13 +164,15 @@ int next_option(int argc, char **argv, const char *short_options, const struct o
         }
 }
 
+int try_service(bits_manager **ret_manager)
+{
+        return arg_user ? bits_manager_open_user(ret_manager) : bits_manager_open(ret_manager);
+}
+
 /* CLI-34 */
 int open_service(bits_manager **ret_manager)
 {
-        int r;
-
-        r = arg_user ? bits_manager_open_user(ret_manager) : bits_manager_open(ret_manager);
-        return r < 0 ? report_failure(NULL) : EXIT_OK;
+        return try_service(ret_manager) < 0 ? report_failure(NULL) : EXIT_OK;
 }
 
 /* CLI-422: a full disk behind standard output is a failure too. */

@@ -132,7 +132,6 @@ static int get_stored(bits_job *job, char **ret_text)
 /* Nothing for any other type of job. CLI-121 */
 static int without_reply(int r, char **ret_text)
 {
-
         return bits_error_code() == BITS_CODE_NOT_IMPLEMENTED ? string_copy("", ret_text) : r;
 }
 

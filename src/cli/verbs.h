@@ -38,7 +38,9 @@ int usage_error(const char *format, ...) _printf_(1, 2);
 /* What was printed is out: EXIT_OK, or EXIT_FAILED after saying why not. */
 int finish_output(void);
 
-/* Connects to the service that --user asks for. 0, or an exit status after saying why not. */
+/* Connects to the service that --user asks for: the library's result; or 0, or an exit status after
+   saying why not. */
+int try_service(bits_manager **ret_manager);
 int open_service(bits_manager **ret_manager);
 
 int verb_get(int argc, char **argv);

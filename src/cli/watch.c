@@ -119,8 +119,7 @@ static int try_reopen(Watch *watch, const char *id, bits_job **ret_job)
         int r;
 
         if (!watch->manager) {
-                r = arg_user ? bits_manager_open_user(&watch->manager)
-                             : bits_manager_open(&watch->manager);
+                r = try_service(&watch->manager);
                 if (r < 0)
                         return r;
         }

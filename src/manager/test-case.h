@@ -209,6 +209,15 @@ static inline void send_started(Case *c)
         world_send(&c->w, c->net);
 }
 
+/* The first file of a job that has rested is on its way. */
+static inline void start_first(Case *c, uint64_t inode)
+{
+        resume(c);
+        open_next(c, inode);
+        expect_start(c);
+        send_started(c);
+}
+
 static inline void send_done(Case *c, NetOutcome outcome, uint64_t written, BitsCode code)
 {
         net_done_write(&c->w.out, 0,

@@ -87,10 +87,7 @@ static void test_download_time(void **state)
         open_case(&c, 1);
         assert_int_equal(engine_download_time(c.engine, c.job), 7776000);
         c.job->maximum_download_time = 1;
-        resume(&c);
-        open_next(&c, 7);
-        expect_start(&c);
-        send_started(&c);
+        start_first(&c, 7);
         world_wait_for(&c.w, c.job->state == STATE_ERROR);
         assert_int_equal(c.job->fault.code, BG_E_MAXDOWNLOAD_TIMEOUT);
         assert_int_equal(c.n_errors, 1);
@@ -158,10 +155,7 @@ static void test_identity_change(void **state)
 
         (void)state;
         open_case(&c, 1);
-        resume(&c);
-        open_next(&c, 7);
-        expect_start(&c);
-        send_started(&c);
+        start_first(&c, 7);
         world_wait_for(&c.w, c.job->state == STATE_TRANSFERRING);
         assert_int_equal(fd_socketpair(SOCK_SEQPACKET, true, token), 0);
         c.job->token = calloc(1, sizeof(Token));
@@ -194,10 +188,7 @@ static void test_resume_while_winding_down(void **state)
 
         (void)state;
         open_case(&c, 1);
-        resume(&c);
-        open_next(&c, 7);
-        expect_start(&c);
-        send_started(&c);
+        start_first(&c, 7);
         assert_int_equal(engine_suspend(c.engine, c.job, &move), 0);
         engine_follow(c.engine, c.job, &move);
         resume(&c);

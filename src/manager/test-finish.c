@@ -3,6 +3,15 @@
  */
 #include "manager/test-case.h"
 
+/* The directories are synced, then Complete answers. */
+static void expect_end(Case *c, BitsCode code)
+{
+        expect_local(c, MESSAGE_FILE_SYNC_DIRECTORIES);
+        answer_result(c, 0);
+        world_wait_for(&c->w, c->answer != NO_ANSWER);
+        assert_int_equal(c->answer, code);
+}
+
 /* DUR-37: Complete renames, syncs the directories, and answers after the job left the store. */
 static void test_complete(void **state)
 {
@@ -89,10 +98,7 @@ static void test_complete_fails(void **state)
         answer_result(&c, 0);
         expect_commit(&c, "/srv/b");
         answer_result(&c, EACCES);
-        expect_local(&c, MESSAGE_FILE_SYNC_DIRECTORIES);
-        answer_result(&c, 0);
-        world_wait_for(&c.w, c.answer != NO_ANSWER);
-        assert_int_equal(c.answer, BITS_E_ACCESS_DENIED);
+        expect_end(&c, BITS_E_ACCESS_DENIED);
         assert_int_equal(c.job->state, STATE_TRANSFERRED);
         assert_int_equal(c.job->pending, PENDING_NONE);
         c.answer = NO_ANSWER;
@@ -101,10 +107,7 @@ static void test_complete_fails(void **state)
         answer_result(&c, 0);
         expect_commit(&c, "/srv/b");
         answer_result(&c, 0);
-        expect_local(&c, MESSAGE_FILE_SYNC_DIRECTORIES);
-        answer_result(&c, 0);
-        world_wait_for(&c.w, c.answer != NO_ANSWER);
-        assert_int_equal(c.answer, 0);
+        expect_end(&c, 0);
         close_case(&c);
 }
 
@@ -116,10 +119,7 @@ static void test_complete_while_winding_down(void **state)
 
         (void)state;
         open_case(&c, 1);
-        resume(&c);
-        open_next(&c, 7);
-        expect_start(&c);
-        send_started(&c);
+        start_first(&c, 7);
         assert_int_equal(complete(&c), 0);
         assert_int_equal(engine_resume(c.engine, c.job, &move), BG_E_INVALID_STATE);
         world_expect(&c.w, c.net, MESSAGE_NET_STOP);
@@ -127,10 +127,7 @@ static void test_complete_while_winding_down(void **state)
         sync_next(&c);
         expect_commit(&c, "/srv/a");
         answer_result(&c, 0);
-        expect_local(&c, MESSAGE_FILE_SYNC_DIRECTORIES);
-        answer_result(&c, 0);
-        world_wait_for(&c.w, c.answer != NO_ANSWER);
-        assert_int_equal(c.answer, 0);
+        expect_end(&c, 0);
         close_case(&c);
 }
 

@@ -266,6 +266,18 @@ static void test_upload(void **state)
         close_case(&c);
 }
 
+/* A job whose every field is set, with two files, is on the disk. */
+static void store_filled(Case *c, Job *job)
+{
+        fill_file(make_file(job, "/a"));
+        file_set_transferred(make_file(job, "/b"), true);
+        fill_job(job);
+        store_mark_job(c->store, job, STORE_PROMISED);
+        for (size_t i = 0; i < 2; i++)
+                store_mark_file(c->store, job->files[i], STORE_PROMISED);
+        assert_int_equal(store_commit(c->store), 0);
+}
+
 /* DUR-43: every field comes back; written, but not kept, does not. */
 static void test_round_trip(void **state)
 {
@@ -274,13 +286,7 @@ static void test_round_trip(void **state)
 
         (void)state;
         open_case(&c);
-        fill_file(make_file(job, "/a"));
-        file_set_transferred(make_file(job, "/b"), true);
-        fill_job(job);
-        store_mark_job(c.store, job, STORE_PROMISED);
-        for (size_t i = 0; i < 2; i++)
-                store_mark_file(c.store, job->files[i], STORE_PROMISED);
-        assert_int_equal(store_commit(c.store), 0);
+        store_filled(&c, job);
         assert_int_equal(job->files[0]->stored_written, 12345);
         file_set_written(job->files[0], 20000);
         store_mark_file(c.store, job->files[0], STORE_LAZY);
@@ -537,13 +543,7 @@ static void test_earlier_version(void **state)
 
         (void)state;
         open_case(&c);
-        fill_file(make_file(job, "/a"));
-        file_set_transferred(make_file(job, "/b"), true);
-        fill_job(job);
-        store_mark_job(c.store, job, STORE_PROMISED);
-        for (size_t i = 0; i < 2; i++)
-                store_mark_file(c.store, job->files[i], STORE_PROMISED);
-        assert_int_equal(store_commit(c.store), 0);
+        store_filled(&c, job);
         execute_closed(&c, "PRAGMA user_version = 1");
         reopen(&c);
         assert_int_equal(c.n_loaded, 1);

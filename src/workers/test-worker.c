@@ -106,6 +106,19 @@ static void check(Worker *worker, Answer *answer)
         assert_int_equal(worker_check(worker, &(FileCheck){ "/srv/x", 0 }, on_answer, answer), 0);
 }
 
+/* A worker that was asked, and has not answered yet; its end of the channel. */
+static int open_asked(World *w, Worker **ret_worker, Answer *answer)
+{
+        int fd;
+
+        world_open(w);
+        *ret_worker = worker_acquire(w->pool, WORKER_FILE, &owner);
+        check(*ret_worker, answer);
+        fd = world_start_worker(w, WORKER_FILE);
+        world_expect(w, fd, MESSAGE_FILE_CHECK);
+        return fd;
+}
+
 static void answer_result(World *w, int fd, uint32_t error)
 {
         file_result_write(&w->out, w->in.serial, &(FileResult){ .error = error });
@@ -121,11 +134,7 @@ static void test_repeated_after_death(void **state)
         int fd;
 
         (void)state;
-        world_open(&w);
-        worker = worker_acquire(w.pool, WORKER_FILE, &owner);
-        check(worker, &a);
-        fd = world_start_worker(&w, WORKER_FILE);
-        world_expect(&w, fd, MESSAGE_FILE_CHECK);
+        fd = open_asked(&w, &worker, &a);
         fd_close(fd);
         fd = world_start_worker(&w, WORKER_FILE);
         world_expect(&w, fd, MESSAGE_FILE_CHECK);
@@ -152,11 +161,7 @@ static void test_breach(void **state)
         int fd;
 
         (void)state;
-        world_open(&w);
-        worker = worker_acquire(w.pool, WORKER_FILE, &owner);
-        check(worker, &a);
-        fd = world_start_worker(&w, WORKER_FILE);
-        world_expect(&w, fd, MESSAGE_FILE_CHECK);
+        fd = open_asked(&w, &worker, &a);
         file_result_write(&w.out, w.in.serial + 7, &(FileResult){ 0 });
         world_send(&w, fd);
         world_expect(&w, w.broker, MESSAGE_BROKER_END_WORKER);
@@ -434,11 +439,7 @@ static void test_release(void **state)
         int token[2], fd;
 
         (void)state;
-        world_open(&w);
-        worker = worker_acquire(w.pool, WORKER_FILE, &owner);
-        check(worker, &a);
-        fd = world_start_worker(&w, WORKER_FILE);
-        world_expect(&w, fd, MESSAGE_FILE_CHECK);
+        fd = open_asked(&w, &worker, &a);
         answer_result(&w, fd, 0);
         world_wait_for(&w, a.n > 0);
         worker_release(worker);

@@ -78,3 +78,15 @@ static inline bool string_empty(const char *s)
 {
         return !s || !*s;
 }
+
+/* An owned text becomes a copy of another one. 0, or -ENOMEM and nothing is changed. */
+static inline int string_replace(char **text, const char *value)
+{
+        char *copy = strdup(value);
+
+        if (!copy)
+                return -ENOMEM;
+        free(*text);
+        *text = copy;
+        return 0;
+}

@@ -94,11 +94,10 @@ void add_files_free(AddFiles *add)
 }
 
 /* LIM-22, LIM-120 */
-static int check_limit(const AddFiles *add, const Job *job, size_t more, sd_bus_error *error)
+static int check_limit(const Job *job, size_t more, sd_bus_error *error)
 {
         uint32_t limit = policy_limit(LIMIT_FILES_PER_JOB, job->owner);
 
-        (void)add;
         if (job_is_upload(job) && job->n_files + more > 1)
                 return bus_fail(error, BG_E_TOO_MANY_FILES, "a job of type %s has exactly one file",
                                 job_type_name(job->type));
@@ -136,7 +135,7 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
         code = policy_check_local_name(local_name, &why);
         if (code != 0)
                 return bus_fail(error, code, "local name '%.200s': %s", local_name, why);
-        r = job ? check_limit(add, job, add->n_files + 1, error) : -ESTALE;
+        r = job ? check_limit(job, add->n_files + 1, error) : -ESTALE;
         if (r >= 0)
                 r = check_kind(job, remote_name, error);
         if (r < 0)
@@ -193,7 +192,7 @@ static BitsCode append_all(AddFiles *add, Job *job)
         if (!job || job_state_is_final(job->state) || job->pending != PENDING_NONE ||
             job->owner != add->owner || !handle_may_name_files(add->opener, job))
                 return BG_E_INVALID_STATE;
-        if (check_limit(add, job, add->n_files, &error) < 0) {
+        if (check_limit(job, add->n_files, &error) < 0) {
                 sd_bus_error_free(&error);
                 return job_is_upload(job) ? BG_E_TOO_MANY_FILES
                                           : policy_limit_code(LIMIT_FILES_PER_JOB);
@@ -213,7 +212,7 @@ static BitsCode append_all(AddFiles *add, Job *job)
 
 static void finish_call(AddFiles *add, Job *job)
 {
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_files_added };
         BitsCode code = add->failure;
 
         if (code == 0 && job && change_begin(&change, add->context, job) < 0)
@@ -222,8 +221,8 @@ static void finish_call(AddFiles *add, Job *job)
                 code = append_all(add, job);
         if (code != 0)
                 bus_reply_failure(add->call, code, add->detail);
-        else if (change_answer(&change, add->call))
-                engine_files_added(add->context->engine, job);
+        else
+                (void)change_answer(&change, add->call);
 }
 
 static void finish(AddFiles *add)
@@ -303,9 +302,7 @@ int add_files_run(AddFiles *add, sd_bus_error *error)
             !engine_identity(job, add->reading ? PURPOSE_READ_SOURCE : PURPOSE_CHECK_LOCAL_FILE,
                              &identity)) {
                 r = bus_fail(error, job ? BG_E_TOKEN_REQUIRED : BG_E_INVALID_STATE, "%s",
-                             job ? "local files are the helper's work, but the job has no helper "
-                                   "token: set it first"
-                                 : "the job is gone");
+                             job ? NO_TOKEN_FOR_LOCAL_FILES : "the job is gone");
                 add_files_free(add);
                 return r;
         }

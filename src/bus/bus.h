@@ -66,5 +66,9 @@ int bus_require(const Handle *handle, unsigned rights, sd_bus_error *error);
 int bus_require_call(const Handle *handle, unsigned rights, JobCall call, const File *file,
                      sd_bus_error *error);
 
+/* With BG_E_TOKEN_REQUIRED. */
+#define NO_TOKEN_FOR_LOCAL_FILES \
+        "local files are the helper's work, but the job has no helper token: set it first"
+
 /* GetPolicy. */
 int bus_get_policy(sd_bus_message *m, void *userdata, sd_bus_error *error);

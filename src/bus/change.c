@@ -87,6 +87,8 @@ static int settle(Change *change)
         else
                 change->stored = true;
         forget(change);
+        if (r >= 0 && change->follow)
+                change->follow(context->engine, job);
         return r;
 }
 

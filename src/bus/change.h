@@ -3,12 +3,12 @@
  * cannot be stored is taken back, and the caller is told; nothing has followed from it by then, so
  * that there is nothing else to undo.
  *
- *         _cleanup_(change_done) Change change = { 0 };
+ *         _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
  *
  *         r = change_begin(&change, context, job);
  *         …                                    change members of the job
- *         if (change_answer(&change, call))
- *                 …                            what follows from it: the engine, others; the answer
+ *         if (change_answer(&change, call))    the engine follows
+ *                 …                            and others; the answer comes last
  *
  * It begins and ends within one handler: nothing else happens to the job in between.
  */
@@ -22,6 +22,7 @@ typedef struct ChangedFile {
 } ChangedFile;
 
 typedef struct Change {
+        void (*follow)(Engine *engine, Job *job); /* when it is stored; NULL: nothing */
         BusContext *context;
         Job *job;             /* NULL: not begun */
         Job *before;          /* NULL: settled */
@@ -37,7 +38,8 @@ int change_begin(Change *change, BusContext *context, Job *job);
 /* A file of the job is about to be changed, too. 0 or -ENOMEM. */
 int change_file(Change *change, File *file);
 
-/* Stores the change, or takes it back. 0, or the error set and what a handler returns. */
+/* Stores the change, and the engine follows; or takes it back. 0, or the error set and what a
+   handler returns. */
 int change_commit(Change *change, sd_bus_error *error);
 /* The same, and answers the call: with the error at once; with nothing when everything has
    followed, so that nobody acts on a Suspend whose work does not know of it yet. True: it is

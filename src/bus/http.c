@@ -98,7 +98,7 @@ static int change_certificate(SetCertificate *set, Job *job)
 static void finish_set(SetCertificate *set)
 {
         Job *job = job_table_find(set->context->jobs, set->job_id);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         BitsCode code = 0;
 
         if (!job || job_state_is_final(job->state) || job->pending != PENDING_NONE ||
@@ -108,8 +108,8 @@ static void finish_set(SetCertificate *set)
                 code = BITS_E_UNEXPECTED;
         if (code != 0)
                 bus_reply_failure(set->call, code, NULL);
-        else if (change_answer(&change, set->call))
-                engine_identity_changed(set->context->engine, job);
+        else
+                (void)change_answer(&change, set->call);
 }
 
 /* SEC-158 */
@@ -211,13 +211,10 @@ static int on_remove_client_certificate(sd_bus_message *m, void *userdata, sd_bu
         if (was_set) {
                 http->certificate[0] = http->certificate_key[0] = 0;
                 http_options_set_passphrase(http, NULL, 0);
+                change.follow = engine_identity_changed;
         }
         r = change_commit(&change, error);
-        if (r < 0)
-                return r;
-        if (was_set)
-                engine_identity_changed(context->engine, handle->job);
-        return sd_bus_reply_method_return(m, "u", was_set ? 0 : S_FALSE);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "u", was_set ? 0 : S_FALSE);
 }
 
 /* The names; nothing gives back what is in the files, or the passphrase. SEC-150 */
@@ -241,7 +238,7 @@ static int on_set_custom_headers(sd_bus_message *m, void *userdata, sd_bus_error
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         const char *headers, *why = NULL;
         uint8_t *box;
         BitsCode code;
@@ -263,8 +260,7 @@ static int on_set_custom_headers(sd_bus_message *m, void *userdata, sd_bus_error
         if (r < 0)
                 return r;
         http_options_set_headers(&handle->job->http, box, size);
-        if (change_answer(&change, m))
-                engine_identity_changed(context->engine, handle->job);
+        (void)change_answer(&change, m);
         return 1;
 }
 
@@ -341,8 +337,7 @@ static BUS_GETTER(get_security_flags)
 static BUS_SETTER(set_security_flags)
 {
         Handle *handle = userdata;
-        BusContext *context = handle_context(handle);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         const char *why = NULL;
         uint32_t flags;
         BitsCode code;
@@ -358,14 +353,11 @@ static BUS_SETTER(set_security_flags)
                 return bus_fail(error, code, "%s", why);
         if (flags == handle->job->http.security_flags)
                 return 0;
-        r = change_begin(&change, context, handle->job);
+        r = change_begin(&change, handle_context(handle), handle->job);
         if (r < 0)
                 return r;
         handle->job->http.security_flags = flags;
-        r = change_commit(&change, error);
-        if (r >= 0)
-                engine_identity_changed(context->engine, handle->job);
-        return r;
+        return change_commit(&change, error);
 }
 
 /* ---- method ---- */
@@ -404,13 +396,10 @@ static int check_method(const Job *job, const char *method, bool standard, sd_bu
 static BUS_SETTER(set_method)
 {
         Handle *handle = userdata;
-        BusContext *context = handle_context(handle);
         Job *job = handle->job;
-        JobPriority before = job->priority;
         _cleanup_(change_done) Change change = { 0 };
         const char *method;
         bool standard;
-        char *copy;
         int r = sd_bus_message_read(value, "s", &method);
 
         (void)bus, (void)path, (void)interface, (void)property;
@@ -427,20 +416,16 @@ static BUS_SETTER(set_method)
                 return 0;
         if (job->resumed)
                 return bus_fail_code(error, BG_E_READ_ONLY_PROPERTY_AFTER_RESUME);
-        r = change_begin(&change, context, job);
-        copy = strdup(standard ? "" : method);
-        if (r < 0 || !copy) {
-                free(copy);
-                return -ENOMEM;
-        }
-        free(job->http.method);
-        job->http.method = copy;
-        if (!standard)
+        r = change_begin(&change, handle_context(handle), job);
+        if (r >= 0)
+                r = string_replace(&job->http.method, standard ? "" : method);
+        if (r < 0)
+                return r;
+        if (!standard && job->priority != PRIORITY_FOREGROUND) {
                 job->priority = PRIORITY_FOREGROUND;
-        r = change_commit(&change, error);
-        if (r >= 0 && job->priority != before)
-                engine_priority_changed(context->engine, job);
-        return r;
+                change.follow = engine_priority_changed;
+        }
+        return change_commit(&change, error);
 }
 
 /* ---- the judge of certificates ---- */

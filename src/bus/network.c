@@ -39,7 +39,7 @@ int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         const char *target_name, *scheme_name, *user, *password, *why = NULL;
         AuthTarget target;
         AuthScheme scheme;
@@ -68,8 +68,7 @@ int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                 "all credentials of the job together are larger than 1 MiB");
         if (r < 0)
                 return r;
-        if (change_answer(&change, m))
-                engine_identity_changed(context->engine, handle->job);
+        (void)change_answer(&change, m);
         return 1;
 }
 
@@ -78,7 +77,7 @@ int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *erro
         enum { S_FALSE = 1 };
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         const char *target_name, *scheme_name, *why = NULL;
         AuthTarget target;
         AuthScheme scheme;
@@ -101,10 +100,7 @@ int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 r = change_credentials(handle, target, scheme, true, false, NULL, NULL, &removed);
         if (r >= 0)
                 r = change_commit(&change, error);
-        if (r < 0)
-                return r;
-        engine_identity_changed(context->engine, handle->job);
-        return sd_bus_reply_method_return(m, "u", removed ? 0 : S_FALSE);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "u", removed ? 0 : S_FALSE);
 }
 
 /* ---- proxies ---- */
@@ -115,9 +111,8 @@ int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *erro
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         Job *job = handle->job;
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         const char *usage_name, *list, *bypass, *why = NULL;
-        char *own_list, *own_bypass;
         ProxyUsage usage;
         BitsCode code;
         int r = sd_bus_message_read(m, "sss", &usage_name, &list, &bypass);
@@ -130,20 +125,15 @@ int bus_set_proxy_settings(sd_bus_message *m, void *userdata, sd_bus_error *erro
         code = proxy_check(usage, list, bypass, &why);
         if (code != 0)
                 return bus_fail(error, code, "%s", why);
-        own_list = strdup(list);
-        own_bypass = strdup(bypass);
-        if (!own_list || !own_bypass || change_begin(&change, context, job) < 0) {
-                free(own_list);
-                free(own_bypass);
-                return -ENOMEM;
-        }
-        free(job->proxy_list);
-        free(job->proxy_bypass);
+        r = change_begin(&change, context, job);
+        if (r >= 0)
+                r = string_replace(&job->proxy_list, list);
+        if (r >= 0)
+                r = string_replace(&job->proxy_bypass, bypass);
+        if (r < 0)
+                return r;
         job->proxy_usage = usage;
-        job->proxy_list = own_list;
-        job->proxy_bypass = own_bypass;
-        if (change_answer(&change, m))
-                engine_identity_changed(context->engine, job);
+        (void)change_answer(&change, m);
         return 1;
 }
 
@@ -174,8 +164,7 @@ int bus_set_use_stored_credentials(sd_bus *bus, const char *path, const char *in
                                    sd_bus_error *error)
 {
         Handle *handle = userdata;
-        BusContext *context = handle_context(handle);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         const char *target;
         bool use;
         int r = sd_bus_message_read(value, "s", &target);
@@ -191,14 +180,11 @@ int bus_set_use_stored_credentials(sd_bus *bus, const char *path, const char *in
                                 "stored credentials are for the \"proxy\", or \"none\" are used");
         if (use == handle->job->proxy_tickets)
                 return 0;
-        r = change_begin(&change, context, handle->job);
+        r = change_begin(&change, handle_context(handle), handle->job);
         if (r < 0)
                 return r;
         handle->job->proxy_tickets = use;
-        r = change_commit(&change, error);
-        if (r >= 0)
-                engine_identity_changed(context->engine, handle->job);
-        return r;
+        return change_commit(&change, error);
 }
 
 /* ---- credential caches ---- */
@@ -244,12 +230,10 @@ int bus_set_credential_cache(sd_bus *bus, const char *path, const char *interfac
 {
         Handle *handle = userdata;
         Job *job = handle->job;
-        BusContext *context = handle_context(handle);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_identity_changed };
         char **cache =
                 is_helpers(property) ? &job->helper_credential_cache : &job->credential_cache;
         const char *name;
-        char *copy;
         int r = sd_bus_message_read(value, "s", &name);
 
         (void)bus, (void)path, (void)interface;
@@ -265,16 +249,8 @@ int bus_set_credential_cache(sd_bus *bus, const char *path, const char *interfac
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT,
                                 "a credential cache is named FILE:/PATH, DIR:/PATH, KEYRING:… or "
                                 "KCM:…, or \"\" for the default");
-        r = change_begin(&change, context, job);
-        copy = strdup(name);
-        if (r < 0 || !copy) {
-                free(copy);
-                return -ENOMEM;
-        }
-        free(*cache);
-        *cache = copy;
-        r = change_commit(&change, error);
+        r = change_begin(&change, handle_context(handle), job);
         if (r >= 0)
-                engine_identity_changed(context->engine, job);
-        return r;
+                r = string_replace(cache, name);
+        return r < 0 ? r : change_commit(&change, error);
 }

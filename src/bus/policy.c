@@ -24,8 +24,7 @@ BUS_GETTER(bus_get_cost_flags)
 BUS_SETTER(bus_set_cost_flags)
 {
         Handle *handle = userdata;
-        BusContext *context = handle_context(handle);
-        _cleanup_(change_done) Change change = { 0 };
+        _cleanup_(change_done) Change change = { .follow = engine_reconsider };
         uint32_t flags;
         int r = sd_bus_message_read(value, "u", &flags);
 
@@ -40,14 +39,11 @@ BUS_SETTER(bus_set_cost_flags)
                                 "with 0x%x if congestion does not matter, or 0 for those of "
                                 "bitsd.conf",
                                 flags, COST_OPTION_IGNORE_CONGESTION);
-        r = change_begin(&change, context, handle->job);
+        r = change_begin(&change, handle_context(handle), handle->job);
         if (r < 0)
                 return r;
         handle->job->cost_flags = flags;
-        r = change_commit(&change, error);
-        if (r >= 0)
-                engine_reconsider(context->engine, handle->job);
-        return r;
+        return change_commit(&change, error);
 }
 
 /* ---- the settings ---- */

@@ -301,7 +301,6 @@ BUS_SETTER(bus_set_text)
         bool name = string_equal(property, "DisplayName");
         _cleanup_(change_done) Change change = { 0 };
         const char *text, *why;
-        char *copy;
         BitsCode code;
         int r = sd_bus_message_read(value, "s", &text);
 
@@ -314,14 +313,9 @@ BUS_SETTER(bus_set_text)
         if (code != 0)
                 return bus_fail(error, code, "%s", why);
         r = change_begin(&change, handle_context(handle), job);
-        copy = strdup(text);
-        if (r < 0 || !copy) {
-                free(copy);
-                return -ENOMEM;
-        }
-        free(name ? job->display_name : job->description);
-        *(name ? &job->display_name : &job->description) = copy;
-        return change_commit(&change, error);
+        if (r >= 0)
+                r = string_replace(name ? &job->display_name : &job->description, text);
+        return r < 0 ? r : change_commit(&change, error);
 }
 
 BUS_SETTER(bus_set_priority)

@@ -6,6 +6,7 @@
 #include "bus/reply.h"
 
 #include "bus/change.h"
+#include "bus/question.h"
 
 #include "basic/fd.h"
 #include "core/policy.h"
@@ -13,28 +14,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
-
-/* A call that waits for a worker. */
-typedef struct Question {
-        BusContext *context;
-        sd_bus_message *call;
-        char job_id[JOB_ID_CHARACTERS + 1];
-        uid_t owner, opener; /* at the call; the call is charged to the opener */
-        Worker *worker;
-        char *name; /* SetReplyFileName */
-} Question;
-
-static void question_free(Question *q)
-{
-        if (!q)
-                return;
-        worker_release(q->worker);
-        handles_discharge(q->context->handles, q->opener);
-        sd_bus_message_unref(q->call);
-        free(q->name);
-        free(q);
-}
-DEFINE_CLEANUP(Question, question_free);
 
 static int require_reply(const Handle *handle, sd_bus_error *error)
 {
@@ -45,36 +24,12 @@ static int require_reply(const Handle *handle, sd_bus_error *error)
 }
 
 /* With a worker of the identity whose file the reply is. */
-static int question_new(const Handle *handle, sd_bus_message *call, Question **ret,
-                        sd_bus_error *error)
+static int ask(const Handle *handle, sd_bus_message *call, const char *name, Question **ret,
+               sd_bus_error *error)
 {
-        _cleanup_(question_freep) Question *q = NULL;
-        const Job *job = handle->job;
-        WorkerIdentity identity;
-        int r;
-
-        if (!engine_identity(job, PURPOSE_REPLY_FILE, &identity))
-                return bus_fail(error, BG_E_TOKEN_REQUIRED,
-                                "the reply's file is the helper's, but the job has no helper "
-                                "token");
-        r = handle_charge(handle, error);
-        if (r < 0)
-                return r;
-        q = calloc(1, sizeof(*q));
-        if (!q) {
-                handles_discharge(handle->handles, handle->opener);
-                return -ENOMEM;
-        }
-        q->context = handle_context(handle);
-        q->opener = handle->opener;
-        q->owner = job->owner;
-        q->call = sd_bus_message_ref(call);
-        memcpy(q->job_id, job->id, sizeof(q->job_id));
-        q->worker = worker_acquire(q->context->workers, WORKER_FILE, &identity);
-        if (!q->worker)
-                return -ENOMEM;
-        *ret = TAKE_PTR(q);
-        return 0;
+        return question_new(handle, call, PURPOSE_REPLY_FILE, name,
+                            "the reply's file is the helper's, but the job has no helper token",
+                            ret, error);
 }
 
 /* ---- the name ---- */
@@ -146,12 +101,9 @@ int bus_set_reply_file_name(sd_bus_message *m, void *userdata, sd_bus_error *err
         code = policy_check_local_name(name, &why);
         if (code != 0)
                 return bus_fail(error, code, "reply file name '%.200s': %s", name, why);
-        r = question_new(handle, m, &q, error);
+        r = ask(handle, m, name, &q, error);
         if (r < 0)
                 return r;
-        q->name = strdup(name);
-        if (!q->name)
-                return -ENOMEM;
         r = worker_check(q->worker, &(FileCheck){ .local_name = q->name }, on_checked, q);
         if (r < 0)
                 return r;
@@ -228,7 +180,7 @@ int bus_get_reply_data(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (code != 0 || !job->reply)
                 return bus_fail(error, BG_E_INVALID_STATE, "the reply is not there: %s",
                                 code != 0 ? why : "the job is over for too long");
-        r = question_new(handle, m, &q, error);
+        r = ask(handle, m, NULL, &q, error);
         if (r >= 0)
                 r = worker_read_reply(
                         q->worker,

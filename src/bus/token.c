@@ -191,8 +191,9 @@ static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
         if (r < 0)
                 return r;
         job->token_flags = flags;
-        if (change_answer(&change, m) && flags != before)
-                engine_identity_changed(context->engine, job);
+        if (flags != before)
+                change.follow = engine_identity_changed;
+        (void)change_answer(&change, m);
         return 1;
 }
 

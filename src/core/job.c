@@ -506,14 +506,10 @@ void file_set_remote_size(File *file, uint64_t size)
 /* RNG-181 */
 int file_set_remote_name(File *file, const char *remote_name)
 {
-        char *copy = strdup(remote_name);
+        int r = string_replace(&file->remote_name, remote_name);
 
-        if (!copy)
-                return -ENOMEM;
-        free(file->remote_name);
-        file->remote_name = copy;
-        if (file->transferred)
-                return 0;
+        if (r < 0 || file->transferred)
+                return r;
         free(TAKE_PTR(file->etag));
         file->resumable = file->resumable && file->last_modified &&
                           file_remote_size(file) != JOB_SIZE_UNKNOWN;

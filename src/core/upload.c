@@ -40,30 +40,16 @@ UploadStep upload_step(const Job *job)
         return string_empty(job->upload.session) ? UPLOAD_OVER : UPLOAD_CLOSE;
 }
 
-static int replace(char **text, const char *value)
-{
-        char *copy;
-
-        if (string_equal(*text, value))
-                return 0;
-        copy = strdup(value);
-        if (!copy)
-                return -ENOMEM;
-        free(*text);
-        *text = copy;
-        return 0;
-}
-
 int upload_set_session(Job *job, const char *session, const char *host, uint32_t host_fallback,
                        const char *reply_url, bool closing)
 {
         UploadState *upload = &job->upload;
-        int r = replace(&upload->session, session);
+        int r = string_replace(&upload->session, session);
 
         if (r >= 0)
-                r = replace(&upload->host, host);
+                r = string_replace(&upload->host, host);
         if (r >= 0)
-                r = replace(&upload->reply_url, reply_url);
+                r = string_replace(&upload->reply_url, reply_url);
         upload->host_fallback = host_fallback;
         upload->closing = closing;
         return r;

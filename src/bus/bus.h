@@ -21,6 +21,10 @@
 typedef struct News News;
 typedef struct Notifier Notifier;
 
+enum {
+        S_FALSE = 1, /* the answer of a call that found nothing to do */
+};
+
 /* What the handlers of the bus call. Filled by the manager, which owns all of it. */
 typedef struct BusContext {
         sd_bus *bus;

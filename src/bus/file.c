@@ -187,7 +187,7 @@ int bus_replace_remote_prefix(sd_bus_message *m, void *userdata, sd_bus_error *e
         Job *job = handle->job;
         _cleanup_(change_done) Change change = { 0 };
         const char *old, *new;
-        uint32_t code = 1; /* S_FALSE */
+        uint32_t code = S_FALSE;
         int r = sd_bus_message_read(m, "ss", &old, &new);
 
         if (r >= 0)

@@ -17,10 +17,6 @@
 
 #include <stdio.h>
 
-enum {
-        S_FALSE = 1,
-};
-
 static int require_owner_to_read(const Handle *handle, sd_bus_error *error)
 {
         int r = handle_require(handle, RIGHT_READ, error);

@@ -74,7 +74,6 @@ int bus_set_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 int bus_remove_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        enum { S_FALSE = 1 };
         Handle *handle = userdata;
         BusContext *context = handle_context(handle);
         _cleanup_(change_done) Change change = { .follow = engine_identity_changed };

@@ -35,8 +35,7 @@ static BitsCode notify_flags(const Job *job, uint64_t *number, const char **ret_
 {
         (void)job;
         *ret_why = "there are unknown flags: 1 transferred, 2 error, 4 nothing at all, 8 "
-                   "modification, "
-                   "16 file, 32 ranges";
+                   "modification, 16 file, 32 ranges";
         return (*number & ~(uint64_t)NOTIFY_FLAGS_ALL) != 0 ? BITS_E_NOT_IMPLEMENTED : 0;
 }
 
@@ -142,8 +141,8 @@ static BitsCode max_download_size(const Job *job, uint64_t *number, const char *
 static BitsCode peer_caching_flags(const Job *job, uint64_t *number, const char **ret_why)
 {
         (void)job;
-        *ret_why = "there are unknown flags: 1 from peers, 2 to peers, 4 no "
-                   "branch cache";
+        *ret_why = "there are unknown flags: 1 from peers, 2 to peers, 4 no branch "
+                   "cache";
         return (*number & ~(uint64_t)PEER_CACHING_ALL) != 0 ? BITS_E_INVALID_ARGUMENT : 0;
 }
 

@@ -239,8 +239,7 @@ static const char *rename_text(int error)
         switch (error) {
         case EXDEV:
                 return "another volume is mounted there than the file was fetched to; nothing is "
-                       "lost: "
-                       "mount that one again, then complete the job";
+                       "lost: mount that one again, then complete the job";
         case ESTALE:
                 return "the fetched file is not there any more; bring it back (is its volume "
                        "mounted?) and complete the job, or call the file invalid "

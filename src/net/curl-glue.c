@@ -22,12 +22,11 @@ enum {
 struct CurlGlue {
         sd_event *event;
         int64_t priority;
-        CurlGlueDone on_done;
+        const CurlGlueListener *listener;
         void (*on_enter)(void *userdata);
         void *enter_userdata;
         CURLM *multi;
         sd_event_source *timer, *soon;
-        int serving; /* the socket that libcurl reads or writes now; -EBADF: none */
         CURL *pool[POOL_MAX];
         unsigned n_pool;
 };
@@ -46,7 +45,7 @@ static void tell_finished(CurlGlue *glue)
                         continue;
                 curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user);
                 curl_multi_remove_handle(glue->multi, easy); /* frees `message` */
-                glue->on_done(user, result);
+                glue->listener->on_done(user, result);
         }
 }
 
@@ -78,7 +77,7 @@ static int on_soon(sd_event_source *source, void *userdata)
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         CurlGlue *glue = userdata;
-        int what = 0, r;
+        int what = 0;
 
         (void)source;
         if (revents & (EPOLLIN | EPOLLHUP))
@@ -87,15 +86,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
                 what |= CURL_CSELECT_OUT;
         if (revents & EPOLLERR)
                 what |= CURL_CSELECT_ERR;
-        glue->serving = fd;
-        r = run(glue, fd, what);
-        glue->serving = -EBADF;
-        return r;
-}
-
-int curl_glue_socket(const CurlGlue *glue)
-{
-        return glue->serving;
+        return run(glue, fd, what);
 }
 
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata)
@@ -127,17 +118,25 @@ static uint32_t wanted_events(int what)
         return 0;
 }
 
+static void tell_watched(const CurlGlue *glue, CURL *easy, int fd)
+{
+        void *user = NULL;
+
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user) == CURLE_OK && user)
+                glue->listener->on_watch(user, easy, fd);
+}
+
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *assigned)
 {
         sd_event_source *source = assigned;
         CurlGlue *glue = userdata;
 
-        (void)easy;
         if (what == CURL_POLL_REMOVE) {
                 curl_multi_assign(glue->multi, fd, NULL);
                 sd_event_source_disable_unref(source);
                 return 0;
         }
+        tell_watched(glue, easy, fd);
         if (source)
                 return sd_event_source_set_io_events(source, wanted_events(what)) < 0 ? -1 : 0;
         if (sd_event_add_io(glue->event, &source, fd, wanted_events(what), on_socket, glue) < 0)
@@ -168,7 +167,8 @@ static int add_clocks(CurlGlue *glue)
         return r;
 }
 
-int curl_glue_new(sd_event *event, int64_t priority, CurlGlueDone on_done, CurlGlue **ret)
+int curl_glue_new(sd_event *event, int64_t priority, const CurlGlueListener *listener,
+                  CurlGlue **ret)
 {
         _cleanup_(curl_glue_freep) CurlGlue *glue = calloc(1, sizeof(*glue));
         int r;
@@ -177,8 +177,7 @@ int curl_glue_new(sd_event *event, int64_t priority, CurlGlueDone on_done, CurlG
                 return -ENOMEM;
         glue->event = sd_event_ref(event);
         glue->priority = priority;
-        glue->on_done = on_done;
-        glue->serving = -EBADF;
+        glue->listener = listener;
         glue->multi = curl_multi_init();
         if (!glue->multi)
                 return -ENOMEM;

@@ -14,12 +14,17 @@
 
 typedef struct CurlGlue CurlGlue;
 
-/* The user may add, remove and return handles. */
-typedef void (*CurlGlueDone)(void *user, CURLcode result);
+typedef struct CurlGlueListener {
+        /* The user may add, remove and return handles. */
+        void (*on_done)(void *user, CURLcode result);
+        /* From within libcurl: the handle waits for that socket from now on. */
+        void (*on_watch)(void *user, CURL *easy, int fd);
+} CurlGlueListener;
 
-/* `priority` is that of all its event sources. 0 or -errno. The event loop ends with -EIO should
-   libcurl itself fail. */
-int curl_glue_new(sd_event *event, int64_t priority, CurlGlueDone on_done, CurlGlue **ret);
+/* `priority` is that of all its event sources; `listener` is borrowed. 0 or -errno. The event loop
+   ends with -EIO should libcurl itself fail. */
+int curl_glue_new(sd_event *event, int64_t priority, const CurlGlueListener *listener,
+                  CurlGlue **ret);
 /* Called before each call into libcurl that may work on a transfer. */
 void curl_glue_set_enter(CurlGlue *glue, void (*on_enter)(void *userdata), void *userdata);
 /* Every handle must have been returned. NULL is fine. */
@@ -30,9 +35,6 @@ DEFINE_CLEANUP(CurlGlue, curl_glue_free);
    takes it out of the glue if it is in there. Connections stay with the glue. */
 CURL *curl_glue_borrow(CurlGlue *glue);
 void curl_glue_return(CurlGlue *glue, CURL *easy);
-
-/* In a data callback: the socket from which libcurl reads, -EBADF when it was not woken by one. */
-int curl_glue_socket(const CurlGlue *glue);
 
 /* Starts the handle's transfer. 0 or -errno. */
 int curl_glue_add(CurlGlue *glue, CURL *easy);

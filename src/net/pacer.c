@@ -8,8 +8,7 @@
 #include "basic/clock.h"
 
 enum {
-        PIECE_LEAST = 1024,       /* bytes */
-        WINDOW_LEAST = 64 * 1024, /* what each connection begins with */
+        PIECE_LEAST = 1024, /* bytes */
 };
 
 struct Pacer {
@@ -165,14 +164,11 @@ size_t pacer_piece(Pacer *pacer, const Paced *paced)
         return (size_t)MAX(MIN(worth, (uint64_t)SIZE_MAX), (uint64_t)PIECE_LEAST);
 }
 
-/* POL-385: a second's worth fills the way to any server. */
-uint64_t pacer_window(const Pacer *pacer, const Paced *paced)
+uint64_t pacer_rate(const Pacer *pacer, const Paced *paced)
 {
-        uint64_t rate = paced->class == NET_FOREGROUND
-                                ? BUCKET_UNLIMITED
-                                : MIN(pacer->of[paced->class].rate, pacer->all.rate);
-
-        return MAX(rate, (uint64_t)WINDOW_LEAST);
+        if (paced->class == NET_FOREGROUND)
+                return BUCKET_UNLIMITED;
+        return MIN(pacer->of[paced->class].rate, pacer->all.rate);
 }
 
 void pacer_spend(Pacer *pacer, const Paced *paced, size_t bytes)

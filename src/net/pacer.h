@@ -43,9 +43,8 @@ bool pacer_admit(Pacer *pacer, Paced *paced);
 /* How many bytes to send at once, for who was let go on: what is given to libcurl is gone, and a
    large piece at a low rate would be paid for by minutes of silence. At least a packet's worth. */
 size_t pacer_piece(Pacer *pacer, const Paced *paced);
-/* Bytes that may be on their way to a paced transfer, or wait for it: what is not read does not
-   fill buffers by the megabyte. BUCKET_UNLIMITED: as many as the kernel likes. */
-uint64_t pacer_window(const Pacer *pacer, const Paced *paced);
+/* Bytes a second that it may move, with all who share them; BUCKET_UNLIMITED: as many as it can. */
+uint64_t pacer_rate(const Pacer *pacer, const Paced *paced);
 /* So many bytes were moved. */
 void pacer_spend(Pacer *pacer, const Paced *paced, size_t bytes);
 /* The request ends. */

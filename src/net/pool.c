@@ -29,7 +29,7 @@ struct Pool {
 struct Pools {
         sd_event *event;
         int64_t priority;
-        CurlGlueDone on_done;
+        const CurlGlueListener *listener;
         Kerberos *kerberos;
         TAILQ_HEAD(PoolList, Pool) pools;
         uint64_t last_number;
@@ -168,7 +168,7 @@ static int pool_new(Pools *pools, const PoolTerms *terms, Secrets *secrets, Pool
                  (unsigned long long)++pools->last_number);
         r = pool->terms.validation ? read_secrets(pool) : -ENOMEM;
         if (r >= 0)
-                r = curl_glue_new(pools->event, pools->priority, pools->on_done, &pool->glue);
+                r = curl_glue_new(pools->event, pools->priority, pools->listener, &pool->glue);
         if (r < 0) {
                 pool_free(pool);
                 return r;
@@ -196,8 +196,8 @@ static int on_sweep(sd_event_source *source, void *userdata)
         return 0;
 }
 
-int pools_new(sd_event *event, int64_t priority, CurlGlueDone on_done, Kerberos *kerberos,
-              Pools **ret)
+int pools_new(sd_event *event, int64_t priority, const CurlGlueListener *listener,
+              Kerberos *kerberos, Pools **ret)
 {
         _cleanup_(pools_freep) Pools *pools = calloc(1, sizeof(*pools));
         int r;
@@ -207,7 +207,7 @@ int pools_new(sd_event *event, int64_t priority, CurlGlueDone on_done, Kerberos 
         TAILQ_INIT(&pools->pools);
         pools->event = sd_event_ref(event);
         pools->priority = priority;
-        pools->on_done = on_done;
+        pools->listener = listener;
         pools->kerberos = kerberos;
         r = crls_new(&pools->crls);
         if (r < 0)

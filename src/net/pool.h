@@ -19,9 +19,9 @@
 typedef struct Pools Pools;
 typedef struct Pool Pool;
 
-/* `kerberos` is borrowed. 0 or -errno. */
-int pools_new(sd_event *event, int64_t priority, CurlGlueDone on_done, Kerberos *kerberos,
-              Pools **ret);
+/* `listener` and `kerberos` are borrowed. 0 or -errno. */
+int pools_new(sd_event *event, int64_t priority, const CurlGlueListener *listener,
+              Kerberos *kerberos, Pools **ret);
 /* Every pool must have been given back. NULL is fine. */
 void pools_free(Pools *pools);
 DEFINE_CLEANUP(Pools, pools_free);

@@ -3,33 +3,35 @@
 #include "net/redirect.h"
 #include "net/route.h"
 
-#include <sys/socket.h>
-
 enum {
         RECEIVE_BYTES = 512 * 1024,
-        WINDOW_MOST = 192 * 1024, /* below the kernel's own limit for those who ask */
         CONNECT_SECONDS = 60,
 };
 
-/* Whatever libcurl kept could not be delivered: the request has ended. */
-static void on_pace_failed(void *userdata, CURLcode result)
+static void on_ended(void *userdata, CURLcode result)
 {
-        request_on_done(userdata, result);
+        Request *r = userdata;
+
+        if (r->errand) {
+                request_errand_done(r, result);
+                return;
+        }
+        r->result = result;
+        if (!request_find_out(r))
+                r->on_done(r->userdata, result);
 }
 
 int request_init(Request *r, Pool *pool, const RequestSettings *settings, const RequestTerms *terms,
                  void (*on_done)(void *userdata, CURLcode result), void *userdata)
 {
-        *r = (Request){
-                .pool = pool,
-                .settings = settings,
-                .on_done = on_done,
-                .userdata = userdata,
-                .listener = terms->listener,
-                .listener_userdata = terms->userdata,
-                .proxy_usage = terms->proxy_usage,
-                .paced = { .class = terms->class, .on_failed = on_pace_failed, .userdata = r }
-        };
+        *r = (Request){ .pool = pool,
+                        .settings = settings,
+                        .on_done = on_done,
+                        .userdata = userdata,
+                        .listener = terms->listener,
+                        .listener_userdata = terms->userdata,
+                        .proxy_usage = terms->proxy_usage,
+                        .paced = { .class = terms->class, .on_failed = on_ended, .userdata = r } };
         r->url = strdup(terms->url);
         if (r->url) {
                 r->of_url.set = url_take_user(r->url, &r->of_url.user, &r->of_url.password);
@@ -57,34 +59,51 @@ void request_drop(Request *r)
         forget_request(r);
 }
 
-/* POL-385: as the connection may have served another one, each request says it once, and again when
-   the rate changes. In a callback from a timer the socket is not known: then the next one does it.
-   Buffers for high rates the kernel sizes better than we could. */
+/* POL-385 */
 static void hold_window(Request *r)
 {
-        int fd = curl_glue_socket(pool_glue(r->pool)), none = 0;
-        uint64_t wanted = pacer_window(r->settings->pacer, &r->paced);
-        int window = (int)MIN(wanted, (uint64_t)WINDOW_MOST);
-
-        if (r->paced.class == NET_FOREGROUND || fd < 0 || window == r->window)
-                return;
-        r->window = window;
-        if (window < WINDOW_MOST)
-                (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window));
-        else /* the kernel's again */
-                (void)setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &none, sizeof(none));
+        if (r->paced.class != NET_FOREGROUND)
+                window_hold(&r->window, pacer_rate(r->settings->pacer, &r->paced));
 }
 
-/* Before the first answer can fill a window that is never taken back. */
+/* Before the other end can fill a window that is never taken back. */
+static int on_socket(void *userdata, curl_socket_t fd, curlsocktype purpose)
+{
+        Request *r = userdata;
+
+        (void)purpose;
+        window_opened(&r->window, fd);
+        hold_window(r);
+        return CURL_SOCKOPT_OK;
+}
+
+/* Of several attempts one has won, or the connection has served another request before. */
 static int on_connection(void *userdata, char *remote, char *local, int remote_port, int local_port)
 {
+        Request *r = userdata;
+
         (void)remote;
         (void)local;
         (void)remote_port;
-        (void)local_port;
-        hold_window(userdata);
+        if (r->paced.class != NET_FOREGROUND)
+                window_check_port(&r->window, local_port);
         return CURL_PREREQFUNC_OK;
 }
+
+static void on_watch(void *userdata, CURL *easy, int fd)
+{
+        Request *r = userdata;
+
+        if (easy != r->easy)
+                return;
+        window_watched(&r->window, fd);
+        hold_window(r);
+}
+
+const CurlGlueListener request_glue_listener = {
+        .on_done = on_ended,
+        .on_watch = on_watch,
+};
 
 bool request_may_move(Request *r)
 {
@@ -137,6 +156,8 @@ static void set_connection(Request *r)
         curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_LIMIT, 1L); /* NET-35 */
         curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_TIME, r->settings->stall_seconds);
         curl_easy_setopt(r->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+        curl_easy_setopt(r->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+        curl_easy_setopt(r->easy, CURLOPT_SOCKOPTDATA, r);
         curl_easy_setopt(r->easy, CURLOPT_PREREQFUNCTION, on_connection);
         curl_easy_setopt(r->easy, CURLOPT_PREREQDATA, r);
         /* NET-39 */
@@ -207,6 +228,7 @@ int request_prepare(Request *r)
         if (!r->easy)
                 return -ENOMEM;
         r->paced.easy = r->easy;
+        window_forget(&r->window);
         r->explanation[0] = '\0';
         set_security(r);
         set_connection(r);
@@ -228,19 +250,6 @@ int request_run(Request *r)
 {
         curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
         return curl_glue_add(pool_glue(r->pool), r->easy);
-}
-
-void request_on_done(void *userdata, CURLcode result)
-{
-        Request *r = userdata;
-
-        if (r->errand) {
-                request_errand_done(r, result);
-                return;
-        }
-        r->result = result;
-        if (!request_find_out(r))
-                r->on_done(r->userdata, result);
 }
 
 int request_append_header(struct curl_slist **list, const char *line)

@@ -11,6 +11,7 @@
 #include "net/pacer.h"
 #include "net/pool.h"
 #include "net/tls.h"
+#include "net/window.h"
 #include "net/work.h"
 #include "wire/protocol.h"
 
@@ -58,7 +59,7 @@ typedef struct Request {
         CURL *easy;                 /* borrowed while a request runs */
         struct curl_slist *headers; /* of that request; the protocol adds its own */
         Paced paced;
-        int window; /* bytes that its connection may have on their way; 0: nobody said */
+        Window window; /* of its connection */
         char explanation[CURL_ERROR_SIZE];
         NetFailure failure; /* the first one is the one that is told */
 
@@ -125,8 +126,8 @@ RequestNext request_broken(Request *r, CURLcode result, bool answered);
 /* Adds one line to a list of headers. 0 or -ENOMEM. */
 int request_append_header(struct curl_slist **list, const char *line);
 
-/* The CurlGlue's callback for all requests. */
-void request_on_done(void *request, CURLcode result);
+/* The CurlGlue's for all requests. */
+extern const CurlGlueListener request_glue_listener;
 
 /* Between the two files of this module: the proxy for a URL, on a handle. 0 or -errno. */
 int request_set_proxy(Request *r, CURL *easy, const char *url);

@@ -490,7 +490,7 @@ int service_new(sd_event *event, int fd, const ServiceOptions *options, Service 
         if (r >= 0)
                 r = channel_gather(s->channel, PRIORITY_NETWORK);
         if (r >= 0)
-                r = pools_new(event, PRIORITY_NETWORK, request_on_done, options->kerberos,
+                r = pools_new(event, PRIORITY_NETWORK, &request_glue_listener, options->kerberos,
                               &s->pools);
         if (r >= 0)
                 r = pacer_new(event, PRIORITY_NETWORK, &s->pacer);

@@ -591,7 +591,8 @@ typedef struct bits_job_error {
         char *local_name;
 } bits_job_error;
 
-/* BG_E_ERROR_INFORMATION_UNAVAILABLE unless the job is in an error state. Release with
+/* The error that the job is in, or the last one until it is transferring again: then
+   bits_job_get_error_time() gives 0. BG_E_ERROR_INFORMATION_UNAVAILABLE without one. Release with
    bits_job_error_done(). (IBackgroundCopyJob::GetError) */
 BITS_EXPORT int bits_job_get_error(bits_job *job, bits_job_error *ret_error);
 /* Since when the job is in its state of error: µs since 1970, 0 when it is in none. */

@@ -113,9 +113,10 @@ def in_state(world, state):
         first = world.start(world.put(100_000, stall_after=10), vault / 'first')
         first.wait('transferring')
         job = world.start(world.put(10), vault / 'file')
-    elif state == 'connecting':
-        url = world.put(100, stall_after=-1)
-        job = world.start(url, vault / 'file')
+    elif state == 'connecting':     # to somebody who never answers
+        silent = socket.create_server(('127.0.0.1', 0))
+        job = world.start(f'http://127.0.0.1:{silent.getsockname()[1]}/x', vault / 'file')
+        job.silent = silent
     elif state == 'transferring':
         job = world.start(world.put(100_000, stall_after=10), vault / 'file')
     elif state == 'transient-error':
@@ -139,6 +140,7 @@ def in_state(world, state):
 EXPECTED = {    # state: (Resume, Suspend, Cancel, Complete) and the state after each
     'suspended': ((None, None, None, None), ('queued', 'suspended', 'cancelled', 'acknowledged')),
     'queued': ((None, None, None, None), ('queued', 'suspended', 'cancelled', 'acknowledged')),
+    'connecting': ((None, None, None, None), ('connecting', 'suspended', 'cancelled', 'acknowledged')),
     'transferring': ((None, None, None, None), ('transferring', 'suspended', 'cancelled', 'acknowledged')),
     'transient-error': ((None, None, None, None), (None, 'suspended', 'cancelled', 'acknowledged')),
     'error': ((None, None, None, None), (None, 'suspended', 'cancelled', 'acknowledged')),
@@ -163,8 +165,8 @@ def test_call_in_state(world, state, call):
 
 
 CODES = {   # state: what Complete answers
-    'suspended': 0x200017, 'queued': 0x200017, 'transferring': 0x200017, 'transient-error': 0x200017,
-    'error': 0x200017, 'transferred': 0}
+    'suspended': 0x200017, 'queued': 0x200017, 'connecting': 0x200017, 'transferring': 0x200017,
+    'transient-error': 0x200017, 'error': 0x200017, 'transferred': 0}
 
 
 @pytest.mark.parametrize('state', CODES)

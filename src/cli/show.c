@@ -177,7 +177,7 @@ static void print_error_lines(const Shown *shown)
 
         snprintf(text, sizeof(text), "%s (0x%08X), %s", name ? name : "unknown code",
                  shown->error.code, format_context(shown->error.context));
-        line("error", text);
+        line(shown->error_time != 0 ? "error" : "last error", text);
         if (sentence)
                 line("", sentence);
         if (!string_equal(shown->error.text, bits_code_text(shown->error.code)))
@@ -186,7 +186,8 @@ static void print_error_lines(const Shown *shown)
                 line("", shown->error.remote_name);
         if (!string_empty(shown->error.local_name))
                 line("", shown->error.local_name);
-        line("error since", format_time(shown->error_time, time));
+        if (shown->error_time != 0)
+                line("error since", format_time(shown->error_time, time));
         format_short_id(shown->id, shorter);
         advice = advice_for(shown->error.code, shorter, buffer, sizeof(buffer));
         if (advice)
@@ -296,7 +297,8 @@ static char *error_json(const Shown *shown)
                 table_cell_code(table, row, CODE, shown->error.code);
                 table_cell(table, row, NAME, bits_code_name(shown->error.code));
                 table_cell(table, row, TEXT, shown->error.text);
-                table_cell_uint64(table, row, SINCE, shown->error_time);
+                if (shown->error_time != 0)
+                        table_cell_uint64(table, row, SINCE, shown->error_time);
                 table_cell(table, row, REMOTE, shown->error.remote_name);
                 table_cell(table, row, LOCAL, shown->error.local_name);
         }

@@ -67,8 +67,8 @@ static const struct Rule {
                                         file_is_whole, BITS_E_PENDING },
         [CALL_GET_REPLY_DATA] = { "GetReplyData", IN(TRANSFERRED) | IN(ACKNOWLEDGED),
                                   BG_E_INVALID_STATE, NULL, 0 },
-        [CALL_GET_ERROR] = { "GetError", IN(ERROR) | IN(TRANSIENT_ERROR),
-                             BG_E_ERROR_INFORMATION_UNAVAILABLE, has_error,
+        /* JOB-470: the fault stays when the job leaves its state of error, until bytes come. */
+        [CALL_GET_ERROR] = { "GetError", UNDONE, BG_E_ERROR_INFORMATION_UNAVAILABLE, has_error,
                              BG_E_ERROR_INFORMATION_UNAVAILABLE },
 };
 static_assert_table(rules, CALL_MAX);

@@ -263,7 +263,7 @@ bool job_is_transferred(const Job *job);
 void job_forget_files(Job *job);
 
 /* The only place where a state changes. 0, or the code that the call answers with. Clears the fault
-   when the job leaves an error state. */
+   when bytes come again. */
 BitsCode job_transition(Job *job, JobEvent event, uint64_t now_realtime);
 /* The event that Resume is for this job now. */
 JobEvent job_resume_event(const Job *job);

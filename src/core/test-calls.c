@@ -37,7 +37,7 @@ static const struct {
         { CALL_GET_REPLY_DATA,
           { INVALID, INVALID, INVALID, INVALID, INVALID, INVALID, OK, OK, INVALID }, OK },
         { CALL_GET_ERROR,
-          { NOERROR, NOERROR, NOERROR, NOERROR, OK, OK, NOERROR, NOERROR, NOERROR }, NOERROR },
+          { OK, OK, OK, OK, OK, OK, NOERROR, NOERROR, NOERROR }, NOERROR },
 };
 /* clang-format on */
 static_assert_table(expectations, CALL_MAX);

@@ -236,8 +236,10 @@ static void test_fault_life(void **state)
         assert_int_equal(job_transition(job, EVENT_TIMED_OUT, 13), 0);
         assert_int_equal(job->state, STATE_ERROR);
         assert_int_equal(job->fault.code, BITS_E_HTTP(503));
+        assert_int_equal(job_transition(job, EVENT_SUSPEND, 14), 0);
         assert_int_equal(job_transition(job, EVENT_RESUME, 14), 0);
         assert_int_equal(job_transition(job, EVENT_PICKED, 15), 0);
+        assert_int_equal(job->fault.code, BITS_E_HTTP(503)); /* JOB-470 */
         assert_int_equal(job_transition(job, EVENT_CONNECTED, 16), 0);
         assert_int_equal(job->fault.code, 0);
         assert_null(job->fault.detail);

@@ -100,6 +100,24 @@ static void patience_ends(void **state)
         assert_false(timers_fail(job, &limits, first + 1001 * SECOND));
 }
 
+/* JOB-471: also of who waits already. */
+static void patience_shorter_than_the_delay_is_none(void **state)
+{
+        _cleanup_(job_freep) Job *job = new_job(STATE_QUEUED);
+        uint64_t first = 100 * SECOND;
+
+        (void)state;
+        job->minimum_retry_delay = 60;
+        (void)fail_once(job, 0, first);
+        job->no_progress_timeout = 60;
+        assert_int_equal(timers_due(job, &limits, first + SECOND), TIMER_NONE);
+        job->no_progress_timeout = 59;
+        assert_int_equal(timers_due(job, &limits, first + SECOND), TIMER_NO_PROGRESS);
+        job->no_progress_timeout = 100;
+        job->minimum_retry_delay = 101;
+        assert_int_equal(timers_due(job, &limits, first + SECOND), TIMER_NO_PROGRESS);
+}
+
 /* ENG-222: the shorter of the two. */
 static void inactivity_caps_patience(void **state)
 {
@@ -260,6 +278,7 @@ int main(void)
                 cmocka_unit_test(delays_double_up_to_an_hour_with_a_tenth_of_jitter),
                 cmocka_unit_test(what_is_no_failure_does_not_slow_retries),
                 cmocka_unit_test(patience_ends),
+                cmocka_unit_test(patience_shorter_than_the_delay_is_none),
                 cmocka_unit_test(inactivity_caps_patience),
                 cmocka_unit_test(who_was_only_kept_back_keeps_his_patience),
                 cmocka_unit_test(download_time_adds_up),

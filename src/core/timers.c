@@ -29,15 +29,21 @@ uint32_t timers_download_time(const Job *job, const TimerLimits *limits)
         return job->maximum_download_time != 0 ? job->maximum_download_time : limits->download_time;
 }
 
+/* JOB-66, JOB-471: who may not be tried again before his patience is over has none. */
+static uint64_t patience_of(const Job *job, const TimerLimits *limits)
+{
+        if (job->minimum_retry_delay > job->no_progress_timeout)
+                return 0;
+        return MIN(seconds(job->no_progress_timeout), limits->inactivity);
+}
+
 /* The points at which each becomes due. */
 
 static uint64_t no_progress_end(const Job *job, const TimerLimits *limits)
 {
-        uint64_t patience = MIN(seconds(job->no_progress_timeout), limits->inactivity);
-
         if (job->state != STATE_TRANSIENT_ERROR || job->timers.failing_since == 0)
                 return TIMERS_NEVER;
-        return later(job->timers.failing_since, patience);
+        return later(job->timers.failing_since, patience_of(job, limits));
 }
 
 static uint64_t download_end(const Job *job, const TimerLimits *limits)
@@ -159,17 +165,14 @@ void timers_resume(Job *job, uint64_t now)
         job->timers.active_at = now;
 }
 
-/* JOB-66, ENG-45 */
+/* ENG-45 */
 bool timers_fail(Job *job, const TimerLimits *limits, uint64_t now)
 {
         Timers *t = &job->timers;
-        uint64_t patience = MIN(seconds(job->no_progress_timeout), limits->inactivity);
 
         if (t->failing_since == 0)
                 t->failing_since = now;
-        return job->no_progress_timeout != 0 &&
-               job->minimum_retry_delay <= job->no_progress_timeout &&
-               now < later(t->failing_since, patience);
+        return now < later(t->failing_since, patience_of(job, limits));
 }
 
 /* JOB-62, BUS-08 */

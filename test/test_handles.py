@@ -256,6 +256,25 @@ def test_first_call_may_come_together_with_the_end_of_the_authentication(world):
         assert connection.reply(serial, timeout=10) == ('s', 'in haste')
 
 
+# HND-460: BITS's order of calls is QueryInterface, then at once SetHelperToken.
+def test_first_call_may_pass_a_descriptor(root_world):
+    world = root_world
+    job = world.manager().create('at once')
+    token = world.token(world.bob)
+    [pid] = world.playground.pids('bitsd')
+    with bus.Connection.to_handle(job.query_interface(bus.TOKEN_OPTIONS), hasty=True) as connection:
+        os.kill(pid, signal.SIGSTOP)    # it finds all of it in its socket
+        try:
+            connection.sock.sendall(b'BEGIN\r\n')
+            connection._ahead = b''
+            serial = connection.send(job.path, bus.TOKEN_OPTIONS, 'SetHelperToken', 'h', token)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        connection.reply(serial)
+    os.close(token)
+    assert job.helper_sid() == f'S-1-22-1-{world.bob}'
+
+
 # LIM-32
 def test_calls_that_wait_are_bounded(root_world):
     """A stopped bits-file leaves AddFile without an answer; after some hundred the next is refused."""

@@ -57,7 +57,7 @@ static void handle_free(Handle *handle)
                 TAILQ_REMOVE(&handle->client->held, handle, client_entries);
                 tally_down(&handles->bus_handles, handle->opener);
         } else {
-                sd_event_source_disable_unref(handle->read_on);
+                greeting_free(handle->greeting);
                 sd_bus_close_unref(handle->peer);
                 tally_down(&handles->peers, handle->opener);
         }
@@ -342,17 +342,6 @@ static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* HND-04: sd-bus adds introspection. HND-15: what a peer sends together with the end of its
-   authentication is in sd-bus's buffer already, and no news of the socket will announce it. */
-static int on_peer_connected(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        Handle *handle = userdata;
-
-        (void)m;
-        (void)error;
-        return sd_event_source_set_enabled(handle->read_on, SD_EVENT_ONESHOT);
-}
-
 /* LIM-31: who does not read is not served for ever. */
 static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -368,49 +357,27 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 1;
 }
 
-static int on_read_on(sd_event_source *source, void *userdata)
+/* HND-04, HND-15 */
+static void on_greeted(void *userdata, int error)
 {
         Handle *handle = userdata;
+        int r = error;
 
-        /* One at a time: a peer that never stops sending must not keep the loop to itself. */
-        if (!handle->dying && sd_bus_process(handle->peer, NULL) > 0)
-                (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        return 0;
-}
-
-static int watch_peer(Handle *handle)
-{
-        static const struct {
-                const char *member;
-                sd_bus_message_handler_t handler;
-        } signals[] = { { "Disconnected", on_peer_gone }, { "Connected", on_peer_connected } };
-        int r = sd_bus_set_connected_signal(handle->peer, true);
-
+        greeting_free(TAKE_PTR(handle->greeting));
         if (r >= 0)
-                r = sd_bus_add_filter(handle->peer, NULL, on_call, handle);
-        for (size_t i = 0; i < ELEMENTS(signals) && r >= 0; i++)
-                r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
-                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                        signals[i].member, signals[i].handler, handle);
-        if (r >= 0)
-                r = sd_event_add_defer(handle->handles->event, &handle->read_on, on_read_on,
-                                       handle);
-        return r < 0 ? r : sd_event_source_set_enabled(handle->read_on, SD_EVENT_OFF);
+                r = sd_bus_attach_event(handle->peer, handle->handles->event, LOOP_BUS);
+        if (r < 0)
+                (void)on_peer_gone(NULL, handle, NULL);
 }
 
 static int start_peer(Handle *handle, int fd)
 {
+        _cleanup_close_ int ours = fd;
         Handles *handles = handle->handles;
         char path[BUS_JOB_PATH_MAX];
         sd_id128_t id;
-        int r;
+        int r = sd_bus_new(&handle->peer);
 
-        r = sd_bus_new(&handle->peer);
-        if (r < 0) {
-                fd_close(fd);
-                return r;
-        }
-        r = sd_bus_set_fd(handle->peer, fd, fd);
         if (r >= 0)
                 r = sd_id128_randomize(&id);
         if (r >= 0)
@@ -420,15 +387,17 @@ static int start_peer(Handle *handle, int fd)
         if (r >= 0)
                 r = sd_bus_negotiate_fds(handle->peer, true);
         if (r >= 0)
-                r = watch_peer(handle);
+                r = sd_bus_add_filter(handle->peer, NULL, on_call, handle);
         if (r >= 0)
-                r = sd_bus_start(handle->peer);
+                r = sd_bus_match_signal(handle->peer, NULL, "org.freedesktop.DBus.Local",
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        "Disconnected", on_peer_gone, handle);
         bus_job_path(handle->job, path);
         if (r >= 0)
-                r = handles->serve(handle->peer, path, handle); /* HND-04 */
-        if (r >= 0)
-                r = sd_bus_attach_event(handle->peer, handles->event, LOOP_BUS);
-        return r;
+                r = handles->serve(handle->peer, path, handle);
+        return r < 0 ? r
+                     : greeting_new(handles->event, handle->peer, TAKE_FD(ours), on_greeted, handle,
+                                    &handle->greeting);
 }
 
 /* HND-08: it belongs to no connection of the bus. HND-10: it is charged to its opener. */
@@ -477,7 +446,6 @@ void handles_discharge(Handles *handles, uid_t opener)
         tally_down(&handles->calls, opener);
 }
 
-/* HND-06, HND-07, HND-30, HND-31: the handle is the right; who calls on it is never asked. */
 /* TOK-373: the token may be set long after the handle was made. */
 bool handle_may_name_files(uid_t opener, const Job *job)
 {
@@ -486,6 +454,7 @@ bool handle_may_name_files(uid_t opener, const Job *job)
         return policy_name_files(opener, token != NULL, token ? token->uid : 0) == 0;
 }
 
+/* HND-06, HND-07, HND-30, HND-31: the handle is the right; who calls on it is never asked. */
 int handle_require(const Handle *handle, unsigned right, sd_bus_error *error)
 {
         if ((handle->rights & right) != right)

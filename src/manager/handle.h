@@ -11,6 +11,7 @@
 #pragma once
 
 #include "core/policy.h"
+#include "manager/greeting.h"
 #include "manager/jobs.h"
 
 #include <systemd/sd-bus.h>
@@ -37,9 +38,9 @@ struct Handle {
         bool authorized;
         bool receiver; /* takes the job's events, and acknowledges them */
 
-        Client *client; /* bus kind, else NULL */
-        sd_bus *peer;   /* socket kind, else NULL */
-        sd_event_source *read_on;
+        Client *client;     /* bus kind, else NULL */
+        sd_bus *peer;       /* socket kind, else NULL */
+        Greeting *greeting; /* until the holder has authenticated, and so speaks with the peer */
         TAILQ_ENTRY(Handle) entries;        /* of the job */
         TAILQ_ENTRY(Handle) client_entries; /* of the client, or of the dying */
         bool dying;

@@ -33,10 +33,18 @@ def missing():
     return (programs + [package for file, package in FILES.items() if not os.path.exists(file)])
 
 
+_reserved = []
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
+    """A port of 127.0.0.1 that nobody else gets: it stays bound by us, without listening, which keeps
+    away whoever asks for any port, and those who connect, but not a server that asks for this one,
+    because like every server it binds with SO_REUSEADDR."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(('127.0.0.1', 0))
+    _reserved.append(sock)
+    return sock.getsockname()[1]
 
 
 def listens(port):

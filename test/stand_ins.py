@@ -115,8 +115,8 @@ class Logind(StandIn):
         if member != 'Inhibit':
             return super()._answer(member, message)
         ours, theirs = os.pipe()
-        self.locks.append(ours)
         self.asked.append(message.body)
+        self.locks.append(ours)     # last: who counts them finds what was asked
         reply = jeepney.new_method_return(message, 'h', (theirs,))
         self.connection.send(reply)
         os.close(theirs)        # before anybody can wait for its end

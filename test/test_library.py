@@ -125,7 +125,7 @@ def test_the_first_job_presents_its_owner(root_world, bits):
         job = bits.new('manager_create_job', manager, b'first', 0)
     bits('job_add_file', job, url.encode(), str(target).encode())
     bits('job_resume', job)
-    assert bits.wait(job, 10) == TRANSFERRED
+    assert bits.wait(job) == TRANSFERRED
     bits.lib.bits_job_free(job)
     bits.lib.bits_manager_close(manager)
 

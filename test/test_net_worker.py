@@ -15,10 +15,12 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
 
+import servers
 import wire
 from net_worker import (PATIENCE, PROGRAM, SERIAL, UNKNOWN, Server, Worker, answer, part, redirect,
                         start_fields)
@@ -608,8 +610,7 @@ def nginx(tmp_path, certificate):
     program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     if not program:
         pytest.skip("needs nginx")
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        port = s.getsockname()[1]
+    port = servers.free_port()
     folder = tmp_path / "nginx"
     (folder / "www").mkdir(parents=True)
     (folder / "conf").write_text(f"""
@@ -694,16 +695,15 @@ def test_a_stop_while_a_name_server_is_silent(server, file, tmp_path):
     silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     silent.bind(("127.0.53.53", 53))
     silent.settimeout(PATIENCE)
-    (tmp_path / "resolv.conf").write_text("nameserver 127.0.53.53\noptions timeout:20\n")
+    # Whoever waited for the name server would do so beyond the patience of our end of the channel.
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.53.53\noptions timeout:30\n")
     mount = f"mount --bind '{tmp_path}/resolv.conf' /etc/resolv.conf"
     with silent, Worker(before=mount, wrapper=["unshare", "--mount"]) as worker:
         transfer = worker.start("http://example.invalid./f", file)
         silent.recv(1000)
-        before = time.monotonic()
         worker.stop(transfer)
         assert worker.wait("NET_DONE")[-1].outcome == STOPPED
         assert worker.fetch(server.put("/f", answer(body=b"x")), file)[1].outcome == COMPLETE
-        assert time.monotonic() - before < 5
 
 
 # NET-350: a server without a way to it is no sign that there is no network.
@@ -740,21 +740,25 @@ def test_a_number_can_be_used_again(worker, server, file):
 
 
 def test_progress_is_told_now_and_then(worker, server, file):
-    # NET-40
+    # NET-40: the server goes on until enough has been told
+    told = threading.Event()
+
     def route(_, send):
-        send(answer(length=200))
-        for _ in range(100):
-            send(b"xx")
-            server.released.wait(0.01)
+        send(answer(length=False, Transfer_Encoding="chunked"))
+        while not told.wait(0.01) and not server.released.is_set():
+            send(b"2\r\nxx\r\n")
+        send(b"0\r\n\r\n")
     server.routes["/f"] = route
     before = time.monotonic()
     worker.start(server.url + "/f", file)
-    _, *progress, done = worker.wait("NET_DONE")
+    progress = [worker.wait("NET_PROGRESS")[-1] for _ in range(5)]
+    told.set()
+    *more, done = worker.wait("NET_DONE")
     seconds = time.monotonic() - before
     assert done.outcome == COMPLETE
-    assert 3 <= len(progress) <= seconds / 0.2
-    written = [p.written for p in progress]
-    assert written == sorted(set(written)) and written[-1] <= 200
+    assert len(progress + more) <= seconds / 0.2
+    written = [p.written for p in progress + more]
+    assert written == sorted(set(written)) and written[-1] <= done.written
 
 
 def test_many_small_files_at_once(worker, server, tmp_path):

@@ -215,8 +215,10 @@ def test_daemon_that_does_not_start_is_shown(stand_ins):
 # OPS-04
 @pytest.mark.parametrize('end', ['os.kill(os.getpid(), signal.SIGSEGV)\n', 'sys.exit(3)\n'])
 def test_daemon_that_crashes_is_a_failure(stand_ins, end):
-    build = stand_ins(READY + 'signal.alarm(0)\n' + end)
-    result = playground('--build', build, '--', 'sleep', '0.5')
+    build = stand_ins(READY + end)
+    result = playground('--build', build, '--', 'sh', '-c',
+                        'until grep -q "bitsd.*\\(killed\\|status 3\\)" $OPENBITS_PLAYGROUND/log/supervisor.log; do'
+                        ' sleep 0.02; done')
     assert result.returncode == 125
     assert 'bitsd was killed by SIGSEGV' in result.stderr or 'status 3' in result.stderr
 
@@ -224,7 +226,8 @@ def test_daemon_that_crashes_is_a_failure(stand_ins, end):
 # OPS-04
 def test_sanitizer_report_is_a_failure(stand_ins):
     report = 'print("x.c:7:3: runtime error: signed integer overflow", flush=True)\n'
-    result = playground('--build', stand_ins(READY + report + WAIT), '--', 'sleep', '0.2')
+    reports = READY.replace('notify.send', report + 'notify.send')      # before anything can end it
+    result = playground('--build', stand_ins(reports + WAIT), '--', 'true')
     assert result.returncode == 125
     assert 'signed integer overflow' in result.stderr
 

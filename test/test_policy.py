@@ -17,6 +17,7 @@ import playground_lib
 import stand_ins
 from configured import KEPT, Configured
 from conftest import new_playground
+from pace import Pace
 
 EX_CONFIG = 78
 
@@ -153,38 +154,31 @@ def test_the_example_says_what_holds_anyway(tmp_path):
 
 MEBIBYTE = 1 << 20
 RATE = 8000                 # kbit/s: a million bytes a second
-
-
-def measured(job, first, last):
-    """Bytes a second between two amounts of progress."""
-    job.wait_until(lambda: job.progress.transferred >= first)
-    begin, began = job.progress.transferred, time.monotonic()
-    job.wait_until(lambda: job.progress.transferred >= last)
-    return (job.progress.transferred - begin) / (time.monotonic() - began)
-
-
-def near(rate, wanted):
-    return abs(rate - wanted) < wanted / 10
+BYTES = RATE * 125
+ENOUGH = 6 * BYTES          # to be looked at
+PIECE = 512 * 1024          # what libcurl may hand over at once: it is known only afterwards
 
 
 # POL-213, POL-214
 def test_background_jobs_keep_to_the_rate_and_the_foreground_does_not(world, config):
     config.write(f'[Bandwidth]\nMaxInternetBandwidth={RATE}\nMaxInternetBandwidthTo=8\n')
     vault = world.vault()
-    url = world.put(64 * MEBIBYTE)
+    url, size = world.put(96 * MEBIBYTE), 96 * MEBIBYTE
+    pace = Pace(BYTES)
     job = world.start(url, vault / 'slow')
     job.wait('transferring')
     began = time.monotonic()
-    foreground = world.start(url, vault / 'fast', Priority='foreground')
+    foreground = world.start(world.put(64 * MEBIBYTE), vault / 'fast', Priority='foreground')
     foreground.wait('transferred')
     taken = time.monotonic() - began
-    assert 64 * MEBIBYTE / taken > 8 * RATE * 125, f'the foreground took {taken} s'
-    rate = measured(job, 3_000_000, 6_000_000)
-    assert near(rate, RATE * 125), f'{rate} bytes/s'
+    assert 64 * MEBIBYTE > 2 * BYTES * taken, f'the foreground took {taken} s'
+    job.wait_until(lambda: pace.saw(job.progress.transferred) and job.progress.transferred >= ENOUGH, 'the rate')
+    pace.never_exceeded(PIECE)
+    left = size - job.progress.transferred
     config.write('[Bandwidth]\nMaxInternetBandwidth=unlimited\n')
     began = time.monotonic()
     job.wait('transferred')
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < left / BYTES / 2
     job.complete()
     assert (vault / 'slow').read_bytes() == world.bytes(url)
 
@@ -197,22 +191,17 @@ def test_all_background_jobs_share_the_rate(world, config):
     for uid in world.alice, world.bob:
         job = world.manager(uid).create('many')
         vault = world.vault(uid)
-        job.add_all([(world.put(4 * MEBIBYTE), vault / str(n)) for n in range(5)])
-        job.resume()
+        job.add_all([(world.put(8 * MEBIBYTE), vault / str(n)) for n in range(5)])
         jobs.append(job)
+    pace = Pace(BYTES, parts=2)
     for job in jobs:
-        job.wait('transferring')
+        job.resume()
 
-    def total():
-        return sum(job.progress.transferred for job in jobs)
-    jobs[0].wait_until(lambda: total() >= 2_000_000)
-    begin, began = total(), time.monotonic()
-    jobs[0].wait_until(lambda: total() >= 5_000_000)
-    rate = (total() - begin) / (time.monotonic() - began)
-    assert near(rate, RATE * 125), f'{rate} bytes/s'
-    if world.alice != world.bob:
-        parts = [job.progress.transferred for job in jobs]
-        assert min(parts) > max(parts) / 1.5, parts
+    def held():
+        moved = [job.progress.transferred for job in jobs]
+        return pace.saw(*moved) and sum(moved) >= ENOUGH
+    jobs[0].wait_until(held, 'the rate')
+    pace.never_exceeded(2 * PIECE)
     for job in jobs:
         job.cancel()
 

@@ -7,6 +7,7 @@ attempts are made in an ordinary process of the same user, where each must succe
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -86,7 +87,11 @@ class Scene:
         assert (self.vault / 'file').read_bytes() == self.world.bytes(self.url)
 
     def worker(self, kind, uid):
-        return next(pid for pid in self.playground.pids(kind) if status(pid)['Uid'][0] == uid)
+        for pid in self.playground.pids(kind):
+            with contextlib.suppress(OSError):      # an idle one, of an earlier job, may end any time
+                if status(pid)['Uid'][0] == uid:
+                    return pid
+        raise AssertionError(f'no {kind} of {uid}')
 
     def ordinary(self, uid):
         """An ordinary process of that user, without a sandbox."""

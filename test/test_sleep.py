@@ -13,7 +13,7 @@ from conftest import new_playground
 
 MIB = 1 << 20
 STANDBY = 0x80200065
-SOON = 4            # seconds: long before the login manager's patience ends
+SOON = 4            # seconds: before the login manager's patience ends, on a machine that is awake
 
 
 @pytest.fixture(scope='module')

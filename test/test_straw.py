@@ -213,7 +213,7 @@ def comes_to_rest(job, url, target):
         assert error.short == 'ProcessAborted', error
         return
     state = job.wait_until(
-        lambda: job.state in ('transferred', 'error', 'transient-error') and job.state, timeout=10)
+        lambda: job.state in ('transferred', 'error', 'transient-error') and job.state)
     if state != 'transferred':
         error = bus.JobFault(*job.call('GetError'))     # any of the service's codes, it may be a lie
         assert error.code & 0x80000000 and 0 < error.context <= 7, error

@@ -3,7 +3,9 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import contextlib
 import os
+import pathlib
 
 from scene import (LARGE, PROXY, WEB, Log, bits, give_token, job_of, kdestroy, kinit, lend, login,
                    owner_and_mode, poll, proxy, same, scenario, service_job, sh, sign_off, start_job,
@@ -226,19 +228,34 @@ def ticket_expires():
     sign_off('bob')
 
 
+@contextlib.contextmanager
+def slower():
+    """What Apache gives slowly takes more than a minute."""
+    site = pathlib.Path('/etc/apache2/sites-available/000-default.conf')
+    usual = site.read_text()
+    assert 'rate-limit 1500' in usual
+    site.write_text(usual.replace('rate-limit 1500', 'rate-limit 50'))
+    try:
+        systemctl('restart', 'apache2.service')
+        yield
+    finally:
+        site.write_text(usual)
+
+
 @scenario()
 def ticket_expires_in_mid_transfer():
     """OPS-300: what runs goes on; the next connection is refused, says why, and keeps the bytes."""
     with login('bob') as bob:
-        kinit(bob, lifetime='2s')
         job = service_job('late', f'http://{WEB}/negotiate/slow/large')
-        give_token(job, token_of(bob), 'network')
-        use_implicit_credentials(job)
-        bits('resume', job)
-        wait_bytes(job)
-        poll(lambda: bob.run('klist -s; echo $?').strip() == '1', 'the ticket to expire')
-        assert job_of(job)['state'] == 'transferring'
-        systemctl('kill', '--signal=KILL', 'apache2.service')
+        with slower():
+            kinit(bob, lifetime='6s')
+            give_token(job, token_of(bob), 'network')
+            use_implicit_credentials(job)
+            bits('resume', job)
+            wait_bytes(job)
+            poll(lambda: bob.run('klist -s; echo $?').strip() == '1', 'the ticket to expire')
+            assert job_of(job)['state'] == 'transferring'
+            systemctl('kill', '--signal=KILL', 'apache2.service')
         kept = wait_state(job, 'transient-error')['bytes-transferred']
         assert 0 < kept < LARGE
         systemctl('start', 'apache2.service')

@@ -9,12 +9,11 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import os
 import shutil
 
-from scene import (SECOND, TRICKLE, WEB, bits, expect_dropped, expect_kept, give_token, job_of, kill_daemon,
-                   lend, login, owner_and_mode, poll, same, scenario, sh, sign_off, start_job,
+from scene import (AT_ONCE, TRICKLE, WEB, bits, expect_dropped, expect_kept, give_token, hurry, job_of,
+                   kill_daemon, lend, login, owner_and_mode, poll, same, scenario, sh, sign_off, start_job,
                    systemctl, token_of, user_state, wait_bytes, wait_state, workers)
 
 ALICE, SVC_SYNC = 1001, 901
-SLOW = f'http://{WEB}/open/slow/large'
 
 
 def helped_job(session, name, url=TRICKLE, queued=False):
@@ -38,7 +37,7 @@ def session_with_a_process_left_is_closing():
         assert alice.properties('State') == 'active' and user_state('alice') == 'active'
         left = alice.leave_behind()
         alice.logout()
-        poll(lambda: alice.properties('State') == 'closing', 'closing', 5 * SECOND)
+        poll(lambda: alice.properties('State') == 'closing', 'closing', AT_ONCE)
         assert user_state('alice') == 'closing'
         os.kill(left, 9)
         alice.wait_gone()
@@ -64,9 +63,9 @@ def expect_signed_off(helped, plain, kept, own):
     from before; they are no matter of the owner's."""
     job = expect_dropped(helped)
     assert job['bytes-transferred'] >= kept
-    assert wait_state(plain, 'queued', timeout=SECOND)
+    assert wait_state(plain, 'queued', timeout=AT_ONCE)
     poll(lambda: not workers(ALICE) and set(workers(SVC_SYNC)) <= own, 'the end of the workers',
-         SECOND)
+         AT_ONCE)
     assert 'alice' in job_of(plain)['wait-reason']
 
 
@@ -75,7 +74,7 @@ def owner_signs_off_and_on():
     """TOK-62, TOK-65, ENG-63, ENG-64, ENG-65."""
     own = set(workers(SVC_SYNC))
     with login('alice') as alice:
-        helped = helped_job(alice, 'helped', SLOW)
+        helped = helped_job(alice, 'helped')
         plain = start_job(TRICKLE, '/home/alice/plain', session=alice)
         kept = job_of(helped)['bytes-transferred']
         alice.logout()
@@ -85,6 +84,7 @@ def owner_signs_off_and_on():
         wait_state(plain, 'connecting', 'transferring')
         lend(helped, 'svc-sync', 'network')
         bits('cancel', plain)
+        hurry(helped)
         alice.bits('resume', helped)
         wait_state(helped, 'transferred')
         alice.bits('complete', helped)
@@ -185,11 +185,12 @@ def transferred_job_waits_for_its_helper():
 def owner_goes_on_without_the_helper():
     """OPS-55: flags to none and Resume, in place of a new token; from the kept bytes."""
     with login('alice') as alice:
-        helped = helped_job(alice, 'helped', SLOW)
+        helped = helped_job(alice, 'helped')
         alice.logout()
         kept = expect_dropped(helped)['bytes-transferred']
     with login('alice') as alice:
         alice.bits('token', 'flags', helped, 'none')
+        hurry(helped)
         alice.bits('resume', helped)
         assert wait_state(helped, 'transferring', 'transferred')['bytes-transferred'] >= kept
         wait_state(helped, 'transferred')
@@ -209,7 +210,7 @@ def helper_signs_off_while_the_owner_stays():
         wait_bytes(helped)
         bob.logout()
         expect_dropped(helped)
-        poll(lambda: not workers(bob.uid), "the end of bob's workers", SECOND)
+        poll(lambda: not workers(bob.uid), "the end of bob's workers", AT_ONCE)
     sign_off('alice')
     sign_off('bob')
 

@@ -137,7 +137,7 @@ def test_while_complete_runs(world, helped):
     one.job.get('State')        # the call before this one has begun
     one.end_token()
     with pytest.raises(bus.BusError) as caught:
-        one.job.bus.reply(serial, timeout=10)
+        one.job.bus.reply(serial)
     assert caught.value.short == 'TokenRequired'
     wait_no_worker_of(world, world.bob)
     keeps_the_worker.job.wait('error')
@@ -190,7 +190,7 @@ def test_many_at_once_cost_nobody_else(world, helped):
         one.end_token()
     for one in many + shared:
         bus.poll_until(lambda one=one: one.job.helper_sid() == '', 'the token to be let go')
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
     bus.poll_until(lambda: open_descriptors(world) <= before + 5, 'the descriptors to be closed')
     world.server.release(world.path_of(url))
     job.wait('transferred')

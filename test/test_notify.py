@@ -126,6 +126,20 @@ def test_order_of_the_signals(world):
     assert behind.count('JobModification') <= 1     # that of Complete
 
 
+def test_files_are_told_before_the_failure(world):
+    # NTF-470: which files are there is settled when JobError comes
+    job, vault = world.manager().create(), world.vault()
+    job.add_all([(world.put(1000, status=404 if number == 3 else 0), vault / f'{number}') for number in range(20)])
+    job.set('NotifyFlags', TRANSFERRED | ERROR | FILES)
+    mark = len(job.bus.signals)
+    job.resume()
+    job.bus.wait_signal(is_event(job), mark)
+    there = job.progress.files_transferred
+    assert job.complete() == bus.PARTIAL_COMPLETE
+    seen = members(job.bus, job, mark)
+    assert seen == ['FileTransferred'] * there + ['JobError'] and len(os.listdir(vault)) == there
+
+
 def test_no_modification_for_a_change_to_error(world):
     # NTF-250: a job whose helper is missing is queued, has its turn, and fails
     job = world.manager().create()

@@ -43,14 +43,22 @@ static void on_transferred(void *userdata, Job *job)
 {
         Manager *manager = userdata;
 
-        notifier_event(manager->parts.notifier, job, NOTIFY_JOB_TRANSFERRED);
+        notifier_event(manager->parts.notifier, job, NOTIFY_JOB_TRANSFERRED, false);
 }
 
 static void on_error(void *userdata, Job *job)
 {
         Manager *manager = userdata;
 
-        notifier_event(manager->parts.notifier, job, NOTIFY_JOB_ERROR);
+        notifier_event(manager->parts.notifier, job, NOTIFY_JOB_ERROR, engine_winds_down(job));
+}
+
+/* NTF-470: a file may come to its end while the job is stopped for another one's sake. */
+static void on_wound_down(void *userdata, Job *job)
+{
+        Manager *manager = userdata;
+
+        notifier_tell(manager->parts.notifier, job);
 }
 
 static void on_file_transferred(void *userdata, Job *job, const File *file)
@@ -297,6 +305,7 @@ static int build(Manager *manager, const ManagerOptions *options, const char *br
                 .on_transferred = on_transferred,
                 .on_error = on_error,
                 .on_file_transferred = on_file_transferred,
+                .on_wound_down = on_wound_down,
                 .on_certificate = on_certificate,
                 .on_token = on_token,
                 .on_inactive = on_inactive,

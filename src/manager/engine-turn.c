@@ -192,6 +192,8 @@ static void on_end(void *userdata, Transfer *transfer, const TransferReport *rep
         if (ej->running)
                 engine_start_files(ej);
         engine_finish_if_done(engine, job);
+        if (ej->n_transfers == 0 && !ej->running && engine->listener->on_wound_down)
+                engine->listener->on_wound_down(engine->userdata, job);
         if (ej->n_transfers == 0 && ej->on_stopped) {
                 EngineStopped on_stopped = TAKE_PTR(ej->on_stopped);
 

@@ -392,6 +392,11 @@ void engine_network_back(Engine *engine, Job *job)
         queue_network_back(&engine->queue, job, engine_now(engine));
 }
 
+bool engine_winds_down(const Job *job)
+{
+        return job->engine->n_transfers > 0;
+}
+
 bool engine_is_at_rest(const Engine *engine)
 {
         return engine->n_transfers == 0;

@@ -17,8 +17,10 @@ typedef struct Engine Engine;
 typedef struct EngineListener {
         void (*on_modified)(void *userdata, Job *job);    /* state or progress */
         void (*on_transferred)(void *userdata, Job *job); /* JobTransferred */
-        void (*on_error)(void *userdata, Job *job);       /* JobError */
+        void (*on_error)(void *userdata, Job *job);       /* JobError: see engine_winds_down() */
         void (*on_file_transferred)(void *userdata, Job *job, const File *file);
+        /* The last transfer of a job that is not in its turn has ended. May be NULL. */
+        void (*on_wound_down)(void *userdata, Job *job);
         /* The job has another helper token, or none. May be NULL. */
         void (*on_token)(void *userdata, Job *job);
         /* Nothing has happened to the job for too long: it is to be cancelled. May be NULL. */
@@ -53,6 +55,8 @@ void engine_reconsider(Engine *engine, Job *job);
 /* There is a network again: whatever the transient error was, the job is queued (and the gate is
    asked). */
 void engine_network_back(Engine *engine, Job *job);
+/* Transfers of the job are on their way, or coming to their end. */
+bool engine_winds_down(const Job *job);
 /* Nothing is on its way: what was received is synced, and marked for the store. */
 bool engine_is_at_rest(const Engine *engine);
 /* The settings in force (BITS's defaults without this call); `config` has to outlive the engine.

@@ -21,6 +21,7 @@ typedef struct Notice {
         sd_event_source *timer;
         uint64_t event; /* counts them, so that a run's end is not taken for another's */
         bool told;
+        bool untold;         /* until notifier_tell() */
         uint64_t not_before; /* µs, CLOCK_MONOTONIC */
         struct Run *run;     /* under way */
 } Notice;
@@ -463,19 +464,31 @@ static bool state_fits(const Job *job)
                                                            : job->state == STATE_ERROR;
 }
 
-void notifier_event(Notifier *notifier, Job *job, uint32_t event)
+void notifier_event(Notifier *notifier, Job *job, uint32_t event, bool later)
 {
         Notice *notice = notice_of(notifier, job);
 
         job->notify_event = event;
         mark(notifier, job);
-        news_event(notifier->parts.news, job, event);
+        if (!later || !notice)
+                news_event(notifier->parts.news, job, event);
         if (!notice)
                 return;
+        notice->untold = later;
         notice->event = ++notifier->last_event;
         notice->told = has_receivers(job) && notification_wanted(job->notify_flags, event);
         notice->not_before = notice->told ? now_monotonic() + retry_delay(job) : 0;
         step(notifier, job);
+}
+
+/* NTF-470 */
+void notifier_tell(Notifier *notifier, Job *job)
+{
+        if (!job->notice || !job->notice->untold)
+                return;
+        job->notice->untold = false;
+        if (job->notify_event != 0 && state_fits(job))
+                news_event(notifier->parts.news, job, job->notify_event);
 }
 
 void notifier_look(Notifier *notifier, Job *job)
@@ -537,7 +550,8 @@ void notifier_subscribe(Notifier *notifier, Handle *handle, bool receives)
         if (!notice || job->notify_event == 0)
                 return;
         if (first && !notice->run && notification_wanted(job->notify_flags, job->notify_event)) {
-                news_event_late(notifier->parts.news, handle, job->notify_event);
+                if (!notice->untold)
+                        news_event_late(notifier->parts.news, handle, job->notify_event);
                 notice->told = true;
                 notice->not_before = now_monotonic() + retry_delay(job);
         }

@@ -40,8 +40,11 @@ DEFINE_CLEANUP(Notifier, notifier_free);
 
 /* A job from the store. */
 void notifier_adopt(Notifier *notifier, Job *job);
-/* The job became TRANSFERRED or ERROR: NOTIFY_JOB_TRANSFERRED or NOTIFY_JOB_ERROR. */
-void notifier_event(Notifier *notifier, Job *job, uint32_t event);
+/* The job became TRANSFERRED or ERROR: NOTIFY_JOB_TRANSFERRED or NOTIFY_JOB_ERROR. `later`: the
+   event is due, but its holders are told by notifier_tell(). */
+void notifier_event(Notifier *notifier, Job *job, uint32_t event, bool later);
+/* What they were not told yet, if it is still true. */
+void notifier_tell(Notifier *notifier, Job *job);
 /* Something of the job has changed: its state, its flags, its command line. */
 void notifier_look(Notifier *notifier, Job *job);
 /* The same for all jobs: who is signed on, or the configuration, has changed. */

@@ -92,8 +92,13 @@ static void on_token(void *userdata, Job *job)
 
 static void open_case(Case *c, unsigned n_files)
 {
-        static const EngineListener listener = { on_job, on_job, on_error, on_file_transferred,
-                                                 on_token };
+        static const EngineListener listener = {
+                .on_modified = on_job,
+                .on_transferred = on_job,
+                .on_error = on_error,
+                .on_file_transferred = on_file_transferred,
+                .on_token = on_token,
+        };
         static const uint8_t random[JOB_ID_BYTES] = { 1 };
         File *file;
 

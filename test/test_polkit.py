@@ -131,6 +131,23 @@ def test_who_is_let_lists_reads_and_changes_all_jobs(world):
     assert target.stat().st_uid == world.alice      # managed by her, done by him
 
 
+def test_who_was_let_list_all_jobs_hears_of_them(world):
+    # CLI-490
+    job = world.manager(world.alice).create('of alice')
+    connection = world.connect(world.carol)
+    carol = bus.Manager(connection)
+    carol.call('Subscribe')
+    job.set('Priority', 'low')
+    carol.list()
+    connection.drain()
+    assert [s for s in connection.signals if s.path == bus.ROOT] == []
+    carol.list(AllUsers=True)
+    job.set('Priority', 'high')
+    connection.wait_signal(lambda s: s.member == 'Changed' and s.path == bus.ROOT)
+    job.cancel()
+    assert connection.wait_signal(lambda s: s.member == 'JobRemoved').body[0] == job.id
+
+
 def test_path_of_a_foreign_job_needs_a_handle_first(world):
     # SEC-90
     job = world.manager(world.alice).create()

@@ -250,6 +250,8 @@ static int on_authorized_list(sd_bus_message *m, void *userdata, Verdict verdict
                               sd_bus_error *error)
 {
         ListFilter filter = { .state = STATE_INVALID };
+        BusContext *context = userdata;
+        Client *client;
         int r = read_filter(m, &filter, error);
 
         if (r < 0)
@@ -259,7 +261,11 @@ static int on_authorized_list(sd_bus_message *m, void *userdata, Verdict verdict
         if (verdict != VERDICT_ALLOWED)
                 return bus_fail(error, BITS_E_ACCESS_DENIED,
                                 "only an administrator may list the jobs of all users");
-        return list_jobs(m, userdata, 0, &filter);
+        r = handles_client(context->handles, m, &client);
+        if (r < 0)
+                return r;
+        client->sees_all = true;
+        return list_jobs(m, context, 0, &filter);
 }
 
 static int on_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -369,6 +375,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("StoreSetAside", "s", get_set_aside, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_SIGNAL("JobAdded", "so", 0),
         SD_BUS_SIGNAL("JobRemoved", "so", 0),
+        SD_BUS_SIGNAL("Changed", "", 0),
         SD_BUS_VTABLE_END,
 };
 

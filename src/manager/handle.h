@@ -51,7 +51,9 @@ struct Client {
         Handles *handles;
         char *name; /* unique name */
         uid_t uid;
-        bool subscribed; /* to JobAdded and JobRemoved */
+        bool subscribed; /* to the signals of the queue */
+        bool sees_all;   /* was let list everybody's jobs: hears of them, too */
+        bool due;        /* a Changed of the queue */
         sd_bus_track *track;
         TAILQ_HEAD(, Handle) held;
         TAILQ_ENTRY(Client) entries;

@@ -11,23 +11,24 @@ enum {
         RANGES_MAX = 64,        /* in one signal */
 };
 
+/* Lets something through, and then nothing for a while: what comes meanwhile is one thing then. */
+typedef struct Pacer {
+        void *owner;
+        sd_event_source *timer;
+        uint32_t interval; /* ms */
+        bool waiting;
+        void (*send)(void *owner);
+} Pacer;
+
 struct News {
         sd_event *event;
         sd_bus *bus;
         Turn *turn;
         Handles *handles;
+        Pacer queue; /* one for all subscribers: who is due is noted at each of them */
 };
 
 typedef struct JobNews JobNews;
-
-/* Lets something through, and then nothing for a while: what comes meanwhile is one thing then. */
-typedef struct Pacer {
-        JobNews *owner;
-        sd_event_source *timer;
-        uint32_t interval; /* ms */
-        bool waiting;
-        void (*send)(JobNews *jn);
-} Pacer;
 
 typedef struct NewRange {
         uint32_t file;
@@ -124,25 +125,94 @@ static void pacer_flush(Pacer *pacer)
                 pacer_send(pacer);
 }
 
-static int pacer_init(Pacer *pacer, JobNews *owner, void (*send)(JobNews *jn))
+static int pacer_init(Pacer *pacer, sd_event *event, void *owner, void (*send)(void *owner))
 {
         int r;
 
         *pacer = (Pacer){ .owner = owner, .send = send };
-        r = sd_event_add_time_relative(owner->news->event, &pacer->timer, CLOCK_MONOTONIC, 0, 0,
-                                       on_pacer, pacer);
+        r = sd_event_add_time_relative(event, &pacer->timer, CLOCK_MONOTONIC, 0, 0, on_pacer,
+                                       pacer);
         return r < 0 ? r : sd_event_source_set_enabled(pacer->timer, SD_EVENT_OFF);
+}
+
+/* ---- of the queue, to subscribers ---- */
+
+/* SEC-66. Who was let list everybody's jobs sees them all. */
+static bool may_see(const Client *client, uid_t owner)
+{
+        return client->sees_all || policy_rights(client->uid, owner) != 0;
+}
+
+static int manager_signal(const News *news, const Client *client, const char *member,
+                          sd_bus_message **ret)
+{
+        int r = sd_bus_message_new_signal(news->bus, ret, BUS_ROOT_PATH, BUS_MANAGER, member);
+
+        return r < 0 ? r : sd_bus_message_set_destination(*ret, client->name);
+}
+
+/* SEC-65 */
+static void tell_subscribers(News *news, Job *job, uid_t owner, const char *member)
+{
+        char path[BUS_JOB_PATH_MAX];
+        Client *client;
+
+        bus_job_path(job, path);
+        TAILQ_FOREACH (client, handles_clients(news->handles), entries) {
+                sd_bus_message *m = NULL;
+
+                if (!client->subscribed || !may_see(client, owner))
+                        continue;
+                if (manager_signal(news, client, member, &m) >= 0 &&
+                    sd_bus_message_append(m, "so", job->id, path) >= 0)
+                        (void)turn_send(news->turn, m);
+                sd_bus_message_unref(m);
+        }
+}
+
+static void send_queue_changed(void *owner)
+{
+        News *news = owner;
+        Client *client;
+
+        TAILQ_FOREACH (client, handles_clients(news->handles), entries) {
+                sd_bus_message *m = NULL;
+
+                if (!client->due)
+                        continue;
+                client->due = false;
+                if (client->subscribed && manager_signal(news, client, "Changed", &m) >= 0)
+                        (void)turn_send(news->turn, m);
+                sd_bus_message_unref(m);
+        }
+}
+
+/* CLI-490: one signal for however many jobs. */
+static void queue_changed(News *news, const Job *job)
+{
+        bool due = false;
+        Client *client;
+
+        TAILQ_FOREACH (client, handles_clients(news->handles), entries)
+                if (client->subscribed && may_see(client, job->owner))
+                        client->due = due = true;
+        if (due)
+                pacer_want(&news->queue, CHANGED_INTERVAL);
 }
 
 /* ---- of one job ---- */
 
-static void send_changed(JobNews *jn)
+static void send_changed(void *owner)
 {
+        const JobNews *jn = owner;
+
         tell_holders(jn->news, jn->job, &(Signal){ .member = "Changed" });
 }
 
-static void send_modification(JobNews *jn)
+static void send_modification(void *owner)
 {
+        const JobNews *jn = owner;
+
         if (notification_wanted(jn->job->notify_flags, NOTIFY_JOB_MODIFICATION))
                 tell_holders(jn->news, jn->job, &(Signal){ .member = "JobModification" });
 }
@@ -162,8 +232,10 @@ static int fill_ranges(sd_bus_message *m, const void *content)
 }
 
 /* One signal for each run of ranges of the same file, in the order in which they came. */
-static void send_ranges(JobNews *jn)
+static void send_ranges(void *owner)
 {
+        JobNews *jn = owner;
+
         while (jn->n_pending > 0) {
                 size_t n = 1;
 
@@ -199,11 +271,11 @@ static JobNews *news_of(News *news, Job *job)
                 return NULL;
         jn->news = news;
         jn->job = job;
-        r = pacer_init(&jn->changed, jn, send_changed);
+        r = pacer_init(&jn->changed, news->event, jn, send_changed);
         if (r >= 0)
-                r = pacer_init(&jn->modification, jn, send_modification);
+                r = pacer_init(&jn->modification, news->event, jn, send_modification);
         if (r >= 0)
-                r = pacer_init(&jn->ranges, jn, send_ranges);
+                r = pacer_init(&jn->ranges, news->event, jn, send_ranges);
         if (r < 0) {
                 job_news_free(jn);
                 return NULL;
@@ -234,6 +306,7 @@ void news_modified(News *news, Job *job)
         JobNews *jn;
 
         job->told_state = job->state;
+        queue_changed(news, job);
         if (TAILQ_EMPTY(&job->handles) || !(jn = news_of(news, job)))
                 return;
         pacer_want(&jn->changed, CHANGED_INTERVAL);
@@ -341,29 +414,6 @@ void news_file_range(News *news, Job *job, const File *file, uint64_t offset, ui
                 pacer_want(&jn->ranges, job->notify_interval);
 }
 
-/* ---- the queue's ---- */
-
-/* SEC-65, SEC-66 */
-static void tell_subscribers(News *news, Job *job, uid_t owner, const char *member)
-{
-        char path[BUS_JOB_PATH_MAX];
-        Client *client;
-
-        bus_job_path(job, path);
-        TAILQ_FOREACH (client, handles_clients(news->handles), entries) {
-                sd_bus_message *m = NULL;
-
-                if (!client->subscribed || policy_rights(client->uid, owner) == 0)
-                        continue;
-                if (sd_bus_message_new_signal(news->bus, &m, BUS_ROOT_PATH, BUS_MANAGER, member) >=
-                            0 &&
-                    sd_bus_message_set_destination(m, client->name) >= 0 &&
-                    sd_bus_message_append(m, "so", job->id, path) >= 0)
-                        (void)turn_send(news->turn, m);
-                sd_bus_message_unref(m);
-        }
-}
-
 void news_added(News *news, Job *job)
 {
         tell_subscribers(news, job, job->owner, "JobAdded");
@@ -376,16 +426,23 @@ void news_removed(News *news, Job *job, uid_t owner)
 
 int news_new(sd_event *event, sd_bus *bus, Turn *turn, Handles *handles, News **ret)
 {
-        News *news = malloc(sizeof(*news));
+        _cleanup_(news_freep) News *news = malloc(sizeof(*news));
+        int r;
 
         if (!news)
                 return -ENOMEM;
-        *news = (News){ event, bus, turn, handles };
-        *ret = news;
+        *news = (News){ event, bus, turn, handles, {} };
+        r = pacer_init(&news->queue, event, news, send_queue_changed);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(news);
         return 0;
 }
 
 void news_free(News *news)
 {
+        if (!news)
+                return;
+        sd_event_source_disable_unref(news->queue.timer);
         free(news);
 }

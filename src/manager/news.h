@@ -6,6 +6,8 @@
  * and JobError, FileTransferred before them, JobModification and FileRangesTransferred gathered
  * over the job's MinimumNotificationInterval. Changed is ours: the holders' sign to look again,
  * whatever the flags, as a change of properties is elsewhere on the bus; two a second at most.
+ * Subscribers have the same of the queue: JobAdded, JobRemoved, and a Changed for all jobs that
+ * they may see.
  */
 #pragma once
 

@@ -172,6 +172,21 @@ BITS_EXPORT int bits_manager_get_job(bits_manager *manager, const char *id, bits
 BITS_EXPORT int bits_manager_list_jobs(bits_manager *manager, int all_users,
                                        bits_job_list **ret_list);
 
+typedef enum bits_queue_event {
+        BITS_QUEUE_ADDED,
+        BITS_QUEUE_REMOVED,
+        BITS_QUEUE_CHANGED, /* state, property, files or progress of jobs; two a second at most */
+        BITS_QUEUE_GONE,    /* the service left the bus */
+        BITS_QUEUE_BACK     /* it is there again: list the jobs anew */
+} bits_queue_event;
+/* Not in BITS. job_id: of ADDED and REMOVED, else NULL. It may close the manager. */
+typedef void (*bits_manager_callback)(bits_manager *manager, bits_queue_event event,
+                                      const char *job_id, void *userdata);
+/* Called from bits_manager_process() or bits_job_wait(), for the caller's jobs, for all jobs once
+   bits_manager_list_jobs() has shown those. NULL ends it. 1: no service, BACK will be told. */
+BITS_EXPORT int bits_manager_set_callback(bits_manager *manager, bits_manager_callback on_event,
+                                          void *userdata);
+
 /* ---- the settings of bitsd.conf(5) that are in force: a snapshot ---- */
 
 typedef struct bits_policy bits_policy;
@@ -442,8 +457,7 @@ BITS_EXPORT int bits_job_set_description(bits_job *job, const char *text);
 /* One sentence: what the job waits for, or "" when it waits for nothing. */
 BITS_EXPORT int bits_job_get_wait_reason(bits_job *job, char **ret_text);
 /* The same as a word: "turn", "sign-on", "network", "policy", "cost", "power", "standby" (the
-   machine sleeps), "volume", "retry", "token"; "" for nothing. A later service may know more
-   words. */
+   machine sleeps), "volume", "retry", "token"; "" for nothing. There may be more one day. */
 BITS_EXPORT int bits_job_get_waiting_for(bits_job *job, char **ret_word);
 
 /* ---- a file ---- */
@@ -457,8 +471,7 @@ BITS_EXPORT void bits_file_free(bits_file *file);
 /* The caller frees the names. */
 BITS_EXPORT int bits_file_get_remote_name(bits_file *file, char **ret_name);
 /* Another place to fetch it from, as bits_job_add_file() would take it. What is there already is
-   used if length, date and range support of the new place fit. E_INVALIDARG; E_NOTIMPL for
-   uploads. */
+   used if length, date and ranges of the new place fit. E_INVALIDARG; E_NOTIMPL for uploads. */
 BITS_EXPORT int bits_file_set_remote_name(bits_file *file, const char *remote_name);
 BITS_EXPORT int bits_file_get_local_name(bits_file *file, char **ret_name);
 /* A path, whether the temporary file was made already or not. */
@@ -716,20 +729,17 @@ BITS_EXPORT int bits_http_options_set_client_certificate(bits_http_options *opti
                                                          const char *passphrase);
 /* 1 (S_FALSE) when there was none. */
 BITS_EXPORT int bits_http_options_remove_client_certificate(bits_http_options *options);
-/* The caller frees both; key is NULL when it is in the same file. RPC_X_BAD_STUB_DATA when there is
-   none. */
+/* The caller frees both; key is NULL when it is in the same file. RPC_X_BAD_STUB_DATA: none. */
 BITS_EXPORT int bits_http_options_get_client_certificate(bits_http_options *options,
                                                          char **ret_certificate, char **ret_key);
 
-/* Lines "Name: value" divided by CR and LF, or by LF alone, at most 16,383 characters; NULL or ""
-   removes. Sent with every request to the site of the remote name, not to others where redirects
-   lead. Kept encrypted. The owner alone, else E_ACCESSDENIED. BG_E_STRING_TOO_LONG; E_INVALIDARG
-   for what is no header, and for Host, Range, lengths, encodings, connection, Proxy-… and BITS-….
-   (SetCustomHeaders) */
+/* Lines "Name: value" divided by CR LF or LF, at most 16,383 characters; NULL or "" removes. Sent
+   with every request to the site of the remote name, not to others where redirects lead. Kept
+   encrypted. The owner alone, else E_ACCESSDENIED. BG_E_STRING_TOO_LONG; E_INVALIDARG for what is
+   no header, Host, Range, lengths, encodings, connection, Proxy-…, BITS-…. (SetCustomHeaders) */
 BITS_EXPORT int bits_http_options_set_custom_headers(bits_http_options *options,
                                                      const char *headers);
-/* The caller frees them. 1 (S_FALSE) and NULL when there are none; E_ACCESSDENIED when write-only
-   or not the owner. */
+/* The caller frees them. 1 (S_FALSE), NULL: none; E_ACCESSDENIED: write-only, or not the owner. */
 BITS_EXPORT int bits_http_options_get_custom_headers(bits_http_options *options,
                                                      char **ret_headers);
 /* For good. */

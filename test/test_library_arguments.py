@@ -21,7 +21,7 @@ INVALID_ARGUMENT = 0x80070057
 OBJECTS = ('bits_manager', 'bits_job', 'bits_file', 'bits_token_options', 'bits_http_options')
 MAY_BE_NULL = {     # as the header says
     'bits_code_text_localized': {'locale'}, 'bits_context_text': {'locale'},
-    'bits_manager_create_jobs': {'ret_ids'},
+    'bits_manager_create_jobs': {'ret_ids'}, 'bits_manager_set_callback': {'on_event', 'userdata'},
     'bits_job_cancel': {'ret_code'}, 'bits_job_complete': {'ret_code'}, 'bits_job_wait': {'ret_state'},
     'bits_job_set_reply_file_name': {'name'}, 'bits_job_set_credential_cache': {'name'},
     'bits_token_options_set_helper_credential_cache': {'name'},
@@ -48,7 +48,8 @@ def prototypes():
 
 
 def is_pointer(kind):
-    return '*' in kind or kind.strip() in ('bits_job_callback', 'bits_job_receiver', 'bits_certificate_judge')
+    return '*' in kind or kind.strip() in (
+        'bits_manager_callback', 'bits_job_callback', 'bits_job_receiver', 'bits_certificate_judge')
 
 
 def needed():

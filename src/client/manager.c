@@ -128,6 +128,7 @@ void bits_manager_close(bits_manager *manager)
                 handle->manager = NULL;
                 handle->watched_fd = -EBADF;
         }
+        subscription_free(manager->subscription);
         sd_bus_flush_close_unref(manager->bus);
         fd_close(manager->epoll_fd);
         free(manager->token_socket);
@@ -345,7 +346,7 @@ int bits_manager_process(bits_manager *manager)
         r = sd_bus_process(manager->bus, NULL);
         if (r < 0)
                 return error_state_from_bus(r, NULL);
-        if (r > 0)
+        if (subscription_tell(manager->subscription) > 0 || r > 0)
                 return 1;
 
         /* Ends after the first piece of work: its receiver may have freed any of the handles. */

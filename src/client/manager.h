@@ -5,6 +5,7 @@
 #pragma once
 
 #include "client/handle.h"
+#include "client/subscription.h"
 #include "openbits.h"
 
 #define SERVICE_NAME      "org.openbits.BITS1"
@@ -25,6 +26,7 @@ struct bits_manager {
         uint32_t watched_events;
         char *token_socket; /* path; read once, so that capturing needs no bus call */
         bool presented;
+        Subscription *subscription; /* NULL without a callback */
         LIST_HEAD(, Handle) handles;
 };
 

@@ -6,6 +6,8 @@
  */
 #include "check.h"
 
+#include <poll.h>
+
 static uint32_t judge(bits_http_options *options, const bits_server_certificate *certificate,
                       void *userdata)
 {
@@ -50,6 +52,36 @@ static void words_and_texts(void)
         CHECK(bits_code_text_localized(0x80200056, "fr") &&
               !bits_code_text_localized(0x80200056, "xx"));
         CHECK(bits_context_text(5, "de") && !bits_context_text(9, NULL));
+}
+
+static void on_queue(bits_manager *manager, bits_queue_event event, const char *id, void *userdata)
+{
+        (void)manager, (void)event, (void)id;
+        ++*(unsigned *)userdata;
+}
+
+/* CLI-491 */
+static void news_of_the_queue(bits_manager *manager)
+{
+        bits_job *job = NULL;
+        unsigned told = 0;
+
+        CHECK(bits_manager_set_callback(manager, on_queue, &told) == 0);
+        CHECK(bits_manager_set_callback(manager, on_queue, &told) == 0);
+        job = new_job(manager);
+        CHECK(bits_job_cancel(job, NULL) == 0);
+        bits_job_free(job);
+        while (told == 0) {
+                struct pollfd pollfd = { .fd = bits_manager_fd(manager),
+                                         .events = (short)bits_manager_events(manager) };
+
+                if (bits_manager_process(manager) == 0)
+                        CHECK(poll(&pollfd, 1, 30000) > 0);
+                if (failures)
+                        break;
+        }
+        CHECK(bits_manager_set_callback(manager, NULL, NULL) == 0);
+        CHECK(bits_manager_set_callback(manager, NULL, NULL) == 0);
 }
 
 static void the_service(bits_manager *manager)
@@ -400,6 +432,7 @@ void call_everything(const char *url, const char *folder)
 
         words_and_texts();
         the_service(manager);
+        news_of_the_queue(manager);
         many_jobs(manager);
         numbers(job);
         texts(job);

@@ -78,16 +78,19 @@ class Tunnel:
 class Terminal:
     """`bits` on a pseudo-terminal."""
 
-    def __init__(self, world, *arguments, columns=100, cwd=None, term='xterm'):
+    def __init__(self, world, *arguments, columns=100, rows=24, cwd=None, term='xterm', uid=None):
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+        self.resize(rows, columns)
         self.output = b''
         mode = [] if world.root else ['--user']
-        options = {'uid': world.alice} if world.root else {}
+        options = {'uid': world.alice if uid is None else uid} if world.root else {}
         self.process = world.playground.popen(
             ['bits', *mode, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
             env={'TERM': term}, cwd=cwd or world.base, start_new_session=True, **options)
         os.close(slave)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 
     def read_until(self, pattern, timeout=30):
         """Reads on until the pattern is there; at the end of the program if it is None."""
@@ -547,63 +550,6 @@ def test_certificate(world, bits, tmp_path):
         bits('certificate', *wrong, status=2)
 
 
-def test_watch_in_a_pipe(world, bits):
-    """CLI-280: named jobs are watched until they have left the queue."""
-    url, vault = world.put(1_000_000, stall_after=500_000), world.vault()
-    bits('create', 'another')
-    ident = bits('get', '--detach', url, vault / 'file').stdout.strip()
-    world.server.wait_stalled(world.path_of(url))
-    mode = [] if world.root else ['--user']
-    options = {'uid': world.alice} if world.root else {}
-    process = world.playground.popen(['bits', *mode, 'watch', ident], stdout=subprocess.PIPE, text=True, **options)
-    assert ident[:8] in process.stdout.readline() + process.stdout.readline()
-    bits('cancel', ident)
-    rest = process.communicate(timeout=30)[0]
-    assert process.returncode == 0 and 'another' not in rest and rest.rstrip().endswith('no jobs')
-    bits('watch', '--interval', '0', status=2)
-
-
-def test_watch_on_a_terminal(world, bits):
-    """CLI-280: in place, with rates; Ctrl-C ends the watching and nothing else."""
-    url, vault = world.put(4_000_000, rate=500_000), world.vault()
-    ident = bits('get', '--detach', url, vault / 'file').stdout.strip()
-    terminal = Terminal(world, 'watch')
-    output = terminal.read_until(rb'[0-9.]+ .iB/s')
-    assert '\033[H' in output and ident[:8] in output and 'RATE' in output
-    terminal.process.send_signal(signal.SIGINT)
-    assert terminal.end() == 0
-    assert jobs(bits)[0]['state'] in ('transferring', 'transferred')
-
-
-def test_watch_that_cannot_go_on(root_world, bits, tmp_path):
-    """CLI-422: a name of no job, output that nobody can read, a bus that is gone."""
-    assert "no job 'nobody'" in bits('watch', 'nobody', status=1).stderr
-    world, ident = root_world, bits('create', 'one').stdout.strip()
-    for mode in ([], ['--json'], [ident]):
-        with open('/dev/full', 'w') as full:
-            process = world.playground.popen(['bits', 'watch', *mode], uid=world.alice, stdout=full,
-                                             stderr=subprocess.PIPE, text=True)
-            assert 'cannot write the output' in process.communicate(timeout=30)[1]
-            assert process.returncode == 1
-    address = world.playground.environment['DBUS_SYSTEM_BUS_ADDRESS']
-    with Tunnel(tmp_path / 'bus', re.match('unix:path=([^,]+)', address)[1]) as tunnel:
-        process = world.playground.popen(
-            ['bits', 'watch', '--interval', '86400'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env={'DBUS_SYSTEM_BUS_ADDRESS': f'unix:path={tunnel.path}'})
-        assert 'no jobs' in process.stdout.readline()
-    assert 'cannot list the jobs' in process.communicate(timeout=30)[1]
-    assert process.returncode == 1
-
-
-def test_watch_on_a_dumb_terminal(world, bits):
-    """CLI-422: lists follow each other, without a word that it would not obey."""
-    bits('create', 'a')
-    terminal = Terminal(world, 'watch', term='dumb')
-    assert '\033' not in terminal.read_until(rb'suspended')
-    terminal.process.send_signal(signal.SIGINT)
-    assert terminal.end() == 0
-
-
 def test_no_table_cuts_an_id(world, bits):
     """CLI-422"""
     ident = bits('create', 'a name that is longer than the narrow terminal').stdout.strip()
@@ -611,6 +557,18 @@ def test_no_table_cuts_an_id(world, bits):
     assert terminal.end() == 0
     head, line = terminal.output.decode().splitlines()
     assert line.startswith(f'{ident[:8]} a name') and ' suspended normal ' in line and len(line) <= 60
+
+
+def test_list_on_a_narrow_terminal(world, bits):
+    """CLI-494: no line is broken or too long; what one can do without goes first."""
+    ident = bits('create', 'a name that is longer than the narrow terminal').stdout.strip()
+    for columns, last in ((40, 'PROGRESS'), (52, 'ERROR'), (90, 'ERROR')):
+        terminal = Terminal(world, 'list', columns=columns)
+        assert terminal.end() == 0
+        head, line = terminal.output.decode().splitlines()
+        assert head.startswith('ID ') and head.split()[-1] == last and len(head) <= columns
+        assert line.startswith(f'{ident[:8]} a n') and ' suspended ' in line and len(line) <= columns
+        assert ('PRIORITY' in head) == (columns == 90)
 
 
 def test_list(world, bits):

@@ -510,12 +510,18 @@ static int follow(Get *get, Watch *watch)
                        get->type == BITS_JOB_DOWNLOAD ? get->path : get->url, get->continued);
         watch_job(watch, get->job);
         for (;;) {
+                WatchResult result;
+
                 r = look(get, &progress);
                 if (r >= 0)
                         return r;
-                switch (watch_wait(watch, progress_tick(&progress))) {
+                while ((result = watch_wait(watch, progress_tick(&progress))) == WATCH_TIME)
+                        progress_redraw(&progress);
+                switch (result) {
                 case WATCH_NEWS:
                 case WATCH_TIME:
+                case WATCH_REDRAW:
+                case WATCH_QUIT:
                         break;
                 case WATCH_SIGNAL:
                         progress_clear(&progress);

@@ -1,91 +1,17 @@
 /*
- * bits list and bits watch: many jobs, once or again and again. One call to the service lists them
- * all.
+ * bits list: many jobs. One call to the service lists them all.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "cli/list.h"
+
 #include "cli/format.h"
-#include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/select.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "cli/watch.h"
 
-#include <search.h>
 #include <stdio.h>
-#include <time.h>
-
-/* ---- rates, between two looks ---- */
-
-typedef struct Sample {
-        char *id;
-        uint64_t bytes, usec;
-        double rate; /* bytes a second; < 0: unknown */
-} Sample;
-
-/* A tree of samples by id. */
-typedef struct Rates {
-        void *samples;
-} Rates;
-
-static void sample_free(void *p)
-{
-        Sample *sample = p;
-
-        free(sample->id);
-        free(sample);
-}
-
-static void rates_done(Rates *rates)
-{
-        tdestroy(rates->samples, sample_free);
-}
-
-static int compare_samples(const void *a, const void *b)
-{
-        return strcmp(((const Sample *)a)->id, ((const Sample *)b)->id);
-}
-
-static const Sample *rates_find(const Rates *rates, const char *id)
-{
-        Sample key = { .id = (char *)id };
-        void *found = tfind(&key, &rates->samples, compare_samples);
-
-        return found ? *(Sample **)found : NULL;
-}
-
-/* Without memory there is no rate. */
-static void rates_note(Rates *rates, const bits_job_summary *job)
-{
-        Sample *sample = (Sample *)rates_find(rates, job->id);
-        uint64_t now = now_usec();
-
-        if (!sample) {
-                sample = calloc(1, sizeof(*sample));
-                if (!sample || !(sample->id = strdup(job->id)) ||
-                    !tsearch(sample, &rates->samples, compare_samples)) {
-                        if (sample)
-                                sample_free(sample);
-                        return;
-                }
-                sample->rate = -1;
-        } else if (now > sample->usec)
-                sample->rate = job->bytes_transferred < sample->bytes
-                                       ? -1
-                                       : (double)(job->bytes_transferred - sample->bytes) * 1e6 /
-                                                 (double)(now - sample->usec);
-        sample->bytes = job->bytes_transferred;
-        sample->usec = now;
-}
-
-static void rates_update(Rates *rates, const bits_job_list *list)
-{
-        for (size_t i = 0; i < bits_job_list_count(list); i++)
-                rates_note(rates, bits_job_list_get(list, i));
-}
-
-/* ---- list ---- */
 
 enum {
         LIST_SHORT_ID,
@@ -108,9 +34,8 @@ enum {
         LIST_MAX,
 };
 
-static void list_row(Table *table, const bits_job_summary *job, const Rates *rates)
+static void list_row(Table *table, const bits_job_summary *job, const double *rate)
 {
-        const Sample *sample = rates ? rates_find(rates, job->id) : NULL;
         struct libscols_line *row = table_row(table);
         char text[FORMAT_SIZE], shorter[SHORT_ID_SIZE];
         _cleanup_free_ char *owner = format_user(job->owner_uid);
@@ -135,8 +60,8 @@ static void list_row(Table *table, const bits_job_summary *job, const Rates *rat
         table_cell_size(table, row, LIST_BYTES_TRANSFERRED, job->bytes_transferred);
         table_cell_uint64(table, row, LIST_FILES_TOTAL, job->files_total);
         table_cell_uint64(table, row, LIST_FILES_TRANSFERRED, job->files_transferred);
-        if (sample && sample->rate > 0)
-                table_cell(table, row, LIST_RATE, format_rate(sample->rate, text));
+        if (rate && *rate > 0)
+                table_cell(table, row, LIST_RATE, format_rate(*rate, text));
         if (job->error_code && !arg_json) {
                 const char *name = bits_code_name(job->error_code);
 
@@ -147,8 +72,24 @@ static void list_row(Table *table, const bits_job_summary *job, const Rates *rat
         }
 }
 
-static int print_list(const bits_job_list *list, const size_t *indices, size_t n,
-                      const Rates *rates, bool all_users)
+/* A narrow terminal loses what one can do without, so that the rest keeps its place. CLI-494 */
+static void fit_columns(Column *columns, bool rates, bool owners)
+{
+        size_t width = terminal_is_live() ? terminal_width() : SIZE_MAX;
+        size_t besides = (rates ? 12 : 0) + (owners ? 12 : 0);
+
+        if (width < 60 + besides)
+                columns[LIST_PRIORITY].head = NULL;
+        if (width < 50 + besides)
+                columns[LIST_FILES].head = NULL;
+        if (width < 44 + besides)
+                columns[LIST_ERROR].head = NULL;
+        if (width < 40 + besides)
+                columns[LIST_RATE].head = columns[LIST_OWNER].head = NULL;
+}
+
+char *list_text(const bits_job_list *list, const size_t *indices, size_t n, const double *rates,
+                bool all_users)
 {
         Column columns[LIST_MAX] = {
                 [LIST_SHORT_ID] = { NULL, "ID", COLUMN_WORD, false },
@@ -171,19 +112,21 @@ static int print_list(const bits_job_list *list, const size_t *indices, size_t n
         };
         _cleanup_(table_freep) Table *table = NULL;
 
-        if (n == 0) {
-                printf(arg_json ? "{\"jobs\": []}\n" : "no jobs\n");
-                return EXIT_OK;
-        }
+        fit_columns(columns, rates != NULL, all_users);
+        if (n == 0)
+                return strdup(arg_json ? "{\"jobs\": []}\n" : "no jobs\n");
         table = table_new("jobs", columns, ELEMENTS(columns), arg_json);
         if (!table)
-                return EXIT_FAILED;
-        for (size_t i = 0; i < n; i++)
-                list_row(table, bits_job_list_get(list, indices ? indices[i] : i), rates);
-        return table_print(table);
+                return NULL;
+        for (size_t i = 0; i < n; i++) {
+                size_t index = indices ? indices[i] : i;
+
+                list_row(table, bits_job_list_get(list, index), rates ? &rates[index] : NULL);
+        }
+        return table_text(table);
 }
 
-static int list_jobs(bits_manager *manager, bool all_users, bits_job_list **ret_list)
+int list_jobs(bits_manager *manager, bool all_users, bits_job_list **ret_list)
 {
         if (bits_manager_allow_interaction(manager, all_users) < 0 ||
             bits_manager_list_jobs(manager, all_users, ret_list) < 0)
@@ -213,6 +156,7 @@ int verb_list(int argc, char **argv)
         };
         _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
         _cleanup_(bits_job_list_freep) bits_job_list *list = NULL;
+        _cleanup_free_ char *text = NULL;
         bool all_users = false;
         int c, r;
 
@@ -229,134 +173,9 @@ int verb_list(int argc, char **argv)
         if (r != EXIT_OK)
                 return r;
         note_store_set_aside(manager);
-        return print_list(list, NULL, bits_job_list_count(list), NULL, all_users);
-}
-
-/* ---- watch ---- */
-
-typedef struct WatchCall {
-        bool all_users;
-        uint32_t interval; /* s */
-        char **names;      /* of jobs; none: all */
-        int n_names;
-        bool screen;         /* standard output is a terminal that can be rewritten */
-        bool looked;         /* once at least */
-        const char *missing; /* the name that was no job's at the first look */
-} WatchCall;
-
-/* The jobs that were named, as indices of the list. CLI-422: a name that is none is told at the
-   first look; later its job has left the queue. */
-static size_t choose(WatchCall *call, const bits_job_list *list, size_t *ret_indices)
-{
-        size_t n = bits_job_list_count(list), found = 0;
-        _cleanup_free_ SelectEntry *entries = calloc(n + 1, sizeof(*entries));
-        _cleanup_free_ size_t *matches = calloc(n + 1, sizeof(*matches));
-        _cleanup_free_ bool *chosen = calloc(n + 1, sizeof(*chosen));
-
-        if (!entries || !matches || !chosen)
-                return 0;
-        for (size_t i = 0; i < n; i++)
-                entries[i] = (SelectEntry){ .id = bits_job_list_get(list, i)->id,
-                                            .name = bits_job_list_get(list, i)->display_name };
-        for (int k = 0; k < call->n_names; k++) {
-                size_t m = select_match(entries, n, call->names[k], matches);
-
-                for (size_t i = 0; i < m; i++)
-                        chosen[matches[i]] = true;
-                if (m == 0 && !call->looked)
-                        call->missing = call->names[k];
-        }
-        call->looked = true;
-        for (size_t i = 0; i < n; i++)
-                if (call->n_names == 0 || chosen[i])
-                        ret_indices[found++] = i;
-        return found;
-}
-
-static int show_once(bits_manager *manager, WatchCall *call, Rates *rates, size_t *ret_shown)
-{
-        _cleanup_(bits_job_list_freep) bits_job_list *list = NULL;
-        _cleanup_free_ size_t *indices = NULL;
-        char now[FORMAT_SIZE];
-        int r = list_jobs(manager, call->all_users, &list);
-
-        if (r != EXIT_OK)
-                return r;
-        indices = calloc(bits_job_list_count(list) + 1, sizeof(*indices));
-        if (!indices)
-                return report_error("out of memory");
-        *ret_shown = choose(call, list, indices);
-        if (call->missing)
-                return report_error("no job '%s': 'bits list' shows your jobs", call->missing);
-        rates_update(rates, list);
-        if (call->screen)
-                printf("\033[H\033[J%s   every %u s, Ctrl-C ends the watching\n\n",
-                       format_time((uint64_t)time(NULL) * 1000000, now), call->interval);
-        r = print_list(list, indices, *ret_shown, rates, call->all_users);
-        if (!call->screen && !arg_json)
-                putchar('\n');
-        return r == EXIT_OK ? finish_output() : r;
-}
-
-/* The next look comes at once when the connection is gone: it says so. CLI-422 */
-static bool pause_until(Watch *watch, uint64_t next)
-{
-        while (!watch->gone && now_usec() < next)
-                if (watch_wait(watch, next) == WATCH_SIGNAL)
-                        return false;
-        return true;
-}
-
-/* Named jobs are watched until all of them have left the queue. CLI-280 */
-static int watch_jobs(bits_manager *manager, WatchCall *call)
-{
-        _cleanup_(rates_done) Rates rates = {};
-        _cleanup_(watch_end) Watch watch = {};
-        uint64_t next = now_usec();
-        size_t shown = 0;
-        int r = watch_begin(&watch, manager);
-
-        while (r == EXIT_OK) {
-                r = show_once(manager, call, &rates, &shown);
-                if (r != EXIT_OK || (shown == 0 && call->n_names > 0))
-                        break;
-                next += call->interval * (uint64_t)1000000;
-                if (!pause_until(&watch, next))
-                        return EXIT_OK;
-        }
-        return r;
-}
-
-/* CLI-280 */
-int verb_watch(int argc, char **argv)
-{
-        enum { ALL_USERS = OPTION_OWN, INTERVAL };
-        static const struct option options[] = {
-                { "all-users", no_argument, NULL, ALL_USERS },
-                { "interval", required_argument, NULL, INTERVAL },
-                COMMON_OPTIONS,
-        };
-        _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
-        WatchCall call = { .interval = 1 };
-        int c, r;
-
-        while ((c = next_option(argc, argv, "h", options)) >= 0)
-                switch (c) {
-                case ALL_USERS:
-                        call.all_users = true;
-                        break;
-                case INTERVAL:
-                        if (!parse_uint32(optarg, &call.interval) || call.interval == 0 ||
-                            call.interval > 86400)
-                                return usage_error("'%s' is no number of seconds from 1 to 86400",
-                                                   optarg);
-                        break;
-                default:
-                        return usage_error(NULL);
-                }
-        call.names = argv + optind;
-        call.n_names = argc - optind;
-        call.screen = !arg_json && terminal_is_live();
-        r = open_service(&manager);
-        return r == EXIT_OK ? watch_jobs(manager, &call) : r;
+        text = list_text(list, NULL, bits_job_list_count(list), NULL, all_users);
+        if (!text)
+                return EXIT_FAILED;
+        fputs(text, stdout);
+        return EXIT_OK;
 }

@@ -47,7 +47,7 @@ static const struct Verb {
         { "wait", verb_wait, "[--timeout SECONDS] JOB…", "wait until jobs are transferred" },
         { "list", verb_list, "[--all-users]", "list jobs" },
         { "watch", verb_watch, "[--all-users] [--interval SECONDS] [JOB…]",
-          "list jobs again and again, with their rates" },
+          "list jobs whenever they change, with their rates" },
         { "show", verb_show, "JOB [KEY…]", "show all about a job, or only these properties" },
         { "set", verb_set, "JOB KEY=VALUE… | bits set --keys",
           "change properties of a job; --keys lists them and what may be written" },

@@ -1,23 +1,18 @@
 /*
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The width is asked for at each drawing, so a resized window needs no signal. The bar is redrawn
- * once a second even without news: a rate that does not fall while nothing comes would be a lie.
+ * The width is asked for at each drawing, so a resized window needs no signal. While the job is
+ * transferring, the bar is redrawn once a second even without news, from what is known: a rate that
+ * does not fall while nothing comes would be a lie.
  */
 #include "cli/progress.h"
 
 #include "cli/format.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 #include "cli/watch.h"
 
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-bool terminal_is_live(void)
-{
-        return isatty(STDOUT_FILENO) && !string_equal(getenv("TERM"), "dumb");
-}
 
 void progress_begin(Progress *progress, const char *name, bool silent)
 {
@@ -48,15 +43,6 @@ void progress_start(const Progress *progress, const char *short_id, const char *
         printf("%s job %s: %s -> %s\n", continued ? "continuing" : "start", short_id,
                from ? from : "", to ? to : "");
         fflush(stdout);
-}
-
-static size_t terminal_width(void)
-{
-        struct winsize size;
-
-        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-                return 80;
-        return size.ws_col;
 }
 
 static void draw(Progress *progress)
@@ -141,6 +127,14 @@ void progress_update(Progress *progress, bits_job *job, bits_job_state state,
                 draw(progress);
 }
 
+/* CLI-493 */
+void progress_redraw(Progress *progress)
+{
+        rate_update(&progress->rate, progress->bytes_transferred, now_usec());
+        if (progress->bar)
+                draw(progress);
+}
+
 void progress_done(const Progress *progress, const char *path)
 {
         double seconds = (double)(now_usec() - progress->began) / 1e6;
@@ -159,5 +153,6 @@ void progress_done(const Progress *progress, const char *path)
 
 uint64_t progress_tick(const Progress *progress)
 {
-        return progress->bar ? now_usec() + 1000000 : UINT64_MAX;
+        return progress->bar && progress->state == BITS_STATE_TRANSFERRING ? now_usec() + 1000000
+                                                                           : UINT64_MAX;
 }

@@ -20,9 +20,6 @@ typedef struct Progress {
         Rate rate;
 } Progress;
 
-/* Standard output is a terminal on which something can be drawn again and again. */
-bool terminal_is_live(void);
-
 void progress_begin(Progress *progress, const char *name, bool silent);
 void progress_end(Progress *progress);
 
@@ -32,6 +29,8 @@ void progress_start(const Progress *progress, const char *short_id, const char *
 /* Shows where the job is; a reason to wait and a transient error are said once, in a line. */
 void progress_update(Progress *progress, bits_job *job, bits_job_state state,
                      const bits_progress *now);
+/* Nothing came since: the rate falls. */
+void progress_redraw(Progress *progress);
 /* Takes the bar away, so that a line can be printed. */
 void progress_clear(Progress *progress);
 /* The last line. */

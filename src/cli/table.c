@@ -9,8 +9,11 @@
 
 #include "cli/format.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 
 #include <stdio.h>
+
+#define NARROWEST 40 /* columns */
 
 struct Table {
         struct libscols_table *scols;
@@ -56,6 +59,9 @@ Table *table_new(const char *name, const Column *columns, size_t n, bool json)
                 return NULL;
         }
         table->json = json;
+        /* With less room columns would be broken into lines of their own. CLI-494 */
+        if (terminal_is_live() && terminal_width() < NARROWEST)
+                (void)scols_table_set_termwidth(table->scols, NARROWEST);
         scols_table_enable_json(table->scols, json);
         scols_table_set_name(table->scols, name);
         for (size_t i = 0; i < n; i++) {
@@ -123,6 +129,22 @@ void table_cell_code(Table *table, struct libscols_line *row, size_t column, uin
 void table_cell_boolean(Table *table, struct libscols_line *row, size_t column, bool value)
 {
         table_cell(table, row, column, table->json ? (value ? "1" : "0") : value ? "yes" : "no");
+}
+
+char *table_text(Table *table)
+{
+        _cleanup_free_ char *bare = NULL;
+        char *text = NULL;
+        int r = scols_print_table_to_string(table->scols, &bare);
+        size_t n = r < 0 || !bare ? 0 : strlen(bare);
+
+        if (r < 0)
+                report_error("cannot print: %s", strerror(-r));
+        else if (!bare || !(text = malloc(n + 2)))
+                report_error("out of memory");
+        else /* printed into a string, the last line of a table has no end */
+                strcpy(mempcpy(text, bare, n), n > 0 && bare[n - 1] == '\n' ? "" : "\n");
+        return text;
 }
 
 int table_print(Table *table)

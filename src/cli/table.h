@@ -40,6 +40,8 @@ void table_cell_code(Table *table, struct libscols_line *row, size_t column, uin
 void table_cell_boolean(Table *table, struct libscols_line *row, size_t column, bool value);
 
 int table_print(Table *table);
+/* What table_print() would print; the caller frees it. NULL after saying why not. */
+char *table_text(Table *table);
 /* The rows alone as a JSON array, to be a cell of another table. NULL without memory. */
 char *table_json_array(Table *table);
 /* The only row as a JSON object. */

@@ -85,6 +85,8 @@ static int wait_all(Watch *watch, Waited *jobs, size_t n, uint64_t deadline)
                 switch (watch_wait(watch, deadline)) {
                 case WATCH_NEWS:
                 case WATCH_GONE:
+                case WATCH_REDRAW:
+                case WATCH_QUIT:
                         break;
                 case WATCH_TIME:
                         report_note("the time is over; the jobs go on");

@@ -339,7 +339,7 @@ def test_headers_just_below_the_bound(worker, server, file):
 
 def test_a_server_that_goes_silent(server, file):
     # NET-35
-    with Worker(OPENBITS_NET_STALL_SECONDS="1") as worker:
+    with Worker(OPENBITS_NET_STALL_SECONDS="3") as worker:
         first = worker.start(server.hang("/f", answer(body=b"hello", length=10)), file)
         worker.start(server.hang("/g", b""), file)
         for _ in range(2):
@@ -841,14 +841,14 @@ def test_a_manager_that_is_gone_is_no_error(server, file):
 
 def test_it_ends_when_nobody_asks_for_anything(server, file):
     # NET-41
-    with Worker(OPENBITS_NET_IDLE_SECONDS="1") as worker:
+    with Worker(OPENBITS_NET_IDLE_SECONDS="3") as worker:      # that we may be late with our question
         assert worker.fetch(server.put("/f", answer(body=b"x")), file)[1].outcome == COMPLETE
         assert worker.ends() == 0
 
 
 def test_it_does_not_end_while_something_is_under_way(server, file):
     # NET-41
-    with Worker(OPENBITS_NET_IDLE_SECONDS="1", OPENBITS_NET_STALL_SECONDS="2") as worker:
+    with Worker(OPENBITS_NET_IDLE_SECONDS="3", OPENBITS_NET_STALL_SECONDS="5") as worker:
         _, done = worker.fetch(server.hang("/f", b""), file)
         assert done.code == TIMEOUT
         assert worker.ends() == 0

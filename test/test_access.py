@@ -105,6 +105,17 @@ def test_conditions_of_the_other_four_methods(world, call, token, refuses):
     assert outcome(OTHERS[call], as_root) == ''
 
 
+# TOK-462
+def test_owner_says_nothing_of_the_files_rights_for_an_administrators_token(world):
+    job = world.manager(world.alice).create()
+    give_token(world, world.manager(0).job(job.id), 0)
+    for target in (job, held_by(world, world.alice, job)):
+        assert outcome(target.set, 'FileACLFlags', 4) == 'AccessDenied'
+    world.manager(0).job(job.id).set('FileACLFlags', 4)
+    job.clear_helper_token()
+    job.set('FileACLFlags', 0)
+
+
 def test_helper_calls_through_the_owners_handle_and_not_by_his_own_name(world):
     # HND-30
     job = world.manager(world.alice).create()
@@ -203,6 +214,7 @@ def test_handle_of_a_socket_outlives_the_change_but_names_no_more_files(world):
         assert refused(handle.add, world.put(10), vault / 'a') == 'AccessDenied'
         assert refused(handle.add_all, [(world.put(10), vault / 'a')]) == 'AccessDenied'
         assert refused(handle.take_ownership) == 'AccessDenied'
+        assert refused(handle.set, 'FileACLFlags', 4) == 'AccessDenied'     # TOK-462
         assert refused(handle.set, 'CredentialCache', 'FILE:/root/cache') == 'AccessDenied'
     again = bus.Job(world.handle(held.query_interface()), job.path)
     assert refused(again.add, world.put(10), vault / 'a') == 'AccessDenied'

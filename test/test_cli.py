@@ -749,8 +749,34 @@ def test_show_names_both_identities_and_what_is_missing(root_world, bits):
     assert ident[:8] in waits and '--as bits-bob' in waits
     told = waits.split('run ')[1].split(', then ')
     bits(*told[0].split()[1:], uid=0)           # what it says is what helps
+    assert shown('waits') is None               # TOK-460
+    assert shown('advice') == f'the job has what it needs: {told[1]}'
     bits(*told[1].split()[1:])
     bits('wait', ident)
+
+
+# TOK-464
+def test_call_that_wants_a_helper_says_what_to_do(root_world, bits):
+    world = root_world
+    ident = bits('create').stdout.strip()
+    bits('token', 'flags', ident, 'local-file')
+    words = ('add', ident, world.put(100), world.vault(world.bob) / 'a')
+    said = bits(*words, status=1).stderr
+    assert 'the job has no helper token' in said and 'bits token set JOB --as USER' in said
+    assert said.strip().endswith('then try again')
+    bits('token', 'set', ident, '--as', 'bits-bob', uid=0)
+    bits(*words)
+    bits('resume', ident)
+    bits('wait', ident)
+    bits('token', 'clear', ident)
+    said = bits('complete', ident, status=1).stderr
+    assert 'the job has no helper token' in said and said.strip().endswith('then try again')
+    bits('token', 'set', ident, '--as', 'root', uid=0)
+    said = bits('token', 'flags', ident, 'none', status=1).stderr
+    assert "holds an administrator's helper token" in said
+    bits('token', 'clear', ident)
+    bits('token', 'set', ident, '--as', 'bits-bob', uid=0)
+    bits('complete', ident)
 
 
 # CLI-61

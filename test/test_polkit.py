@@ -169,6 +169,9 @@ def test_who_is_let_gives_a_helper_but_no_administrator(world):
     foreign.set_helper_flags(bus.NETWORK)
     assert foreign.helper_sid() == f'S-1-22-1-{world.bob}'
     os.close(token)
+    # TOK-461
+    foreign.bus.call(foreign.path, bus.PROPERTIES, 'Set', 'ssv', bus.TOKEN_OPTIONS,
+                     'HelperCredentialCache', ('s', 'FILE:/tmp/a-cache'))
     token = world.token(0)
     assert refused(foreign.set_helper_token, token) == 'AccessDenied'
     os.close(token)
@@ -186,6 +189,25 @@ def test_who_is_let_only_reads_jobs_of_root(world):
     assert refused(foreign.helper_sid) == 'AccessDenied'
     assert refused(foreign.take_ownership) == 'AccessDenied'
     assert job.state == 'suspended'
+
+
+# TOK-463
+def test_who_only_reads_does_not_learn_who_the_helper_is(world):
+    job = world.manager(0).create('of root')
+    world.set_token(job, world.bob, bus.NETWORK)
+    job.add(world.put(10), world.vault(0) / 'a')
+    job.clear_helper_token()
+    job.resume()
+    job.wait('error')
+    assert f'--as {world.bob}' in job.get('WaitReason')
+    foreign = world.manager(world.carol).job(job.id)
+    assert '--as USER' in foreign.get('WaitReason')
+    assert refused(foreign.bus.call, foreign.path, bus.PROPERTIES, 'Get', 'ss', bus.TOKEN_OPTIONS,
+                   'HelperCredentialCache') == 'AccessDenied'
+    result = world.playground.run(['bits', 'show', job.id], uid=world.carol)
+    lines = dict(line.split('  ', 1) for line in result.stdout.splitlines() if '  ' in line)
+    assert result.returncode == 0 and str(world.bob) not in result.stdout
+    assert lines['network as'].strip() == lines['helper-sid'].strip() == 'only the owner may ask'
 
 
 def test_who_is_let_takes_a_job_over(world):

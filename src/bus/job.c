@@ -99,12 +99,14 @@ static int on_list_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- calls that change the state ---- */
 
-/* JOB-406: which state is in the way. */
+/* JOB-406: which state is in the way. TOK-464 */
 static int refuse(const Job *job, BitsCode code, sd_bus_error *error)
 {
         bool early = job_is_upload(job) && !job_state_is_final(job->state) &&
                      job->pending == PENDING_NONE;
 
+        if (code == BG_E_TOKEN_REQUIRED)
+                return bus_fail(error, code, NO_TOKEN_FOR_LOCAL_FILES);
         if (code != BG_E_INVALID_STATE)
                 return bus_fail_code(error, code);
         return bus_fail(error, code, "%s%s", job_state_clause(job),

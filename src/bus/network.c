@@ -193,14 +193,18 @@ static bool is_helpers(const char *property)
         return string_equal(property, "HelperCredentialCache");
 }
 
+/* TOK-463 */
 int bus_get_credential_cache(sd_bus *bus, const char *path, const char *interface,
                              const char *property, sd_bus_message *reply, void *userdata,
                              sd_bus_error *error)
 {
         const Handle *handle = userdata;
         const Job *job = handle->job;
+        int r = is_helpers(property) ? handle_require(handle, RIGHT_HELPER, error) : 0;
 
-        (void)bus, (void)path, (void)interface, (void)error;
+        (void)bus, (void)path, (void)interface;
+        if (r < 0)
+                return r;
         return sd_bus_message_append(reply, "s",
                                      is_helpers(property) ? job->helper_credential_cache
                                                           : job->credential_cache);
@@ -242,7 +246,8 @@ int bus_set_credential_cache(sd_bus *bus, const char *path, const char *interfac
                                 error);
         if (r < 0)
                 return r;
-        if (is_helpers(property) && policy_use_helper(handle->opener, handle->opener_owned) != 0)
+        /* TOK-461 */
+        if (is_helpers(property) && policy_use_helper(handle->opener, handle_entitled(handle)) != 0)
                 return bus_fail_code(error, BITS_E_ACCESS_DENIED);
         if (!is_cache_name(name))
                 return bus_fail(error, BITS_E_INVALID_ARGUMENT,

@@ -16,6 +16,7 @@ typedef struct Number {
         char type; /* of D-Bus: b, u or t */
         size_t offset;
         NumberRule rule; /* NULL: read only */
+        unsigned right;  /* to set it; 0: RIGHT_MODIFY */
 } Number;
 
 static BitsCode any_number(const Job *job, uint64_t *number, const char **ret_why)
@@ -158,7 +159,8 @@ static const Number numbers[] = {
         { "MaximumDownloadTime", 'u', offsetof(Job, maximum_download_time), any_number },
         { "NotifyFlags", 'u', offsetof(Job, notify_flags), notify_flags },
         { "MinimumNotificationInterval", 'u', offsetof(Job, notify_interval), any_number },
-        { "FileACLFlags", 'u', offsetof(Job, file_acl_flags), file_acl_flags },
+        /* TOK-462: whose the files are, and who may read them, is said by who names them. */
+        { "FileACLFlags", 'u', offsetof(Job, file_acl_flags), file_acl_flags, RIGHT_FILES },
         { "DynamicContent", 'b', offsetof(Job, dynamic_content), dynamic_content },
         { "HighPerformance", 'b', offsetof(Job, high_performance), high_performance },
         { "OnDemandMode", 'b', offsetof(Job, on_demand), on_demand },
@@ -232,7 +234,7 @@ BUS_SETTER(bus_set_number)
 
         (void)bus, (void)path, (void)interface;
         if (r >= 0)
-                r = bus_require(handle, RIGHT_MODIFY, error);
+                r = bus_require(handle, n->right ? n->right : RIGHT_MODIFY, error);
         if (r < 0)
                 return r;
         code = n->rule(handle->job, &number, &why);
@@ -285,7 +287,8 @@ BUS_GETTER(bus_get_text)
         else if (string_equal(property, "WaitingFor"))
                 value = wait_kind_name(engine_wait_kind(context->engine, job));
         else if (string_equal(property, "WaitReason"))
-                value = reason = waiting_sentence(context->engine, job);
+                value = reason = waiting_sentence(context->engine, job,
+                                                  (handle->rights & RIGHT_HELPER) != 0);
         else {
                 identity_sid(job->owner, sid);
                 value = sid;

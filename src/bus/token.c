@@ -185,8 +185,10 @@ static int on_set_helper_token_flags(sd_bus_message *m, void *userdata, sd_bus_e
                         flags);
         code = policy_set_helper_flags(handle->opener, handle_entitled(handle), job->token != NULL,
                                        job->token ? job->token->uid : 0);
-        if (code != 0)
-                return bus_fail_code(error, code);
+        if (code != 0) /* TOK-464 */
+                return bus_fail(error, code,
+                                "the job holds an administrator's helper token; only an "
+                                "administrator says what it does, but you may clear it");
         r = change_begin(&change, context, job);
         if (r < 0)
                 return r;

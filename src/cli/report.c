@@ -10,10 +10,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* "%s" stands for the job. */
+/* "%s" stands for the job. What helps a job that failed need not help a call that did. */
 static const struct {
         uint32_t code;
-        const char *advice;
+        const char *advice, *of_call; /* NULL: the same */
 } advices[] = {
         { BITS_CODE_NOT_FOUND, "'bits list' shows your jobs" },
         { BITS_CODE_INVALID_STATE,
@@ -24,7 +24,9 @@ static const struct {
         { BITS_CODE_TOO_MANY_FILES_IN_JOB, "use another job for more files" },
         { BITS_CODE_TOKEN_REQUIRED,
           "give the job its helper again: bits token set %s --as USER; or go on without: "
-          "bits token flags %s none; then: bits resume %s" },
+          "bits token flags %s none; then: bits resume %s",
+          "give the job its helper: bits token set %s --as USER; or go on without: "
+          "bits token flags %s none; then try again" },
         { BITS_CODE_PATH_NOT_FOUND, "make the directory first, or check the path" },
         { BITS_CODE_NO_SUCH_FILE, "check the path" },
         { BITS_CODE_ACCESS_DENIED, NULL },
@@ -48,7 +50,8 @@ const char *advice_for(uint32_t code, const char *short_id, char *buffer, size_t
 
         for (size_t i = 0; i < ELEMENTS(advices); i++)
                 if (advices[i].code == code)
-                        advice = advices[i].advice;
+                        advice = !short_id && advices[i].of_call ? advices[i].of_call
+                                                                 : advices[i].advice;
         if (!advice)
                 return NULL;
         /* Not a printf format: the number of places for the job differs. */

@@ -130,7 +130,9 @@ static char *identity_text(const Shown *shown, uint32_t flag)
         uint32_t uid;
         char *text;
 
-        if (!shown->helper_known || !(shown->flags & flag)) {
+        if (!shown->helper_known) /* TOK-463 */
+                return strdup("only the owner may ask");
+        if (!(shown->flags & flag)) {
                 user = format_user(shown->owner_uid);
                 return user && asprintf(&text, "owner, %s", user) >= 0 ? text : NULL;
         }
@@ -190,7 +192,14 @@ static void print_error_lines(const Shown *shown)
                 line("error since", format_time(shown->error_time, time));
         format_short_id(shown->id, shorter);
         advice = advice_for(shown->error.code, shorter, buffer, sizeof(buffer));
-        if (advice)
+        /* TOK-460: its helper is there again, or not needed any more. */
+        if (shown->error.code == BITS_CODE_TOKEN_REQUIRED && shown->helper_known &&
+            (shown->flags == 0 || shown->helper_sid)) {
+                snprintf(buffer, sizeof(buffer), "the job has what it needs: bits resume %s",
+                         shorter);
+                advice = buffer;
+        }
+        if (advice && shown->error_time != 0) /* else it goes on by itself */
                 line("advice", advice);
 }
 

@@ -300,3 +300,8 @@ uint64_t job_bytes_total(const Job *job);
 
 /* Who acts: fills in the uid; ACTOR_MISSING when a token is needed and not there. */
 Actor job_actor(const Job *job, Purpose purpose);
+/* The flags give work to a helper, and there is none. */
+static inline bool job_lacks_helper(const Job *job)
+{
+        return job->token_flags != 0 && !job->token;
+}

@@ -489,7 +489,9 @@ WaitKind queue_wait_kind(const Queue *q, const Job *job)
         case STATE_TRANSIENT_ERROR:
                 return kind != WAIT_NOTHING ? kind : WAIT_RETRY;
         case STATE_ERROR:
-                return job->fault.code == BG_E_TOKEN_REQUIRED ? WAIT_TOKEN : WAIT_NOTHING;
+                return job->fault.code == BG_E_TOKEN_REQUIRED && job_lacks_helper(job)
+                               ? WAIT_TOKEN
+                               : WAIT_NOTHING;
         case STATE_TRANSFERRED:
                 return job_actor(job, PURPOSE_RENAME) == ACTOR_MISSING ? WAIT_TOKEN : WAIT_NOTHING;
         case STATE_CONNECTING:

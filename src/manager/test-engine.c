@@ -39,7 +39,7 @@ static void test_failures(void **state)
         world_wait_for(&c.w, c.job->state == STATE_TRANSIENT_ERROR);
         assert_int_equal(c.job->fault.code, BITS_E_CANNOT_CONNECT);
         assert_int_equal(c.n_errors, 0);
-        reason = waiting_sentence(c.engine, c.job);
+        reason = waiting_sentence(c.engine, c.job, true);
         assert_non_null(strstr(reason, "tried again in"));
         assert_int_equal(engine_wait_kind(c.engine, c.job), WAIT_RETRY); /* JOB-224 */
         assert_true(engine_next_attempt(c.engine, c.job) > clock_usec(CLOCK_REALTIME));
@@ -248,7 +248,7 @@ static void test_gate(void **state)
         assert_int_equal(c.job->state, STATE_TRANSIENT_ERROR);
         assert_int_equal(c.job->fault.code, BG_E_BLOCKED_BY_POLICY);
         assert_string_equal(c.job->fault.detail, "a sentence");
-        reason = waiting_sentence(c.engine, c.job);
+        reason = waiting_sentence(c.engine, c.job, true);
         assert_non_null(strstr(reason, "configuration"));
         world_expect_nothing(&c.w, c.w.broker);
         blocked = 0;

@@ -235,7 +235,7 @@ static void come(Case *c, uid_t uid)
 
 static void expect_reason(Case *c, const char *part)
 {
-        _cleanup_free_ char *reason = waiting_sentence(c->engine, c->job);
+        _cleanup_free_ char *reason = waiting_sentence(c->engine, c->job, true);
 
         assert_non_null(reason);
         assert_non_null(strstr(reason, part));

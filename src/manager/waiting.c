@@ -5,13 +5,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* CLI-65: by number, because names are not known in here. */
-static char *helper_needed(const Job *job)
+/* CLI-65: by number, because names are not known in here. TOK-463 */
+static char *helper_needed(const Job *job, bool helper_known)
 {
         const char *next = job->state == STATE_TRANSFERRED ? "complete" : "resume";
         char user[16] = "USER", *text;
 
-        if (job->last_helper != JOB_NO_HELPER)
+        if (helper_known && job->last_helper != JOB_NO_HELPER)
                 snprintf(user, sizeof(user), "%u", (unsigned)job->last_helper);
         if (asprintf(&text,
                      "helper token needed: run bits token set %.8s --as %s, then bits %s %.8s",
@@ -56,7 +56,7 @@ static char *explained(WaitKind kind, const Job *job)
 }
 
 /* JOB-77 */
-char *waiting_sentence(const Engine *engine, const Job *job)
+char *waiting_sentence(const Engine *engine, const Job *job, bool helper_known)
 {
         WaitKind kind = engine_wait_kind(engine, job);
         uint64_t next = engine_next_attempt(engine, job);
@@ -64,7 +64,7 @@ char *waiting_sentence(const Engine *engine, const Job *job)
         if (kind == WAIT_SIGN_ON)
                 return owner_needed(engine, job);
         if (kind == WAIT_TOKEN)
-                return helper_needed(job);
+                return helper_needed(job, helper_known);
         if (next != 0)
                 return delayed(kind == WAIT_RETRY ? "" : wait_kind_text(kind), next);
         return explained(kind, job);

@@ -6,5 +6,6 @@
 
 #include "manager/engine.h"
 
-/* "" for nothing. The caller frees it; NULL out of memory. */
-char *waiting_sentence(const Engine *engine, const Job *job);
+/* "" for nothing. Whom the last helper token named is said only if `helper_known`: the reader may
+   ask for it. The caller frees it; NULL out of memory. */
+char *waiting_sentence(const Engine *engine, const Job *job, bool helper_known);

@@ -167,15 +167,16 @@ class Connection:
 
     interactive = False      # calls may ask the user to authenticate
 
-    def send(self, path, interface, member, signature='', *arguments, destination=None):
+    def send(self, path, interface, member, signature='', *arguments, destination=None,
+             kind=jeepney.MessageType.method_call):
         """Sends a call without waiting; gives the serial for reply()."""
         fields = {jeepney.HeaderFields.path: path, jeepney.HeaderFields.interface: interface,
                   jeepney.HeaderFields.member: member,
                   jeepney.HeaderFields.destination: destination or self.destination,
                   jeepney.HeaderFields.signature: signature}
         flags = jeepney.MessageFlag.allow_interactive_authorization if self.interactive else 0
-        header = jeepney.Header(jeepney.Endianness.little, jeepney.MessageType.method_call, flags, 1,
-                                -1, -1, {key: value for key, value in fields.items() if value})
+        header = jeepney.Header(jeepney.Endianness.little, kind, flags, 1, -1, -1,
+                                {key: value for key, value in fields.items() if value})
         message = jeepney.Message(header, arguments)
         self._serial += 1
         fds = array.array('i')

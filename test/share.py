@@ -19,10 +19,11 @@ import select
 import struct
 import threading
 
-LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE = 1, 2, 3, 14, 15, 17, 18
+LOOKUP, FORGET, GETATTR, SETATTR, OPEN, READ, WRITE, STATFS, RELEASE = 1, 2, 3, 4, 14, 15, 16, 17, 18
 FLUSH, INIT, OPENDIR, RELEASEDIR, INTERRUPT, BATCH_FORGET = 25, 26, 27, 29, 36, 42
 SILENT = {FORGET, INTERRUPT, BATCH_FORGET}      # not to be answered
 DIRECT_IO = 1
+WRITEBACK_CACHE = 1 << 16
 PATIENCE = 20
 MNT_DETACH = 2
 ROOT_NODE = 1
@@ -63,12 +64,18 @@ class SharedFile:
 
 
 class Share:
-    def __init__(self, folder):
+    """writeback: the kernel keeps what is written until the last reference to an opened file goes;
+    it writes then, in whoever gives it up."""
+
+    def __init__(self, folder, writeback=False):
         self.folder = str(folder)
+        self.writeback = writeback
         self.files = {}                 # by name
         self.held = []                  # (unique, file, offset, size)
-        self.holds_closing = False      # whoever closes a file waits
+        self.holds_closing = False      # whoever closes a file waits, or those processes
+        self.holds_writing = False
         self.closing = []               # unique
+        self.writing = []               # (unique, size)
         self.changed = threading.Condition()
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.device = os.open('/dev/fuse', os.O_RDWR | os.O_CLOEXEC)
@@ -108,9 +115,9 @@ class Share:
                 if error.errno in (errno.ENOENT, errno.EINTR):
                     continue
                 return
-            _, opcode, unique, node = struct.unpack_from('=IIQQ', request)
+            _, opcode, unique, node, _, _, thread = struct.unpack_from('=IIQQIII', request)
             with self.changed:
-                self._handle(opcode, unique, node, request[40:])
+                self._handle(opcode, unique, node, request[40:], thread)
                 self.changed.notify_all()
 
     def _answer(self, unique, body=b'', error=0):
@@ -131,12 +138,18 @@ class Share:
         return struct.pack('=QQQQQQIIIIIIIIII', node, size, (size + 511) // 512, *[seconds] * 3,
                            *[nanoseconds] * 3, mode, 1, 0, 0, 0, 4096, 0)
 
-    def _handle(self, opcode, unique, node, body):
+    def _holds_closing(self, thread):
+        if not isinstance(self.holds_closing, set):
+            return self.holds_closing
+        return any(os.path.exists(f'/proc/{pid}/task/{thread}') for pid in self.holds_closing)
+
+    def _handle(self, opcode, unique, node, body, thread):
         if opcode == INIT:
             major, minor = struct.unpack_from('=II', body)
             assert major == 7 and minor >= 31
-            self._answer(unique, struct.pack('=IIIIHHIIHHI7I', 7, 31, 65536, 0, 16, 12, 65536, 1, 0,
-                                             0, 0, *[0] * 7))
+            flags = WRITEBACK_CACHE if self.writeback else 0
+            self._answer(unique, struct.pack('=IIIIHHIIHHI7I', 7, 31, 65536, flags, 16, 12, 65536, 1,
+                                             0, 0, 0, *[0] * 7))
         elif opcode == LOOKUP:
             file = self.files.get(body.rstrip(b'\0').decode())
             if file:
@@ -144,10 +157,14 @@ class Share:
                              + self._attributes(file.node))
             else:
                 self._answer(unique, error=errno.ENOENT)
-        elif opcode == GETATTR:
+        elif opcode in (GETATTR, SETATTR):
             self._answer(unique, struct.pack('=QII', 0, 0, 0) + self._attributes(node))
         elif opcode in (OPEN, OPENDIR):
-            self._answer(unique, struct.pack('=QII', 1, DIRECT_IO, 0))
+            self._answer(unique, struct.pack('=QII', 1, 0 if self.writeback else DIRECT_IO, 0))
+        elif opcode == WRITE:
+            self.writing.append((unique, struct.unpack_from('=QQI', body)[2]))
+            if not self.holds_writing:
+                self._answer_writing()
         elif opcode == READ:
             _, offset, size = struct.unpack_from('=QQI', body)
             file = self._file(node)
@@ -156,7 +173,7 @@ class Share:
             self.answer_held()
         elif opcode == STATFS:
             self._answer(unique, struct.pack('=QQQQQIIII24x', 0, 0, 0, 0, 0, 4096, 255, 4096, 0))
-        elif opcode == FLUSH and self.holds_closing:
+        elif opcode == FLUSH and self._holds_closing(thread):
             self.closing.append(unique)
         elif opcode in (RELEASE, RELEASEDIR, FLUSH):
             self._answer(unique)
@@ -172,6 +189,20 @@ class Share:
             self.holds_closing = False
             while self.closing:
                 self._answer(self.closing.pop())
+
+    def wait_writing(self):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.writing, PATIENCE)
+
+    def release_writing(self):
+        with self.changed:
+            self.holds_writing = False
+            self._answer_writing()
+
+    def _answer_writing(self):
+        while self.writing:
+            unique, size = self.writing.pop()
+            self._answer(unique, struct.pack('=II', size, 0))
 
     def answer_held(self):
         waiting, self.held = self.held, []

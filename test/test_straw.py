@@ -16,6 +16,7 @@ import bus
 import playground_lib
 import wire
 from conftest import HERE, World, new_playground
+from share import Share
 
 UNABLE_TO_DELETE_FILES = 0x0020001A    # a file that is said to be, and is not there
 
@@ -248,6 +249,23 @@ def lie_to(straw, program, template, lie, question='', kind=0):
 def test_worker_for_files_that_answers(straw, lie):
     question, statement = LIES[lie]
     lie_to(straw, 'bits-file', FILES, statement, question)
+
+
+# SEC-482
+def test_worker_for_files_that_sends_one_on_a_share_that_hangs(straw):
+    if not straw.root:
+        pytest.skip('needs root: a mount')
+    folder = straw.base / 'share'
+    folder.mkdir()
+    with Share(folder) as share:
+        share.put('file', b'content')
+        with share.changed:
+            share.holds_closing = set(straw.playground.pids('bitsd'))
+        unasked = f'[os.open("{folder}/file", os.O_RDONLY)]'
+        lie_to(straw, 'bits-file', FILES,
+               f'channel.send_raw(pack("FILE_RESULT", m.serial, error=0)[0], {unasked})', 'FILE_CHECK')
+        share.wait_closing(1)
+        share.release_closing()
 
 
 # SEC-371

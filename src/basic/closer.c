@@ -1,6 +1,7 @@
 /*
  * One thread for each device that has something to be closed: the files of a device that hangs wait
- * behind one another, and no other's do. The thread asks what kind of file system it is, which may
+ * behind one another, and no other's do. Sockets are all of one device, and what one of them holds
+ * unread is no other's fault: each is a device here. The thread asks what kind of file system it is, which may
  * hang as well; what is known to answer is closed on the spot for a while from then on, so that
  * ordinary files cost a system call more and no thread. Not for ever, as numbers of devices are
  * used again.
@@ -21,7 +22,9 @@
 #include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -35,9 +38,15 @@ enum {
 
 #define TRUST_USEC (10 * USEC_PER_SEC)
 
+/* What is closed in a row. */
+typedef struct Place {
+        uint32_t major, minor;
+        uint64_t socket; /* its inode, else 0 */
+} Place;
+
 typedef struct Device {
         LIST_ENTRY(Device) entries;
-        uint32_t major, minor;
+        Place place;
         int *fds;
         size_t n, room;
         bool served; /* by a thread */
@@ -49,7 +58,7 @@ static struct {
         LIST_HEAD(, Device) devices;
         unsigned threads, waiting;
         struct {
-                uint32_t major, minor;
+                Place place;
                 uint64_t until; /* µs, monotonic */
         } trusted[TRUSTED_MAX];
         unsigned next_trusted;
@@ -77,13 +86,17 @@ static bool answers(int fd)
         return false;
 }
 
-static bool is_trusted(uint32_t major, uint32_t minor)
+static bool same_place(const Place *a, const Place *b)
+{
+        return a->major == b->major && a->minor == b->minor && a->socket == b->socket;
+}
+
+static bool is_trusted(const Place *place)
 {
         uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
         for (size_t i = 0; i < TRUSTED_MAX; i++)
-                if (closer.trusted[i].until > now && closer.trusted[i].major == major &&
-                    closer.trusted[i].minor == minor)
+                if (closer.trusted[i].until > now && same_place(&closer.trusted[i].place, place))
                         return true;
         return false;
 }
@@ -92,8 +105,7 @@ static void trust(const Device *device)
 {
         size_t i = closer.next_trusted++ % TRUSTED_MAX;
 
-        closer.trusted[i].major = device->major;
-        closer.trusted[i].minor = device->minor;
+        closer.trusted[i].place = device->place;
         closer.trusted[i].until = clock_usec(CLOCK_MONOTONIC) + TRUST_USEC;
 }
 
@@ -173,17 +185,17 @@ static int start(Device *device)
 
 /* ---- the caller's side ---- */
 
-static Device *find_device(uint32_t major, uint32_t minor)
+static Device *find_device(const Place *place)
 {
         Device *device;
 
         LIST_FOREACH (device, &closer.devices, entries)
-                if (device->major == major && device->minor == minor)
+                if (same_place(&device->place, place))
                         return device;
         device = malloc(sizeof(*device));
         if (!device)
                 return NULL;
-        *device = (Device){ .major = major, .minor = minor };
+        *device = (Device){ .place = *place };
         (void)pthread_cond_init(&device->news, NULL);
         LIST_INSERT_HEAD(&closer.devices, device, entries);
         return device;
@@ -206,14 +218,14 @@ static bool append(Device *device, int fd)
 }
 
 /* False: it is the caller's to close. Out of memory it stays open. */
-static bool hand_over(int fd, uint32_t major, uint32_t minor)
+static bool hand_over(int fd, const Place *place)
 {
         Device *device;
         bool mine;
 
         pthread_mutex_lock(&closer.lock);
-        mine = !is_trusted(major, minor);
-        device = mine ? find_device(major, minor) : NULL;
+        mine = !is_trusted(place);
+        device = mine ? find_device(place) : NULL;
         if (device && append(device, fd)) {
                 if (!device->served)
                         (void)start(device);
@@ -228,12 +240,42 @@ int closer_close(int fd)
 {
         int saved = errno;
         struct statx st;
+        Place place;
 
         if (fd < 0)
                 return -EBADF;
-        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) < 0 ||
-            !hand_over(fd, st.stx_dev_major, st.stx_dev_minor))
-                close(fd);
+        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) >= 0) {
+                place = (Place){ st.stx_dev_major, st.stx_dev_minor,
+                                 S_ISSOCK(st.stx_mode) ? st.stx_ino : 0 };
+                if (hand_over(fd, &place))
+                        fd = -EBADF;
+        }
+        fd_close(fd);
+        errno = saved;
+        return -EBADF;
+}
+
+/* A stream holds no descriptor without a byte. */
+static bool is_read_to_the_end(int fd)
+{
+        int type = 0, unread = 0;
+        socklen_t size = sizeof(type);
+
+        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+               ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* SEC-481, SEC-483 */
+int closer_close_socket(int fd)
+{
+        int saved = errno;
+
+        if (fd < 0)
+                return -EBADF;
+        if (shutdown(fd, SHUT_RD) == 0 && is_read_to_the_end(fd))
+                fd_close(fd);
+        else
+                (void)closer_close(fd);
         errno = saved;
         return -EBADF;
 }

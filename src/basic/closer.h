@@ -14,5 +14,10 @@
    only. */
 int closer_close(int fd);
 
+/* Closes this process's end of a connection with strangers, in which they may have left descriptors
+   that nobody read: the kernel drops them with the socket, in whoever closes it, and that may wait
+   as well. From now on nothing more is received. As closer_close() in all else. */
+int closer_close_socket(int fd);
+
 /* Descriptors that wait to be closed. */
 unsigned closer_waiting(void);

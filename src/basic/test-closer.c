@@ -74,11 +74,30 @@ static void what_answers_is_closed_on_the_spot(void **state)
         }
 }
 
+/* SEC-481: an empty one on the spot; one that holds something by a thread. */
+static void end_of_a_connection_is_closed(void **state)
+{
+        int pair[2];
+
+        (void)state;
+        assert_int_equal(closer_close_socket(-EBADF), -EBADF);
+        for (int unread = 0; unread < 2; unread++) {
+                assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+                assert_int_equal(write(pair[1], "x", (size_t)unread), unread);
+                assert_int_equal(closer_close_socket(pair[0]), -EBADF);
+                assert_true(unread || !is_open(pair[0]));
+                wait_until_all_are_closed();
+                assert_false(is_open(pair[0]));
+                close(pair[1]);
+        }
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(descriptors_of_every_kind_are_closed),
                 cmocka_unit_test(what_answers_is_closed_on_the_spot),
+                cmocka_unit_test(end_of_a_connection_is_closed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,12 +2,15 @@
  * bitsd: the manager daemon. Parses strangers (D-Bus) and therefore has no privilege: its database,
  * UNIX sockets, nothing else. See doc/SECURITY.md.
  */
+#include "basic/closer.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "bitsd/manager.h"
+#include "manager/intake.h"
 #include "manager/settings.h"
 #include "manager/zone.h"
 #include "sandbox/sandbox.h"
+#include "wire/message.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -192,6 +195,22 @@ static void open_machine_bus(sd_event *event, sd_bus *bus, bool user_mode, sd_bu
                 (void)sd_bus_attach_event(*ret, event, SD_EVENT_PRIORITY_NORMAL);
 }
 
+/* SEC-480 */
+static int screen(sd_bus *bus)
+{
+        return bus ? intake_watch(sd_bus_get_fd(bus), NULL, NULL) : 0;
+}
+
+/* After it has owned its name, so after the bus has answered. */
+static int prove_screen(sd_bus *bus)
+{
+        if (intake_count(sd_bus_get_fd(bus)) > 0)
+                return 0;
+        log_error("libsystemd reads past what screens the descriptors that clients send: a file "
+                  "system that hangs could stop this service, so it does not start");
+        return -ENOTRECOVERABLE;
+}
+
 static int serve(ManagerOptions *options, const char *config_directory)
 {
         sd_event *event = NULL;
@@ -212,6 +231,10 @@ static int serve(ManagerOptions *options, const char *config_directory)
         else
                 open_machine_bus(event, bus, options->user_mode, &options->machine);
         if (r >= 0)
+                r = screen(bus);
+        if (r >= 0)
+                r = screen(options->machine);
+        if (r >= 0)
                 r = enter_sandbox(options->state_directory, config_directory);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
@@ -219,6 +242,8 @@ static int serve(ManagerOptions *options, const char *config_directory)
                 r = sd_bus_set_exit_on_disconnect(bus, true);
         if (r >= 0)
                 r = manager_new(event, bus, options, &manager);
+        if (r >= 0)
+                r = prove_screen(bus);
         if (r >= 0) {
                 (void)sd_notify(0, "READY=1");
                 r = sd_event_loop(event);
@@ -271,6 +296,7 @@ int main(int argc, char **argv)
         }
         umask(0077);
         raise_descriptor_limit();
+        message_close_by(closer_close); /* SEC-482 */
         (void)sd_id128_get_boot(&boot); /* remembered by the library: the sandbox hides the file */
         r = serve(&(ManagerOptions){ arg_user, state, runtime, settings, NULL }, config);
         return r == -EPROTONOSUPPORT ? EX_CONFIG : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -1,12 +1,14 @@
 /*
- * A client costs one turn of a short loop, whatever it does: it may send a megabyte, never read, or
- * be gone already. The answer is one byte, so it fits into a fresh socket or the client is lost.
+ * A client costs one turn of a short loop, whatever it does: it may send a megabyte, or a file of a
+ * file system that hangs, never read, or be gone already. What it sent is dropped unread, by a
+ * thread if it was anything. The answer is one byte, so it fits into a fresh socket or the client is lost.
  *
  * The manager itself gets no token: a worker under its own user would be a process that it may
  * trace, outside the manager's own sandbox.
  */
 #include "broker/token-socket.h"
 
+#include "basic/closer.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "broker/broker.h"
@@ -14,6 +16,10 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* kernel 6.16 */
+#endif
 
 enum {
         BURST = 32,              /* clients before other sources get their turn */
@@ -133,17 +139,27 @@ static int on_connect(sd_event_source *source _unused_, int listener, uint32_t r
         TokenSocket *s = userdata;
 
         for (unsigned i = 0; i < BURST; i++) {
-                _cleanup_close_ int client =
-                        accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-                if (client >= 0)
+                if (client >= 0) {
                         serve(s, client);
-                else if (errno == EAGAIN)
+                        (void)closer_close_socket(client); /* SEC-483 */
+                } else if (errno == EAGAIN)
                         return 0;
                 else if (errno != EINTR && errno != ECONNABORTED)
                         return pause_listener(s, -errno);
         }
         return 0;
+}
+
+/* SEC-483. Connections have it from their listener. */
+static void take_no_descriptors(int listener)
+{
+        int no = 0;
+
+        if (setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) < 0 &&
+            errno != ENOPROTOOPT)
+                log_errno(LOG_WARNING, -errno, "clients can send descriptors");
 }
 
 int token_socket_new(sd_event *event, int listener, const TokenSocketConfig *config,
@@ -155,6 +171,7 @@ int token_socket_new(sd_event *event, int listener, const TokenSocketConfig *con
         if (!s)
                 return -ENOMEM;
         *s = (TokenSocket){ .config = *config, .last_refused = (uid_t)-1 };
+        take_no_descriptors(listener);
         r = sd_event_add_io(event, &s->listener, listener, EPOLLIN, on_connect, s);
         if (r < 0)
                 return r;

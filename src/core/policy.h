@@ -59,6 +59,7 @@ typedef enum Limit {
         LIMIT_RANGES_PER_FILE,
         LIMIT_HANDLES_PER_USER,
         LIMIT_CONNECTIONS_PER_USER, /* peer-to-peer handle connections */
+        LIMIT_STRAYS_PER_USER,      /* what was sent on these, not let in, and cannot be closed */
         LIMIT_QUESTIONS_PER_USER,   /* calls that wait for polkit */
         LIMIT_CALLS_PER_USER,       /* that wait for a worker or the broker */
         LIMIT_JOBS_PER_CALL,        /* that one CreateJobs makes */

@@ -136,6 +136,7 @@ static void limits_of_people_services_and_root(void **state)
                 { LIMIT_RANGES_PER_FILE, 500, UINT32_MAX, UINT32_MAX },
                 { LIMIT_HANDLES_PER_USER, 4096, 4096, 65536 },
                 { LIMIT_CONNECTIONS_PER_USER, 256, 256, 4096 },
+                { LIMIT_STRAYS_PER_USER, 256, 256, 256 },
                 { LIMIT_QUESTIONS_PER_USER, 32, 32, 32 },
                 { LIMIT_CALLS_PER_USER, 256, 256, 4096 },
                 { LIMIT_JOBS_PER_CALL, 1000, 1000, 1000 },

@@ -1,6 +1,6 @@
 #include "manager/certificate.h"
 
-#include "basic/fd.h"
+#include "basic/closer.h"
 
 struct CertificateReading {
         Worker *worker;
@@ -15,8 +15,8 @@ void certificate_reading_free(CertificateReading *reading)
         if (!reading)
                 return;
         worker_release(reading->worker);
-        fd_close(reading->certificate);
-        fd_close(reading->key);
+        closer_close(reading->certificate);
+        closer_close(reading->key);
         free(reading->certificate_name);
         free(reading->key_name);
         free(reading);
@@ -31,8 +31,8 @@ static void tell(CertificateReading *reading, WorkResult result, int error, cons
                                      .key = TAKE_FD(reading->key) };
 
         reading->callback(reading->userdata, &answer);
-        fd_close(answer.certificate);
-        fd_close(answer.key);
+        closer_close(answer.certificate);
+        closer_close(answer.key);
 }
 
 static int ask(CertificateReading *reading, const char *name, FileCallback callback)

@@ -1,12 +1,15 @@
 #include "manager/handle.h"
 
+#include "basic/closer.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/tally.h"
 #include "manager/bus-names.h"
+#include "manager/intake.h"
 #include "manager/turn.h"
 #include "manager/validation.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <search.h>
 #include <sys/socket.h>
@@ -25,6 +28,7 @@ struct Handles {
         void *clients_by_name; /* tsearch */
         struct ClientList clients;
         Tally bus_handles, peers, calls; /* per user */
+        Tally strays;                    /* per user: what was not let in, and is not closed yet */
         TAILQ_HEAD(, Handle) dying;      /* freed from the loop, never from their own callbacks */
         sd_event_source *bury;
 };
@@ -58,7 +62,9 @@ static void handle_free(Handle *handle)
                 tally_down(&handles->bus_handles, handle->opener);
         } else {
                 greeting_free(handle->greeting);
+                intake_forget(handle->watched, handle);
                 sd_bus_close_unref(handle->peer);
+                closer_close_socket(handle->socket);
                 tally_down(&handles->peers, handle->opener);
         }
         free(handle);
@@ -148,6 +154,7 @@ void handles_free(Handles *handles)
         tally_done(&handles->bus_handles);
         tally_done(&handles->peers);
         tally_done(&handles->calls);
+        tally_done(&handles->strays);
         free(handles);
 }
 
@@ -258,6 +265,7 @@ static Handle *handle_new(Handles *handles, Job *job, const HandleFacts *facts, 
         }
         handle->handles = handles;
         handle->job = job;
+        handle->watched = handle->socket = -EBADF;
         set_facts(handle, facts);
         TAILQ_INSERT_TAIL(&job->handles, handle, entries);
         return handle;
@@ -328,18 +336,44 @@ void handles_owner_changed(Job *job)
         }
 }
 
-/* HND-09, HND-14, HND-32: the last copy is closed. HND-13: or somebody talked nonsense on it. */
-static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void die(Handle *handle)
 {
-        Handle *handle = userdata;
-
-        (void)m;
-        (void)error;
         if (!handle->dying)
                 TAILQ_INSERT_TAIL(&handle->handles->dying, handle, client_entries);
         handle->dying = true;
         (void)sd_event_source_set_enabled(handle->handles->bury, SD_EVENT_ONESHOT);
+}
+
+/* HND-09, HND-14, HND-32: the last copy is closed. HND-13: or somebody talked nonsense on it. */
+static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        (void)m;
+        (void)error;
+        die(userdata);
         return 0;
+}
+
+/* LIM-480: who has left what cannot be closed. One count for all is enough to say that nothing is
+   left of anybody. */
+static bool has_too_many_strays(Handles *handles, uid_t uid)
+{
+        if (closer_waiting() == 0)
+                tally_done(&handles->strays);
+        return tally_get(&handles->strays, uid) >= policy_limit(LIMIT_STRAYS_PER_USER, uid);
+}
+
+static void on_strays(void *userdata, unsigned count)
+{
+        Handle *handle = userdata;
+        Handles *handles = handle->handles;
+
+        while (count-- > 0)
+                (void)tally_up(&handles->strays, handle->opener);
+        if (!has_too_many_strays(handles, handle->opener))
+                return;
+        log_notice("uid %u sends files whose file system does not answer: his handle is closed",
+                   (unsigned)handle->opener);
+        die(handle);
 }
 
 /* LIM-31: who does not read is not served for ever. */
@@ -348,13 +382,21 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
         Handle *handle = userdata;
         uint64_t unread = 0;
 
+        (void)m;
         (void)error;
         if (sd_bus_get_n_queued_write(handle->peer, &unread) < 0 || unread <= UNREAD_MAX)
                 return 0;
         log_notice("a handle of uid %u has %" PRIu64 " unread messages: closed",
                    (unsigned)handle->opener, unread);
-        (void)on_peer_gone(m, handle, NULL);
+        die(handle);
         return 1;
+}
+
+static int watch_peer(Handle *handle, int fd)
+{
+        intake_forget(handle->watched, handle);
+        handle->watched = fd;
+        return intake_watch(fd, on_strays, handle);
 }
 
 /* HND-04, HND-15 */
@@ -365,9 +407,25 @@ static void on_greeted(void *userdata, int error)
 
         greeting_free(TAKE_PTR(handle->greeting));
         if (r >= 0)
+                r = watch_peer(handle, sd_bus_get_fd(handle->peer));
+        if (r >= 0)
                 r = sd_bus_attach_event(handle->peer, handle->handles->event, LOOP_BUS);
         if (r < 0)
-                (void)on_peer_gone(NULL, handle, NULL);
+                die(handle);
+}
+
+/* SEC-480, SEC-481. The second descriptor is for what nobody has read by the end. An urgent byte is
+   one like the others: the kernel would throw it away in passing, and what was sent with it. */
+static int guard_peer(Handle *handle, int fd)
+{
+        int r = watch_peer(handle, fd), yes = 1;
+
+        if (r < 0)
+                return r;
+        handle->socket = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (handle->socket < 0 || setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes)) < 0)
+                return -errno;
+        return 0;
 }
 
 static int start_peer(Handle *handle, int fd)
@@ -378,6 +436,8 @@ static int start_peer(Handle *handle, int fd)
         sd_id128_t id;
         int r = sd_bus_new(&handle->peer);
 
+        if (r >= 0)
+                r = guard_peer(handle, fd);
         if (r >= 0)
                 r = sd_id128_randomize(&id);
         if (r >= 0)
@@ -408,7 +468,9 @@ int handle_open(Handles *handles, Job *job, const HandleFacts *facts, int *ret_f
         Handle *handle;
         int pair[2], r;
 
-        if (tally_get(&handles->peers, opener) >= policy_limit(LIMIT_CONNECTIONS_PER_USER, opener))
+        if (tally_get(&handles->peers, opener) >=
+                    policy_limit(LIMIT_CONNECTIONS_PER_USER, opener) ||
+            has_too_many_strays(handles, opener))
                 return -EDQUOT;
         r = fd_socketpair(SOCK_STREAM, true, pair);
         if (r < 0)

@@ -41,6 +41,8 @@ struct Handle {
         Client *client;     /* bus kind, else NULL */
         sd_bus *peer;       /* socket kind, else NULL */
         Greeting *greeting; /* until the holder has authenticated, and so speaks with the peer */
+        int socket;         /* a second descriptor of its end, the last to be closed */
+        int watched;        /* the number that is read */
         TAILQ_ENTRY(Handle) entries;        /* of the job */
         TAILQ_ENTRY(Handle) client_entries; /* of the client, or of the dying */
         bool dying;

@@ -1,6 +1,6 @@
 #include "manager/net-terms.h"
 
-#include "basic/fd.h"
+#include "basic/closer.h"
 #include "basic/log.h"
 #include "basic/secret.h"
 #include "manager/engine.h"
@@ -22,8 +22,8 @@ void net_terms_done(NetTerms *t)
 {
         net_terms_sent(t);
         certificate_reading_free(t->reading);
-        fd_close(t->certificate);
-        fd_close(t->key);
+        closer_close(t->certificate);
+        closer_close(t->key);
 }
 
 /* ---- the client certificate ---- */
@@ -131,5 +131,5 @@ uint32_t net_terms_open(NetTerms *t, FdList *ret)
 void net_terms_sent(NetTerms *t)
 {
         for (size_t i = 0; i < ELEMENTS(t->opened); i++)
-                t->opened[i] = fd_close(t->opened[i]);
+                t->opened[i] = closer_close(t->opened[i]);
 }

@@ -103,7 +103,7 @@ void channel_free(Channel *channel)
                 (void)flush(channel); /* what was sent is sent */
         sd_event_source_disable_unref(channel->source);
         sd_event_source_disable_unref(channel->gather);
-        fd_close(channel->fd);
+        (void)message_close_fd(channel->fd);
         while ((q = STAILQ_FIRST(&channel->queue))) {
                 STAILQ_REMOVE_HEAD(&channel->queue, entries);
                 queued_free(q);

@@ -10,10 +10,23 @@ typedef struct Header {
         uint32_t serial;
 } Header;
 
+static int (*close_fd)(int fd) = fd_close;
+
+/* SEC-482 */
+void message_close_by(int (*closing)(int fd))
+{
+        close_fd = closing;
+}
+
+int message_close_fd(int fd)
+{
+        return close_fd(fd);
+}
+
 void fd_list_close(FdList *fds)
 {
         while (fds->count > 0)
-                fd_close(fds->items[--fds->count]);
+                (void)close_fd(fds->items[--fds->count]);
 }
 
 int message_init(Message *m)
@@ -26,7 +39,7 @@ void message_close(Message *m)
 {
         if (m->owns_fds)
                 for (unsigned i = m->next_fd; i < m->n_fds; i++)
-                        fd_close(m->fds[i]);
+                        (void)close_fd(m->fds[i]);
         m->n_fds = m->next_fd = 0;
         m->owns_fds = false;
 }
@@ -266,7 +279,7 @@ static void collect_fds(Message *m, struct msghdr *mh)
                         if (m->n_fds < MESSAGE_FDS_MAX)
                                 m->fds[m->n_fds++] = fd;
                         else
-                                fd_close(fd);
+                                (void)close_fd(fd);
                 }
         }
 }

@@ -59,6 +59,11 @@ typedef struct FdList {
 /* Closes them all; the list is empty then. */
 void fd_list_close(FdList *fds);
 
+/* Who closes the descriptors of messages, and the sockets that these come by, for this process: its
+   fd_close() unless it serves more than one user and may not wait for the files of any. */
+void message_close_by(int (*closing)(int fd));
+int message_close_fd(int fd);
+
 /* Allocates the buffer once; a Message is reused for many sends or receives. 0 or -ENOMEM. */
 int message_init(Message *m);
 /* Closes descriptors received but not taken, frees the buffer. Accepts a zeroed Message. */

@@ -12,7 +12,7 @@ import pytest
 
 import bus
 from bus import BusError
-from test_library import as_alice, bits, opened  # noqa: F401
+from test_library import SUSPENDED, as_alice, bits, opened  # noqa: F401
 
 CALLS = ('Resume', 'Suspend', 'Cancel', 'Complete')
 INVALID, EMPTY = 'InvalidState', 'Empty'
@@ -99,6 +99,87 @@ def test_defaults_of_http_options_and_files(world):
                      'Progress': (2**64 - 1, 0, False), 'ValidationState': False, 'DownloadedFromPeer': False}
     assert job.file(0).call('GetFileRanges') == []
     assert job.file(0).call('GetPeerDownloadStats') == (0, 0)
+
+
+@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
+                    reason='Python, which loads the library, has no sanitizer')
+def test_defaults_of_the_library(world, bits, opened):    # noqa: F811
+    """JOB-302: what a program reads that has only made its job, and a file of it; NULL where BITS has NULL."""
+    with as_alice(world):
+        job = bits.new('manager_create_job', opened, b'a name', 0)
+
+    def read(name, *kinds, thing=job):
+        """What the getter gives; with its own answer when that is not 0."""
+        values = [kind(b'x' if kind is ctypes.c_char_p else 77) for kind in kinds]
+        r = bits(name, thing, *map(ctypes.byref, values))
+        found = tuple(value.value for value in values)
+        return (*found, r) if r else found[0] if len(found) == 1 else found
+    text, number, u32, u64, size, pointer = (ctypes.c_char_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64,
+                                             ctypes.c_size_t, ctypes.c_void_p)
+    numbers = {'minimum_retry_delay': 600, 'no_progress_timeout': 1209600, 'maximum_download_time': 7776000,
+               'notify_flags': 3, 'minimum_notification_interval': 500, 'file_acl_flags': 0,
+               'peer_caching_flags': 0, 'cost_flags': 0x800000ff, 'error_count': 0, 'owner_uid': world.alice}
+    assert {name: read(f'job_get_{name}', u32) for name in numbers} == numbers
+    words = {'state': SUSPENDED, 'type': 0, 'priority': 2, 'dynamic_content': 0, 'high_performance': 0,
+             'on_demand_mode': 0, 'use_stored_credentials': 0}
+    assert {name: read(f'job_get_{name}', number) for name in words} == words
+    assert read('job_get_max_download_size', u64) == 2**64 - 1 and read('job_get_next_attempt', u64) == 0
+    texts = {'display_name': b'a name', 'description': b'', 'wait_reason': b'', 'waiting_for': b''}
+    assert {name: read(f'job_get_{name}', text) for name in texts} == texts
+    assert read('job_get_proxy_settings', number, text, text) == (0, None, None)
+    assert read('job_get_notify_cmd_line', text, text) == (None, None)
+    times, progress = (ctypes.c_uint64 * 3)(7, 7, 7), (ctypes.c_uint64 * 3)(7, 7, 7)
+    bits('job_get_times', job, times), bits('job_get_progress', job, progress)
+    assert times[0] == times[1] > 0 and times[2] == 0 and list(progress) == [0, 0, 0]
+    http = bits.new('job_query_http_options', job)
+    assert read('http_options_get_custom_headers', text, thing=http) == (None, 1)      # S_FALSE
+    assert read('http_options_get_security_flags', u32, thing=http) == 0
+    assert read('http_options_get_http_method', text, thing=http) == b'GET'
+    assert bits('http_options_remove_client_certificate', http) == 1
+    bits.lib.bits_http_options_free(http)
+    bits('job_add_file', job, world.put(10).encode(), f'{world.vault()}/file'.encode())
+    file = bits.new('job_get_file', job, 0)
+    bits('file_get_progress', file, progress)
+    assert [progress[0], progress[1], progress[2] & 0xffffffff] == [2**64 - 1, 0, 0]
+    assert read('file_get_ranges', pointer, size, thing=file) == (None, 0, 1)
+    assert read('file_get_filled_ranges', pointer, size, thing=file) == (None, 0)
+    assert read('file_get_validation_state', number, thing=file) == 0
+    assert read('file_is_downloaded_from_peer', number, thing=file) == 0
+    assert read('file_get_peer_download_stats', u64, u64, thing=file) == (0, 0)
+    assert read('file_get_response_headers', text, thing=file) == b''
+    bits.lib.bits_file_free(file)
+    bits('job_get_progress', job, progress)
+    assert list(progress) == [2**64 - 1, 0, 1]      # one file, none of them transferred
+    bits.lib.bits_job_free(job)
+
+
+REFUSED = {     # call and arguments of the library: code
+    ('set_priority', 4): 0x80004001, ('set_priority', -1): 0x80004001, ('set_notify_flags', 0x40): 0x80004001,
+    ('set_proxy_settings', 4, None, None): 0x80004001, ('set_proxy_settings', 2, None, None): 0x80070057,
+    ('set_proxy_settings', 0, b'proxy:1', None): 0x80070057, ('set_proxy_settings', 1, None, b'host'): 0x80070057,
+    ('remove_credentials', 3, 1): 0x80200027, ('remove_credentials', 1, 6): 0x80200028,
+    ('set_credentials', 1, 1, None, None): 0x80070057, ('set_peer_caching_flags', 8): 0x80070057,
+    ('set_file_acl_flags', 16): 0x80070057, ('set_cost_flags', 0x100): 0x80070057,
+    ('set_description', b'x' * 1025): 0x80200021, ('set_display_name', b'x' * 257): 0x80200021,
+    ('set_reply_file_name', None): 0x80004001, ('resume',): 0x80200003,
+    ('set_notify_cmd_line', None, b'a b'): 0x80070057, ('set_notify_cmd_line', b'true', None): 0x80070057}
+
+
+@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
+                    reason='Python, which loads the library, has no sanitizer')
+def test_refusals_of_the_library(world, bits, opened):    # noqa: F811
+    """JOB-302: values that BITS does not know have BITS's codes, and change nothing."""
+    with as_alice(world):
+        job = bits.new('manager_create_job', opened, b'a name', 0)
+        assert getattr(bits.lib, 'bits_manager_create_job')(
+            opened, b'a name', 3, ctypes.byref(ctypes.c_void_p())) < 0 and bits.lib.bits_error_code() == 0x80004001
+    before = world.manager().list()
+    found = {}
+    for call in REFUSED:
+        assert getattr(bits.lib, f'bits_job_{call[0]}')(job, *call[1:]) < 0, call
+        found[call] = bits.lib.bits_error_code()
+    assert found == REFUSED and world.manager().list() == before
+    bits.lib.bits_job_free(job)
 
 
 # ---- calls in each state

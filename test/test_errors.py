@@ -289,6 +289,82 @@ def test_one_failing_file_stops_the_job_but_not_the_files_that_are_there(world):
     assert temporary_files(vault) == []
 
 
+# JOB-472
+@pytest.mark.parametrize('status, state', [(404, 'error'), (503, 'transient-error')])
+def test_failure_counts_when_the_files_before_are_there(world, status, state):
+    first, bad, last = world.put(100_000, stall_after=1000), world.put(10, status=status), world.put(10)
+    vault = world.vault()
+    job = world.manager().create()
+    for name, url in (('first', first), ('bad', bad), ('last', last)):
+        job.add(url, vault / name)
+    job.resume()
+    world.server.wait_stalled(world.path_of(first))
+    world.server.wait_requests(world.path_of(bad), 1)
+    job.wait_until(lambda: job.progress.files_transferred == 1)     # which is the last one
+    assert job.state == 'transferring' and job.get('ErrorCount') == 0
+    world.server.release(world.path_of(first))
+    job.wait(state)
+    assert job.error().remote_name == bad and len(world.server.seen(world.path_of(bad))) == 1
+    assert job.complete() == bus.PARTIAL_COMPLETE
+    assert sorted(os.listdir(vault)) == ['first', 'last']
+    assert (vault / 'first').read_bytes() == world.bytes(first)
+
+
+# JOB-472
+def test_first_file_that_fails_is_the_error(world):
+    first, second = world.put(100_000, stall_after=1000, cut_after=2000), world.put(10, status=404)
+    vault = world.vault()
+    job = world.manager().create()
+    job.add(first, vault / 'first')
+    job.add(second, vault / 'second')
+    job.resume()
+    world.server.wait_stalled(world.path_of(first))
+    world.server.wait_requests(world.path_of(second), 1)
+    world.server.release(world.path_of(first))
+    job.wait('transient-error')
+    assert job.error().remote_name == first and job.get('ErrorCount') == 1
+
+
+# JOB-472
+@pytest.mark.parametrize('mend', ['name', 'credentials'])
+def test_failure_that_waits_is_forgotten_when_it_is_mended(world, mend):
+    first, bad, good = world.put(100_000, stall_after=1000), world.put(10, status=404), world.put(10)
+    vault = world.vault()
+    job = world.manager().create()
+    job.add(first, vault / 'first')
+    job.add(bad, vault / 'bad')
+    job.resume()
+    world.server.wait_stalled(world.path_of(first))
+    world.server.wait_requests(world.path_of(bad), 1)
+    if mend == 'name':
+        job.file(1).call('SetRemoteName', 's', good)
+    else:
+        world.resource(bad).status = 0
+        job.call('SetCredentials', 'ssbss', 'server', 'basic', False, 'user', 'password')
+    job.wait_until(lambda: job.progress.files_transferred == 1)
+    world.server.release(world.path_of(first))
+    job.wait('transferred')
+    assert job.get('ErrorCount') == 0
+
+
+# JOB-472
+def test_failure_that_waits_is_forgotten_by_suspend(world):
+    first, bad = world.put(100_000, stall_after=1000), world.put(10, status=404)
+    vault = world.vault()
+    job = world.manager().create()
+    job.add(first, vault / 'first')
+    job.add(bad, vault / 'bad')
+    job.resume()
+    world.server.wait_stalled(world.path_of(first))
+    world.server.wait_requests(world.path_of(bad), 1)
+    job.suspend()
+    assert job.state == 'suspended' and job.get('ErrorCount') == 0
+    world.resource(bad).status = 0
+    world.server.release(world.path_of(first))
+    job.resume()
+    job.wait('transferred')
+
+
 # JOB-77
 def test_waiting_job_says_what_it_waits_for(world):
     job = world.start(world.put(0, status=503), world.vault() / 'a')

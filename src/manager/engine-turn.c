@@ -31,6 +31,7 @@ void engine_stop_transfers(EngineJob *ej)
 void engine_leave_turn(EngineJob *ej)
 {
         ej->running = false;
+        engine_forget_failure(ej);
         engine_release_workers(ej);
         engine_stop_transfers(ej);
 }
@@ -168,6 +169,54 @@ static void fail_file(Engine *engine, File *file, const TransferReport *report)
              report->detail);
 }
 
+/* ---- failures come in the order of the files ---- */
+
+void engine_forget_failure(EngineJob *ej)
+{
+        free(ej->failure.detail);
+        ej->failure = (LateFailure){ 0 };
+}
+
+static bool is_preceded(const EngineJob *ej, const File *file)
+{
+        for (size_t i = 0; ej->n_transfers > 0 && i < MIN(file->index, ej->job->n_files); i++)
+                if (ej->job->files[i]->transfer)
+                        return true;
+        return false;
+}
+
+/* What is a state of the machine concerns every file. What was asked for under another name, or as
+   somebody else, and is stopped for that, is asked for again. */
+static void note_failure(EngineJob *ej, const Transfer *transfer, const TransferReport *report)
+{
+        File *file = transfer_file(transfer);
+
+        if (!ej->running || wait_kind_of(report->code) != WAIT_NOTHING) {
+                fail_file(ej->engine, file, report);
+                return;
+        }
+        if (transfer_is_stopping(transfer))
+                return;
+        if (ej->failure.file && ej->failure.file->index < file->index)
+                return;
+        engine_forget_failure(ej);
+        ej->failure = (LateFailure){ .file = file, .report = *report };
+        ej->failure.detail = report->detail ? strdup(report->detail) : NULL;
+        ej->failure.report.detail = ej->failure.detail;
+}
+
+/* JOB-472 */
+static void fail_in_order(EngineJob *ej)
+{
+        LateFailure failure = ej->failure;
+
+        if (!failure.file || is_preceded(ej, failure.file))
+                return;
+        ej->failure = (LateFailure){ 0 };
+        fail_file(ej->engine, failure.file, &failure.report);
+        free(failure.detail);
+}
+
 static void on_end(void *userdata, Transfer *transfer, const TransferReport *report)
 {
         Engine *engine = userdata;
@@ -185,12 +234,13 @@ static void on_end(void *userdata, Transfer *transfer, const TransferReport *rep
         store_mark_file(engine->store, file, STORE_LAZY);
         turn_schedule(engine->turn);
         if (report->end == TRANSFER_FAILED)
-                fail_file(engine, file, report);
+                note_failure(ej, transfer, report);
         else if (report->end == TRANSFER_UNSERVED)
                 fail_unserved(engine, job, report);
         transfer_free(transfer);
         if (ej->running)
                 engine_start_files(ej);
+        fail_in_order(ej);
         engine_finish_if_done(engine, job);
         if (ej->n_transfers == 0 && !ej->running && engine->listener->on_wound_down)
                 engine->listener->on_wound_down(engine->userdata, job);
@@ -264,13 +314,16 @@ void engine_start_files(EngineJob *ej)
         Job *job = ej->job;
 
         if (job_is_upload(job)) {
-                fill_upload(ej);
+                if (!ej->failure.file)
+                        fill_upload(ej);
                 return;
         }
-
         while (ej->cursor < job->n_files && may_start_another(ej)) {
-                File *file = job->files[ej->cursor++];
+                File *file = job->files[ej->cursor];
 
+                if (ej->failure.file && file->index >= ej->failure.file->index)
+                        return; /* JOB-472 */
+                ej->cursor++;
                 if (file->transferred || file->transfer || file->idle)
                         continue;
                 if (!start_file(ej, file) || !ej->running)

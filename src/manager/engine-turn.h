@@ -7,8 +7,16 @@
 
 #include "manager/engine.h"
 #include "manager/late.h"
+#include "manager/transfer.h"
 
 typedef struct EngineJob EngineJob;
+
+/* A file that failed while files before it were on their way. */
+typedef struct LateFailure {
+        File *file; /* NULL: there is none */
+        TransferReport report;
+        char *detail; /* the report's */
+} LateFailure;
 
 struct EngineJob {
         Engine *engine;
@@ -21,6 +29,7 @@ struct EngineJob {
 
         unsigned n_transfers;
         size_t cursor; /* every file before it is transferred or on its way */
+        LateFailure failure;
 };
 
 struct Engine {
@@ -47,6 +56,8 @@ bool engine_acquire_workers(EngineJob *ej);
 void engine_release_workers(EngineJob *ej);
 /* Keeps as many files on their way as a job may have. */
 void engine_start_files(EngineJob *ej);
+/* Nothing has failed. */
+void engine_forget_failure(EngineJob *ej);
 /* They wind down by themselves. */
 void engine_stop_transfers(EngineJob *ej);
 /* Ends the turn, whatever the reason. */

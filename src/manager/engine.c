@@ -225,6 +225,7 @@ void engine_release(Engine *engine, Job *job)
         if (!ej)
                 return;
         queue_remove(&engine->queue, job);
+        engine_forget_failure(ej);
         engine_release_workers(ej);
         for (size_t i = 0; (file = job_file(job, i)); i++)
                 transfer_free(file->transfer);
@@ -294,6 +295,7 @@ void engine_ranges_requested(Engine *engine, Job *job, File *file)
 void engine_mode_changed(Engine *engine, Job *job)
 {
         (void)engine;
+        engine_forget_failure(job->engine);
         for (size_t i = 0; i < job->n_files; i++) {
                 job->files[i]->idle = false;
                 if (job->files[i]->transfer)
@@ -304,8 +306,14 @@ void engine_mode_changed(Engine *engine, Job *job)
 /* RNG-181: the transfer goes on from what is kept, if that fits. */
 void engine_remote_name_changed(Engine *engine, Job *job, File *file)
 {
+        EngineJob *ej = job->engine;
+
         if (file->transfer)
                 transfer_stop(file->transfer);
+        else if (ej->failure.file == file) {
+                engine_forget_failure(ej);
+                engine_start_files(ej);
+        }
         changed(engine, job, STORE_PROMISED);
 }
 
@@ -323,6 +331,7 @@ void engine_identity_changed(Engine *engine, Job *job)
         queue_owner_changed(&engine->queue, job, engine_now(engine)); /* it may be another one */
         if (!ej->running)
                 return;
+        engine_forget_failure(ej);
         engine_release_workers(ej);
         if (!engine_acquire_workers(ej)) {
                 engine_fail_token_required(engine, job);

@@ -32,6 +32,11 @@ void transfer_free(Transfer *t)
 }
 
 /* ENG-41 */
+bool transfer_is_stopping(const Transfer *t)
+{
+        return t->stopping;
+}
+
 void transfer_stop(Transfer *t)
 {
         if (t->stopping)
@@ -52,7 +57,7 @@ void transfer_accept(Transfer *t, uint64_t client, BitsCode code, const char *de
                 worker_net_accept(&t->client, code, detail);
 }
 
-File *transfer_file(Transfer *t)
+File *transfer_file(const Transfer *t)
 {
         return t->file;
 }

@@ -53,10 +53,11 @@ void transfer_free(Transfer *transfer);
 
 /* Winds down and keeps what arrived; on_end follows, later. Again is fine. */
 void transfer_stop(Transfer *transfer);
+bool transfer_is_stopping(const Transfer *transfer);
 
 /* What is to come first was changed (core/fill.h). */
 void transfer_reconsider(Transfer *transfer);
 /* The answer to on_certificate: code 0, or why not. One that nobody waits for is passed over. */
 void transfer_accept(Transfer *transfer, uint64_t client, BitsCode code, const char *detail);
 
-File *transfer_file(Transfer *transfer);
+File *transfer_file(const Transfer *transfer);

@@ -9,6 +9,7 @@ import pwd
 import select
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -158,6 +159,32 @@ def test_a_daemon_that_dies_is_started_again(name):
             world.wait_restarted(name)
             assert world.pids(name) not in ([], before)
         assert world.run(['bits', 'list']).returncode == 0
+
+
+# OPS-06: while it listens to somebody it is told to stop, and a daemon dies: it hears of both at once
+def test_stop_that_comes_together_with_the_death_of_a_daemon():
+    world = playground_lib.Playground()
+    world.start()
+    supervisor = world.supervisor
+    descriptors = f'/proc/{supervisor.pid}/fd'
+    before = len(os.listdir(descriptors))       # while nobody is connected
+    [bitsd] = world.pids('bitsd')
+    wait_until(lambda: len(os.listdir(descriptors)) <= before)
+    try:
+        with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+            first.connect(os.path.join(world.runtime, 'control'))
+            wait_until(lambda: len(os.listdir(descriptors)) > before)
+            second.connect(os.path.join(world.runtime, 'control'))
+            second.sendall(b'{"do": "stop"}\n')
+            os.kill(bitsd, signal.SIGKILL)
+            wait_until(lambda: pathlib.Path(f'/proc/{bitsd}/stat').read_text().rsplit(')', 1)[1].split()[0] == 'Z')
+            first.sendall(b'{"do": "status"}\n')
+            second.settimeout(60)
+            assert b'failures' in second.recv(4096)
+        assert supervisor.wait(60) == 0
+    finally:
+        supervisor.kill()
+        world.cleanup()
 
 
 # OPS-09

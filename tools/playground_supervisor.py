@@ -110,6 +110,7 @@ class Supervisor:
         self.failures = []
         self.waiting = []  # [(connection, condition)]
         self.stopping = False
+        self.turns = 0
         self.environment = dict(plan["environment"])
 
     def say(self, text):
@@ -224,8 +225,12 @@ class Supervisor:
         if due:
             delay = max(0, min(due) - time.monotonic())
             timeout = delay if timeout is None else min(timeout, delay)
+        self.turns += 1
+        turn = self.turns
         for key, _ in self.selector.select(timeout):
             key.data()
+            if self.turns != turn:      # it took turns of its own: what is left of ours may be done
+                break
         for service in self.services.values():
             if service.start_after and service.start_after <= time.monotonic():
                 self.spawn(service)

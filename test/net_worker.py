@@ -64,7 +64,7 @@ class Worker:
             self.log = self.process.stderr.read().decode()
             print(self.log)
             self.process.stderr.close()
-        assert "Sanitizer" not in self.log and self.process.returncode in (0, 1)
+        assert "Sanitizer" not in self.log and self.process.returncode in (0, 1), (self.process.returncode, self.log)
 
     def receive(self):
         """The next message, None at the end."""

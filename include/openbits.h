@@ -117,8 +117,7 @@ BITS_EXPORT const char *bits_context_text(uint32_t context, const char *locale);
 BITS_EXPORT int bits_manager_open(bits_manager **ret_manager);
 BITS_EXPORT int bits_manager_open_user(bits_manager **ret_manager);
 BITS_EXPORT void bits_manager_close(bits_manager *manager);
-/* Whether calls that need an administrator's authorization may ask the user to authenticate, and
-   wait for him. At first they may not: they are refused. */
+/* Whether calls that need an administrator may wait for the user to authenticate. At first not. */
 BITS_EXPORT int bits_manager_allow_interaction(bits_manager *manager, int allow);
 
 /* A job store that could not be used (BG_E_DATABASE_CORRUPT) was kept at that path; its jobs are

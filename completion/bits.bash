@@ -1,16 +1,23 @@
-# Completion of bits(1) for bash. Job ids and names come from the service, files from the shell.
+# Completion of bits(1) for bash. Job ids and names come from the service, files from the shell. CLI-495
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
+# Ids into words, names into names: of _bits().
 _bits_jobs() {
-        local user=
+        local user= id name
         [[ " ${COMP_WORDS[*]} " == *" --user "* ]] && user=--user
-        bits $user list --json 2>/dev/null | sed -n 's/^ *"id": "\([^"]*\)".*/\1/p'
+        while IFS=$'\t' read -r id name; do
+                name=${name//\\\"/\"}
+                words+=" $id" names+=("${name//\\\\/\\}")
+        done < <(bits $user list --json 2>/dev/null | sed -n \
+                -e '/^ *"id": /{s/^[^:]*: "\(.*\)",*$/\1/;h;}' \
+                -e '/^ *"display-name": /{s/^[^:]*: "\(.*\)",*$/\1/;H;x;s/\n/\t/;p;}')
 }
 
 _bits() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
         local verbs='get put create add resume suspend complete cancel wait list watch show set file replace-prefix token credentials certificate take admin'
-        local verb= sub= word i words=
+        local verb= sub= word i words= name
+        local -a names=()
         COMPREPLY=()
 
         for ((i = 1; i < COMP_CWORD; i++)); do
@@ -55,41 +62,41 @@ _bits() {
                 case $verb in
                 '') words="$verbs help" ;;
                 help) words=$verbs ;;
-                resume | suspend | complete | cancel | wait | watch | take) words=$(_bits_jobs) ;;
+                resume | suspend | complete | cancel | wait | watch | take) _bits_jobs ;;
                 show)
-                        if [[ -z $sub ]]; then words=$(_bits_jobs)
+                        if [[ -z $sub ]]; then _bits_jobs
                         else words=$(bits set --keys 2>/dev/null | sed 's/ .*//')
                                 words+=' state type owner owner-uid bytes-total bytes-transferred error error-count'
                                 words+=' wait-reason waiting-for next-attempt'; fi ;;
                 admin)
                         if [[ -z $sub ]]; then words='owners notify policy'
                         elif [[ $sub == policy ]]; then words=
-                        elif [[ $prev == remove && $sub == notify ]]; then words=$(_bits_jobs)
+                        elif [[ $prev == remove && $sub == notify ]]; then _bits_jobs
                         elif [[ $prev == remove ]]; then COMPREPLY=($(compgen -u -- "$cur")); return
                         else words=remove; fi ;;
                 get | put) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 add)
-                        if [[ -z $sub ]]; then words=$(_bits_jobs)
+                        if [[ -z $sub ]]; then _bits_jobs
                         else COMPREPLY=($(compgen -f -- "$cur")); return; fi ;;
                 set)
-                        if [[ -z $sub ]]; then words=$(_bits_jobs)
+                        if [[ -z $sub ]]; then _bits_jobs
                         else
                                 words=$(bits set --keys 2>/dev/null | sed 's/ .*/=/')
                                 compopt -o nospace 2>/dev/null
                         fi ;;
                 file)
                         if [[ -z $sub ]]; then words='show url request position valid'
-                        elif [[ $prev == "$sub" ]]; then words=$(_bits_jobs)
+                        elif [[ $prev == "$sub" ]]; then _bits_jobs
                         else words='yes no'; fi ;;
-                replace-prefix) [[ -n $sub ]] || words=$(_bits_jobs) ;;
+                replace-prefix) [[ -n $sub ]] || _bits_jobs ;;
                 certificate)
                         if [[ -z $sub ]]; then words='set remove'
-                        elif [[ $prev == set || $prev == remove ]]; then words=$(_bits_jobs)
+                        elif [[ $prev == set || $prev == remove ]]; then _bits_jobs
                         else COMPREPLY=($(compgen -f -- "$cur")); return; fi ;;
                 credentials)
                         case ${COMP_WORDS[COMP_CWORD-1]} in
                         credentials) words='set remove' ;;
-                        set | remove) words=$(_bits_jobs) ;;
+                        set | remove) _bits_jobs ;;
                         server | proxy) words='basic digest ntlm negotiate' ;;
                         *) words='server proxy' ;;
                         esac ;;
@@ -97,10 +104,16 @@ _bits() {
                         if [[ -z $sub ]]; then words='set clear flags show'
                         elif [[ ${COMP_WORDS[COMP_CWORD-2]} == flags ]]; then
                                 words='none local-file network local-file,network client-certificate'
-                        else words=$(_bits_jobs); fi ;;
+                        else _bits_jobs; fi ;;
                 esac
         fi
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
+        for name in "${names[@]}"; do
+                # Readline takes : and = for the ends of words.
+                [[ $name != *[:=]* ]] || continue
+                printf -v name %q "$name"
+                [[ $name != "$cur"* ]] || COMPREPLY+=("$name")
+        done
 }
 
 complete -F _bits bits

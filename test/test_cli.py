@@ -78,16 +78,20 @@ class Tunnel:
 class Terminal:
     """`bits` on a pseudo-terminal."""
 
-    def __init__(self, world, *arguments, columns=100, rows=24, cwd=None, term='xterm', uid=None):
+    def __init__(self, world, *arguments, columns=100, rows=24, cwd=None, term='xterm', uid=None,
+                 program=None):
         self.master, slave = pty.openpty()
         self.resize(rows, columns)
         self.output = b''
         mode = [] if world.root else ['--user']
         options = {'uid': world.alice if uid is None else uid} if world.root else {}
         self.process = world.playground.popen(
-            ['bits', *mode, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
+            program or ['bits', *mode, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
             env={'TERM': term}, cwd=cwd or world.base, start_new_session=True, **options)
         os.close(slave)
+
+    def write(self, text):
+        os.write(self.master, text.encode())
 
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))

@@ -41,12 +41,13 @@ usr/share/dbus-1/interfaces/{NAME}.HttpOptions.xml
 usr/share/dbus-1/interfaces/{NAME}.TokenOptions.xml
 usr/share/polkit-1/actions/org.openbits.policy
 usr/share/bash-completion/completions/bits
+usr/share/bash-completion/completions/bitsadmin
 usr/share/man/man1/bits.1
 usr/share/man/man5/{NAME}.5
 usr/share/man/man8/bitsd.8
 usr/share/man/man8/bits-broker.8
 """.split()
-PATTERNS = ['usr/lib/**/libopenbits.so.*', 'usr/lib/**/pkgconfig/openbits.pc']
+PATTERNS = ['usr/share/zsh/*/_bits', 'usr/lib/**/libopenbits.so.*', 'usr/lib/**/pkgconfig/openbits.pc']
 
 
 @pytest.fixture(scope='module')

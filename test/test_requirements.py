@@ -31,7 +31,7 @@ def is_test(path):
 
 
 def sources():
-    folders = ('src', 'include', 'data', 'tools', 'bench', 'examples', 'test', '.ci')
+    folders = ('src', 'include', 'data', 'completion', 'tools', 'bench', 'examples', 'test', '.ci')
     files = [path for folder in folders for path in (ROOT / folder).rglob('*')]
     for path in files + [ROOT / 'Makefile']:
         if path.is_file() and '__pycache__' not in path.parts:

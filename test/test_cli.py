@@ -686,6 +686,17 @@ def test_help(world, bits):
         assert bits(verb, '--help').stdout.startswith(f'usage: bits {verb} ')
 
 
+def test_mistyped_words(world, bits):
+    """CLI-497: what was meant, not only that there is no such thing."""
+    ident = bits('create', 'a').stdout.strip()
+    for words, meant in ((['gte', 'http://h/x'], "'get'"), (['delete', ident], "'cancel'"), (['help', 'lst'], "'list'"),
+                         (['list', '--al-users'], "'--all-users'"), (['set', ident, 'prority=high'], "'priority'"),
+                         (['show', ident, 'stat'], "'state'"), (['show', ident, 'priorty'], "'priority'"),
+                         (['frobnicate'], None), (['list', '--frobnicate'], None)):
+        said = bits(*words, status=2).stderr
+        assert (f'did you mean {meant}?' in said) if meant else 'did you mean' not in said, said
+
+
 def test_no_service():
     """CLI-34: no bus at all."""
     import playground_lib

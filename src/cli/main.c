@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "cli/report.h"
+#include "cli/suggest.h"
 #include "cli/verbs.h"
 
 #include <locale.h>
@@ -121,11 +122,48 @@ int usage_error(const char *format, ...)
         return EXIT_USAGE;
 }
 
+/* What people say who know other commands. CLI-497 */
+static const struct {
+        const char *word, *verb;
+} synonyms[] = {
+        { "delete", "cancel" },   { "remove", "cancel" }, { "rm", "cancel" },
+        { "ls", "list" },         { "start", "resume" },  { "stop", "suspend" },
+        { "pause", "suspend" },   { "status", "show" },   { "info", "show" },
+        { "download", "get" },    { "fetch", "get" },     { "upload", "put" },
+        { "finish", "complete" }, { "new", "create" },
+};
+
+static int no_such_verb(const char *word)
+{
+        Suggestion suggestion = { .typed = word };
+        char text[64];
+
+        for (size_t i = 0; i < ELEMENTS(verbs); i++)
+                suggest_consider(&suggestion, verbs[i].name);
+        for (size_t i = 0; i < ELEMENTS(synonyms); i++)
+                if (string_equal(word, synonyms[i].word))
+                        suggestion.word = synonyms[i].verb;
+        return usage_error("there is no verb '%s'%s", word,
+                           suggest_text(&suggestion, "", text, sizeof(text)));
+}
+
+static void report_unknown_option(const char *word, const struct option *options)
+{
+        const char *name = word + strspn(word, "-");
+        Suggestion suggestion = { .typed = strndupa(name, strcspn(name, "=")) };
+        char text[64];
+
+        for (; options->name; options++)
+                suggest_consider(&suggestion, options->name);
+        report_note("'%s' is no option here, or may be more than one%s", word,
+                    suggest_text(&suggestion, "--", text, sizeof(text)));
+}
+
 /* getopt's own words name the verb as if it were the program. CLI-423 */
-static void report_option(const char *word)
+static void report_option(const char *word, const struct option *options)
 {
         if (optopt == 0)
-                report_note("'%s' is no option here, or may be more than one", word);
+                report_unknown_option(word, options);
         else if (optopt < OPTION_JSON)
                 report_note("'-%c' is no option here", optopt);
         else if (strchr(word, '='))
@@ -156,7 +194,7 @@ int next_option(int argc, char **argv, const char *short_options, const struct o
                         printf("bits (OpenBITS) %s\n", PROJECT_VERSION);
                         exit(finish_output());
                 case '?':
-                        report_option(argv[optind - 1]);
+                        report_option(argv[optind - 1], options);
                         return c;
                 default:
                         return c;
@@ -191,7 +229,7 @@ static int run_help(const char *verb)
                 if (string_equal(verb, verbs[i].name))
                         current = &verbs[i];
         if (verb && !current)
-                return usage_error("there is no verb '%s'", verb);
+                return no_such_verb(verb);
         print_help(stdout);
         return finish_output();
 }
@@ -222,5 +260,5 @@ int main(int argc, char **argv)
                 r = verbs[i].run(argc, argv);
                 return r == EXIT_OK ? finish_output() : r;
         }
-        return usage_error("there is no verb '%s'", argv[0]);
+        return no_such_verb(argv[0]);
 }

@@ -46,6 +46,7 @@ static int parse(const char *word, Assignment *ret)
 {
         const char *equals = strchr(word, '=');
         _cleanup_free_ char *keys = NULL;
+        char near[64];
 
         if (!equals)
                 return usage_error("'%s' is not KEY=VALUE", word);
@@ -53,8 +54,10 @@ static int parse(const char *word, Assignment *ret)
         ret->text = equals + 1;
         if (!ret->setting) {
                 keys = list_keys();
-                return usage_error("there is no property '%.*s': %s", (int)(equals - word), word,
-                                   keys ? keys : "see bits(1)");
+                return usage_error(
+                        "there is no property '%.*s'%s: %s", (int)(equals - word), word,
+                        setting_suggest(word, (size_t)(equals - word), near, sizeof(near)),
+                        keys ? keys : "see bits(1)");
         }
         if (!setting_can_be_set(ret->setting))
                 return usage_error("%s can be read, not set", ret->setting->key);

@@ -9,6 +9,7 @@
 #include "cli/http.h"
 #include "cli/notify-command.h"
 #include "cli/ranges.h"
+#include "cli/suggest.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -401,6 +402,15 @@ const Setting *setting_find(const char *key, size_t length)
                 if (strlen(settings[i].key) == length && strncmp(settings[i].key, key, length) == 0)
                         return &settings[i];
         return NULL;
+}
+
+const char *setting_suggest(const char *key, size_t length, char *buffer, size_t size)
+{
+        Suggestion suggestion = { .typed = strndupa(key, length) };
+
+        for (size_t i = 0; i < n_settings; i++)
+                suggest_consider(&suggestion, settings[i].key);
+        return suggest_text(&suggestion, "", buffer, size);
 }
 
 bool setting_can_be_set(const Setting *setting)

@@ -38,6 +38,8 @@ extern const size_t n_settings;
 
 /* The row of the first `length` characters of `key`, NULL if there is none. */
 const Setting *setting_find(const char *key, size_t length);
+/* " (did you mean 'KEY'?)", or "", for one that is none. */
+const char *setting_suggest(const char *key, size_t length, char *buffer, size_t size);
 bool setting_can_be_set(const Setting *setting);
 bool setting_can_be_read(const Setting *setting);
 /* Whether it is a value of that kind; the service may still refuse it. */

@@ -464,6 +464,7 @@ int verb_show(int argc, char **argv)
         _cleanup_(bits_manager_closep) bits_manager *manager = NULL;
         _cleanup_(bits_job_freep) bits_job *job = NULL;
         _cleanup_(shown_done) Shown shown = {};
+        char near[64];
         int r;
 
         while (next_option(argc, argv, "h", options) >= 0)
@@ -474,9 +475,11 @@ int verb_show(int argc, char **argv)
                 const Setting *setting = setting_find(argv[i], strlen(argv[i]));
 
                 if (!setting || !setting_can_be_read(setting))
-                        return usage_error("there is no property '%s' to show; 'bits show JOB' "
-                                           "shows all",
-                                           argv[i]);
+                        return usage_error(
+                                "there is no property '%s' to show%s; 'bits show JOB' "
+                                "shows all",
+                                argv[i],
+                                setting_suggest(argv[i], strlen(argv[i]), near, sizeof(near)));
         }
         if (arg_json && argc - optind > 1)
                 return usage_error("--json shows all properties");

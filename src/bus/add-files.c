@@ -1,11 +1,11 @@
 #include "bus/add-files.h"
 
 #include "basic/log.h"
+#include "basic/random.h"
 #include "bus/change.h"
 #include "core/remote-name.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
 struct AddFiles {
         BusContext *context;
@@ -126,7 +126,7 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
 {
         Job *job = job_of(add);
         const char *why = NULL;
-        uint8_t random[6];
+        uint8_t random[NAME_RANDOM_BYTES];
         BitsCode code = policy_check_remote_name(remote_name, &why);
         int r;
 
@@ -149,7 +149,7 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
                 add->files = files;
                 add->room = room;
         }
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        if (random_bytes(random, sizeof(random)) < 0)
                 return -EIO;
         r = file_new(remote_name, local_name, random, &add->files[add->n_files]);
         if (r >= 0)
@@ -160,11 +160,11 @@ int add_files_add(AddFiles *add, const char *remote_name, const char *local_name
 /* UPL-121: beside the file that is sent, until somebody says otherwise. */
 static BitsCode name_reply(Job *job)
 {
-        uint8_t random[6];
+        uint8_t random[NAME_RANDOM_BYTES];
 
         if (job->type != JOB_UPLOAD_REPLY || !string_empty(job->upload.reply_name))
                 return 0;
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        if (random_bytes(random, sizeof(random)) < 0)
                 return BITS_E_OUT_OF_MEMORY;
         return upload_set_reply_name(job, NULL, random);
 }

@@ -1,10 +1,10 @@
 #include "bus/create-jobs.h"
 
 #include "basic/clock.h"
+#include "basic/random.h"
 #include "bus/add-files.h"
 #include "manager/news.h"
 
-#include <sys/random.h>
 #include <time.h>
 
 /* ---- arguments ---- */
@@ -106,7 +106,7 @@ static int read_job(sd_bus_message *m, uid_t owner, Job **ret, sd_bus_error *err
                 r = check_job(name, type, error);
         if (r < 0)
                 return r;
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        if (random_bytes(random, sizeof(random)) < 0)
                 return -EIO;
         r = job_new(random, owner, job_type_parse(type), name, clock_usec(CLOCK_REALTIME), &job);
         if (r < 0)

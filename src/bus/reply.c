@@ -9,11 +9,11 @@
 #include "bus/question.h"
 
 #include "basic/fd.h"
+#include "basic/random.h"
 #include "core/policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 static int require_reply(const Handle *handle, sd_bus_error *error)
 {
@@ -38,11 +38,10 @@ static int ask(const Handle *handle, sd_bus_message *call, const char *name, Que
 static BitsCode set_name(BusContext *context, Job *job, const char *name, sd_bus_message *call)
 {
         _cleanup_(change_done) Change change = { 0 };
-        uint8_t random[6];
+        uint8_t random[NAME_RANDOM_BYTES];
         BitsCode code;
 
-        if (getrandom(random, sizeof(random), 0) != sizeof(random) ||
-            change_begin(&change, context, job) < 0 ||
+        if (random_bytes(random, sizeof(random)) < 0 || change_begin(&change, context, job) < 0 ||
             (job->reply && change_file(&change, job->reply) < 0))
                 return BITS_E_OUT_OF_MEMORY;
         code = upload_set_reply_name(job, name, random);

@@ -194,7 +194,7 @@ void job_free(Job *job)
 
 /* ".<name>.bits-<12 digits>", the name cut so that the whole is one legal component. JOB-21
    The digits keep two jobs with one destination apart. JOB-58 */
-static char *make_temporary_name(const char *local_name, const uint8_t random[6])
+static char *make_temporary_name(const char *local_name, const uint8_t random[NAME_RANDOM_BYTES])
 {
         enum { SUFFIX = 6 + 12, FRAME = 1 + SUFFIX };
         const char *name = strrchr(local_name, '/');
@@ -224,7 +224,8 @@ int file_new_blank(File **ret)
         return 0;
 }
 
-int file_new(const char *remote_name, const char *local_name, const uint8_t random[6], File **ret)
+int file_new(const char *remote_name, const char *local_name,
+             const uint8_t random[NAME_RANDOM_BYTES], File **ret)
 {
         _cleanup_(file_freep) File *file = NULL;
         int r = file_new_blank(&file);

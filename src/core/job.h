@@ -232,7 +232,8 @@ void job_id_compact(const char *id, char ret[2 * JOB_ID_BYTES + 1]);
 
 /* Makes a file; the names must have passed policy_check_…. `random` goes into the temporary name.
    Not yet part of a job. */
-int file_new(const char *remote_name, const char *local_name, const uint8_t random[6], File **ret);
+int file_new(const char *remote_name, const char *local_name,
+             const uint8_t random[NAME_RANDOM_BYTES], File **ret);
 /* One without names, for whoever reads them from the store. */
 int file_new_blank(File **ret);
 void file_free(File *file);

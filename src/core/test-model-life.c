@@ -166,7 +166,7 @@ static void retire(World *w, Slot *slot, JobEvent event)
 
 static void add_file(World *w, Slot *slot)
 {
-        static const uint8_t random[6];
+        static const uint8_t random[NAME_RANDOM_BYTES];
         File *file;
 
         if (slot->job->n_files == FILES || slot->job->pending != PENDING_NONE)

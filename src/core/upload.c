@@ -116,7 +116,7 @@ const char *upload_content_name(const File *file)
 }
 
 /* "<name>.reply-<8 digits>", the name cut so that the whole is one legal component. */
-static char *automatic_name(const File *file, const uint8_t random[6])
+static char *automatic_name(const File *file, const uint8_t random[NAME_RANDOM_BYTES])
 {
         enum { SUFFIX = 7 + 8, TEMPORARY = 20 };
         const char *name = upload_content_name(file);
@@ -139,7 +139,7 @@ static bool reply_name_is_open(const Job *job)
 }
 
 /* The reply that waits for its turn follows the new name. */
-static int rename_reply(Job *job, const uint8_t random[6])
+static int rename_reply(Job *job, const uint8_t random[NAME_RANDOM_BYTES])
 {
         File *reply = job->reply, *renamed;
         int r;
@@ -158,7 +158,7 @@ static int rename_reply(Job *job, const uint8_t random[6])
 }
 
 /* UPL-121 */
-BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[6])
+BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[NAME_RANDOM_BYTES])
 {
         bool automatic = string_empty(name);
         char *copy;
@@ -176,7 +176,7 @@ BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[
         return rename_reply(job, random) < 0 ? BITS_E_OUT_OF_MEMORY : 0;
 }
 
-int upload_make_reply(Job *job, const uint8_t random[6])
+int upload_make_reply(Job *job, const uint8_t random[NAME_RANDOM_BYTES])
 {
         File *reply;
         int r;

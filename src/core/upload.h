@@ -19,6 +19,7 @@ typedef struct File File;
 enum {
         UPLOAD_CANCEL_SECONDS = 24 * 60 * 60, /* how long a server is asked to forget a session */
         REPLY_DATA_MAX = 1024 * 1024,         /* bytes of a reply that are given by value */
+        NAME_RANDOM_BYTES = 6, /* in the name of a temporary file, and of a reply without one */
 };
 
 typedef struct UploadState {
@@ -66,9 +67,9 @@ void upload_forget_session(Job *job);
 
 /* The name that the reply will get: absolute; NULL or "" for an automatic one, beside the file's.
    0, BG_E_INVALID_STATE once the reply has been begun, or BITS_E_OUT_OF_MEMORY. */
-BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[6]);
+BitsCode upload_set_reply_name(Job *job, const char *name, const uint8_t random[NAME_RANDOM_BYTES]);
 /* The reply becomes a file of the job. 0 or -ENOMEM. */
-int upload_make_reply(Job *job, const uint8_t random[6]);
+int upload_make_reply(Job *job, const uint8_t random[NAME_RANDOM_BYTES]);
 /* Whether the reply comes from where the job's credentials are for: the host of the remote name, or
    the one that the server named instead. */
 bool upload_reply_is_trusted(const Job *job);

@@ -1,12 +1,12 @@
 #include "manager/engine-turn.h"
 
 #include "basic/clock.h"
+#include "basic/random.h"
 #include "manager/late.h"
 #include "manager/transfer.h"
 #include "store/service-clock.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 #include <time.h>
 
 #define DAY_USEC        (24 * 60 * 60 * USEC_PER_SEC)
@@ -147,7 +147,7 @@ int engine_new(sd_event *event, WorkerPool *pool, Store *store, Turn *turn,
 
         if (!engine)
                 return -ENOMEM;
-        if (getrandom(&seed, sizeof(seed), 0) < 0)
+        if (random_bytes(&seed, sizeof(seed)) < 0)
                 seed = clock_usec(CLOCK_REALTIME);
         queue_init(&engine->queue, seed, &queue_listener, engine);
         engine->event = event;

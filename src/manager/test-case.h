@@ -5,6 +5,7 @@
 #pragma once
 
 #include "manager/finish.h"
+#include "manager/test-resume.h"
 #include "manager/waiting.h"
 #include "workers/test-world.h"
 
@@ -81,7 +82,7 @@ static inline void on_stopped(void *userdata, Job *job)
 
 static inline void add_file(Case *c, const char *name)
 {
-        static const uint8_t random[6];
+        static const uint8_t random[NAME_RANDOM_BYTES];
         File *file;
 
         assert_int_equal(file_new("http://h/f", name, random, &file), 0);
@@ -143,10 +144,7 @@ static inline void close_case(Case *c)
 
 static inline void resume(Case *c)
 {
-        QueueMove move;
-
-        assert_int_equal(engine_resume(c->engine, c->job, &move), 0);
-        engine_follow(c->engine, c->job, &move);
+        resume_job(c->engine, c->job);
 }
 
 static inline BitsCode complete(Case *c)

@@ -52,7 +52,7 @@ static void test_find_list_count(void **state)
    */
 static void test_finished_jobs_are_bounded(void **state)
 {
-        static const uint8_t random[6];
+        static const uint8_t random[NAME_RANDOM_BYTES];
         Handle handles[JOBS] = { 0 };
         JobTable *table;
         File *file;

@@ -5,6 +5,7 @@
 #include "manager/finish.h"
 #include "manager/life.h"
 #include "manager/sessions.h"
+#include "manager/test-resume.h"
 #include "manager/waiting.h"
 #include "workers/test-world.h"
 
@@ -153,14 +154,6 @@ static void give_token(Case *c, const char *session, bool signed_on, uint32_t fl
         engine_identity_changed(c->engine, c->job);
 }
 
-static void resume(Case *c)
-{
-        QueueMove move;
-
-        assert_int_equal(engine_resume(c->engine, c->job, &move), 0);
-        engine_follow(c->engine, c->job, &move);
-}
-
 static void open_file(Case *c, uint64_t size)
 {
         FileOpened opened = { .fresh = size == 0, .device = 1, .inode = 7, .size = size };
@@ -259,7 +252,7 @@ static void test_owner_leaves_and_returns(void **state)
 
         (void)state;
         open_case(&c, 1);
-        resume(&c);
+        resume_job(c.engine, c.job);
         begin(&c, false, 0);
         leave(&c, WORLD_OWNER);
         assert_int_equal(c.job->state, STATE_QUEUED);
@@ -271,7 +264,7 @@ static void test_owner_leaves_and_returns(void **state)
         world_expect(&c.w, c.w.broker, MESSAGE_BROKER_END_WORKER);
         world_expect(&c.w, c.w.broker, MESSAGE_BROKER_END_WORKER);
         world_expect_nothing(&c.w, c.w.broker);
-        resume(&c);
+        resume_job(c.engine, c.job);
         world_expect_nothing(&c.w, c.w.broker);
         come(&c, WORLD_OWNER);
         begin(&c, false, 300);
@@ -287,7 +280,7 @@ static void test_owner_of_a_helped_job_leaves(void **state)
         (void)state;
         open_case(&c, 1);
         give_token(&c, "", false, TOKEN_NETWORK);
-        resume(&c);
+        resume_job(c.engine, c.job);
         begin(&c, true, 0);
         leave(&c, WORLD_OWNER);
         assert_int_equal(c.job->state, STATE_ERROR);
@@ -303,7 +296,7 @@ static void test_owner_of_a_helped_job_leaves(void **state)
         come(&c, WORLD_OWNER);
         assert_int_equal(c.job->state, STATE_ERROR);
         give_token(&c, "", false, TOKEN_NETWORK);
-        resume(&c);
+        resume_job(c.engine, c.job);
         begin(&c, true, 300);
         close_case(&c);
 }
@@ -355,7 +348,7 @@ static void test_what_a_token_hangs_on(void **state)
         c.sessions[0] = "1";
         c.sessions[1] = "2";
         give_token(&c, "1", true, TOKEN_NETWORK);
-        resume(&c);
+        resume_job(c.engine, c.job);
         begin(&c, true, 0);
         c.sessions[1] = NULL;
         life_session_ended(&c.life, "2");
@@ -386,7 +379,7 @@ static void test_worker_that_hangs(void **state)
 
         (void)state;
         open_case(&c, 1);
-        resume(&c);
+        resume_job(c.engine, c.job);
         begin(&c, false, 0);
         leave(&c, WORLD_OWNER);
         world_expect(&c.w, c.net, MESSAGE_NET_STOP);
@@ -406,7 +399,7 @@ static void test_owner_returns_at_once(void **state)
 
         (void)state;
         open_case(&c, 1);
-        resume(&c);
+        resume_job(c.engine, c.job);
         begin(&c, false, 0);
         leave(&c, WORLD_OWNER);
         come(&c, WORLD_OWNER);
@@ -431,12 +424,12 @@ static void test_catching_up(void **state)
         (void)state;
         open_case(&c, 1);
         give_token(&c, "3", false, TOKEN_NETWORK);
-        resume(&c);
+        resume_job(c.engine, c.job);
         life_catch_up(&c.life);
         assert_int_equal(c.job->state, STATE_ERROR);
         assert_non_null(strstr(c.job->fault.detail, "session 3"));
         c.job->token_flags = 0;
-        resume(&c);
+        resume_job(c.engine, c.job);
         c.there[0] = 0;
         life_catch_up(&c.life);
         assert_int_equal(c.job->state, STATE_QUEUED);

@@ -11,11 +11,11 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
+#include "basic/random.h"
 #include "core/policy.h"
 #include "core/remote-name.h"
 #include "manager/net-terms.h"
 
-#include <sys/random.h>
 #include <time.h>
 
 typedef struct Closing Closing;
@@ -176,7 +176,7 @@ static void on_progress(void *userdata, uint64_t acknowledged)
 static bool accept_reply(Upload *u)
 {
         Job *job = u->base.file->job;
-        uint8_t random[6];
+        uint8_t random[NAME_RANDOM_BYTES];
         const char *why = "";
 
         if (string_empty(job->upload.reply_url)) {
@@ -193,8 +193,7 @@ static bool accept_reply(Upload *u)
                                     "the server's URL for the reply cannot be used");
                 return false;
         }
-        if (getrandom(random, sizeof(random), 0) != sizeof(random) ||
-            upload_make_reply(job, random) < 0) {
+        if (random_bytes(random, sizeof(random)) < 0 || upload_make_reply(job, random) < 0) {
                 transfer_end_failed(&u->base, CONTEXT_GENERAL_QUEUE_MANAGER, BITS_E_OUT_OF_MEMORY,
                                     "out of memory");
                 return false;

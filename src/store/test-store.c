@@ -110,7 +110,7 @@ static Job *make_job(uint32_t number)
 
 static File *make_file(Job *job, const char *local)
 {
-        static const uint8_t random[6] = { 1, 2, 3 };
+        static const uint8_t random[NAME_RANDOM_BYTES] = { 1, 2, 3 };
         File *file;
 
         assert_int_equal(file_new("http://h/x", local, random, &file), 0);
@@ -228,7 +228,7 @@ static void assert_files_equal(const File *a, const File *b)
 /* UPL-122: the session and the reply come back, and the reply is not one of the files. */
 static void test_upload(void **state)
 {
-        static const uint8_t random[6] = { 1 };
+        static const uint8_t random[NAME_RANDOM_BYTES] = { 1 };
         Case c;
         Job *job = make_job(1), *found;
 

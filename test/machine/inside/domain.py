@@ -248,9 +248,9 @@ def ticket_expires_in_mid_transfer():
     with login('bob') as bob:
         job = service_job('late', f'http://{WEB}/negotiate/slow/large')
         with slower():
-            kinit(bob, lifetime='6s')
             give_token(job, token_of(bob), 'network')
             use_implicit_credentials(job)
+            kinit(bob, lifetime='12s')      # from here to the first connection
             bits('resume', job)
             wait_bytes(job)
             poll(lambda: bob.run('klist -s; echo $?').strip() == '1', 'the ticket to expire')

@@ -5,6 +5,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 import contextlib
 import os
+import signal
 import subprocess
 
 import bus
@@ -44,8 +45,8 @@ class Service:
     def log(self):
         return self.playground.log('bitsd')
 
-    def restart(self):
-        self.playground.kill('bitsd')
+    def restart(self, number=signal.SIGKILL):
+        self.playground.kill('bitsd', number)
         self.playground.wait_restarted('bitsd')
         return self.manager()
 

@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ import pytest
 
 import bus
 import conftest
+from bus import refused
 from stores import ALICE, Service, ext4, fill, tmpfs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -166,6 +168,22 @@ def only_the_log(service):
     (service.state / 'jobs.sqlite-wal').write_bytes(b'commits')
 
 
+def left_alone(service):
+    """A backup of the database alone, made while the service was running. DUR-480"""
+    service.start().create('lost')
+    copy = service.folder / 'copy'
+    shutil.copyfile(service.database, copy)
+    service.stop()
+    for path in service.state.glob('jobs.sqlite*'):
+        path.unlink()
+    copy.rename(service.database)
+
+
+def emptied_log(service):
+    left_alone(service)
+    (service.state / 'jobs.sqlite-wal').touch()
+
+
 def read(path):
     """The content, also of what even its owner may not read."""
     mode = path.stat().st_mode & 0o777
@@ -217,7 +235,7 @@ def test_second_service_on_the_same_store_is_refused(service):
 # DUR-48, DUR-265, OPS-260
 @pytest.mark.parametrize('spoil', [garbage, truncated, other_tables, half_the_tables,
                                    old_but_other_tables, no_bytes, no_permission, directory,
-                                   only_the_log])
+                                   only_the_log, left_alone, emptied_log])
 def test_store_that_cannot_be_used_is_set_aside(service, spoil):
     spoil(service)
     before = snapshot(service.state)
@@ -241,6 +259,18 @@ def test_store_that_cannot_be_used_is_set_aside(service, spoil):
     manager = service.restart()
     assert manager.get('StoreSetAside') == ''
     assert [entry['Id'] for entry in manager.list()] == [job.id]
+
+
+# DUR-480
+def test_store_needs_its_log_only_while_it_is_in_use(service):
+    job = service.start().create('kept')
+    log = service.state / 'jobs.sqlite-wal'
+    assert log.stat().st_size > 0
+    assert service.restart().job(job.id)
+    service.stop()
+    assert not log.exists()
+    manager = service.start()
+    assert [entry['Id'] for entry in manager.list()] == [job.id] and manager.get('StoreSetAside') == ''
 
 
 # DUR-265
@@ -282,8 +312,10 @@ def test_full_disk_loses_nothing_acknowledged_and_invents_nothing(service):
         assert error.short == 'DiskFull' and 'store' in error.text
         acknowledged[first.id] = 'before'
         assert {e['Id'] for e in root.list()} == set(acknowledged), 'a job that was refused is there'
-        with pytest.raises(bus.BusError):
-            root.create('still full')
+        # What a smaller change finds room for is in the log, where the refused one was to go.
+        more, error = create_until_refused(root)
+        assert error.short == 'DiskFull'
+        acknowledged |= more
         root = service.restart() and service.manager(0)
         assert {e['Id']: e['DisplayName'] for e in root.list()} == acknowledged
         filler.unlink()
@@ -351,3 +383,60 @@ def test_disk_that_cannot_keep_its_promises(service):
         root = service.manager(0)
         assert acknowledged <= {e['Id'] for e in root.list()}
         service.stop()
+
+
+# ---- a store that is moved under the service's feet ----
+
+def is_refused_for_its_place(service, manager, told):
+    assert refused(manager.create) == 'WriteFault'
+    assert service.log().count(told) == 1
+    assert refused(manager.create) == 'WriteFault'
+    assert service.log().count(told) == 1, 'once is enough'
+
+
+# DUR-481
+@pytest.mark.parametrize('instead', ['nothing', 'an empty folder', 'another store'])
+def test_folder_that_is_moved_away_takes_nothing_until_it_is_back(service, instead):
+    manager = service.start()
+    ids = [manager.create('before').id]
+    away = service.folder / 'away'
+    service.state.rename(away)
+    if instead != 'nothing':
+        shutil.copytree(away, service.state, ignore=None if instead == 'another store' else
+                        lambda folder, names: names)
+    is_refused_for_its_place(service, manager, 'was moved, removed or replaced')
+    shutil.rmtree(service.state, ignore_errors=True)
+    away.rename(service.state)
+    ids.append(manager.create('after').id)
+    assert sorted(entry['Id'] for entry in service.restart().list()) == sorted(ids)
+
+
+# DUR-481: and its log, which the database of that name does not belong to, is not touched.
+def test_service_that_ends_without_its_folder_leaves_what_is_in_its_place(service):
+    manager = service.start()
+    job = manager.create('before')
+    away = service.folder / 'away'
+    service.state.rename(away)
+    service.state.mkdir()
+    log = service.state / 'jobs.sqlite-wal'
+    log.write_bytes(b'of another store')
+    service.stop()
+    assert log.read_bytes() == b'of another store'
+    shutil.rmtree(service.state)
+    away.rename(service.state)
+    assert [entry['Id'] for entry in service.start().list()] == [job.id]
+
+
+# DUR-481
+@pytest.mark.parametrize('instead', ['nothing', 'another log'])
+def test_log_that_is_removed_is_stored_by_a_restart(service, instead):
+    manager = service.start()
+    job = manager.create('before')
+    log = service.state / 'jobs.sqlite-wal'
+    log.unlink()
+    if instead == 'another log':
+        log.write_bytes(b'of another store')
+    with open(log if instead == 'another log' else os.devnull, 'rb') as other:
+        is_refused_for_its_place(service, manager, 'was removed or replaced')
+        assert [entry['Id'] for entry in service.restart(signal.SIGTERM).list()] == [job.id]
+        assert os.fstat(other.fileno()).st_nlink == 1, 'it was deleted'

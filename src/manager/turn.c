@@ -60,6 +60,10 @@ int turn_failure(int r, sd_bus_error *error)
         bool full = r == -ENOSPC || r == -EDQUOT;
 
         assert(r < 0);
+        if (r == -ESTALE) /* DUR-481 */
+                return bus_fail(error, BITS_E_WRITE_FAULT,
+                                "the change could not be stored: the job store was moved or "
+                                "replaced; put it back, or restart the service, then call again");
         return bus_fail(error, r == -EBADMSG ? BG_E_DATABASE_CORRUPT : code_from_errno(-r),
                         "the change could not be stored (%s): %s, then call again", strerror(-r),
                         full ? "free space for the job store"

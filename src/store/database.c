@@ -1,9 +1,12 @@
 #include "store/database.h"
 
+#include "basic/fd.h"
 #include "basic/log.h"
 #include "store/migrate.h"
 
 #include <dirent.h>
+#include <endian.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <systemd/sd-id128.h>
@@ -13,6 +16,12 @@
 enum {
         SCHEMA_VERSION = 2,
         OUR_TABLES = 3,
+
+        /* Where the file has SQLite's application_id, four bytes, and how long the beginning of a
+           log is, which says nothing yet. */
+        MARK_OFFSET = 68,
+        LOG_HEADER_BYTES = 32,
+        LOG_IN_USE = 0x62697473,
 };
 
 static const char schema_text[] =
@@ -137,6 +146,35 @@ static int forget_unsynced(sqlite3 *db)
         return database_execute(db, sql);
 }
 
+/* ---- the log ---- */
+
+/*
+ * DUR-480. Changes are in the log until a checkpoint; without it SQLite takes the database as it
+ * was then. So the database says itself whether its log has to be there: a mark in its first page,
+ * written into the file before the first change of a service and taken back by its last, when it
+ * ends in order. Each is one commit, and no other costs more for it. SQLite syncs a new log and its
+ * folder before the mark can reach the file, and a log never becomes shorter; so no power cut
+ * leaves the mark without the log.
+ */
+
+/* Before SQLite has opened it: closing a file gives up every lock that the process has on it. */
+static bool is_marked(const char *path)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        uint32_t mark = 0;
+
+        return fd >= 0 && pread(fd, &mark, sizeof(mark), MARK_OFFSET) == sizeof(mark) &&
+               be32toh(mark) == LOG_IN_USE;
+}
+
+static int mark_log(sqlite3 *db, bool in_use)
+{
+        char sql[64];
+
+        snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", in_use ? LOG_IN_USE : 0);
+        return database_execute(db, sql);
+}
+
 /* ---- opening ---- */
 
 /* What can be seen from outside; NULL: nothing is wrong. An empty database was not left by us: the
@@ -156,9 +194,11 @@ static const char *wrong_from_outside(const char *path)
                 return "it is no regular file";
         if (st.st_size == 0)
                 return "it is empty";
-        return access(path, R_OK | W_OK) < 0 && (errno == EACCES || errno == EPERM)
-                       ? "bitsd has no permission to read and write it"
-                       : NULL;
+        if (access(path, R_OK | W_OK) < 0 && (errno == EACCES || errno == EPERM))
+                return "bitsd has no permission to read and write it";
+        if (is_marked(path) && (stat(log, &st) < 0 || st.st_size <= LOG_HEADER_BYTES))
+                return "its log jobs.sqlite-wal, which had the latest changes, is gone or empty";
+        return NULL;
 }
 
 /* Of any kind, and those that every version has. */
@@ -358,4 +398,48 @@ int database_open(const char *path, sqlite3 **ret)
                 return r;
         r = database_set_aside(path, why);
         return r < 0 ? r : open_file(path, ret, &why);
+}
+
+static bool is_log_in_use(sqlite3 *db)
+{
+        sqlite3_stmt *s = NULL;
+        bool in_use = sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &s, NULL) == SQLITE_OK &&
+                      sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0) == LOG_IN_USE;
+
+        sqlite3_finalize(s);
+        return in_use;
+}
+
+/* DUR-268: on a full disk the service starts without. */
+void database_begin(sqlite3 *db)
+{
+        int r = 0;
+
+        if (is_log_in_use(db))
+                return;
+        r = mark_log(db, true);
+        if (r >= 0)
+                r = database_execute(db, "PRAGMA wal_checkpoint(PASSIVE)");
+        if (r < 0)
+                log_errno(LOG_NOTICE, r, "a loss of the job store's log would not be noticed");
+}
+
+/* Without a checkpoint SQLite leaves the log where it is. */
+static void close_as_it_is(sqlite3 *db)
+{
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        sqlite3_close(db);
+}
+
+void database_close(sqlite3 *db, const Anchor *anchor)
+{
+        if (!db || !anchor->database.path)
+                sqlite3_close(db);
+        else if (mark_log(db, false) < 0)
+                close_as_it_is(db);
+        else if (!anchor_holds_log(anchor)) {
+                (void)database_execute(db, "PRAGMA wal_checkpoint(FULL)");
+                close_as_it_is(db);
+        } else
+                sqlite3_close(db);
 }

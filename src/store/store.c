@@ -136,6 +136,7 @@ typedef struct Removal {
 
 struct Store {
         sqlite3 *db;
+        Anchor anchor;
         sqlite3_stmt *statements[STATEMENT_MAX];
         TAILQ_HEAD(, Job) jobs;
         TAILQ_HEAD(, File) files;
@@ -199,7 +200,13 @@ static int open_database(Store *store, const char *path)
 {
         int r = database_open(path, &store->db);
 
-        return r < 0 ? r : prepare_all(store);
+        if (r >= 0)
+                r = prepare_all(store);
+        if (r >= 0)
+                r = anchor_set(path, &store->anchor);
+        if (r >= 0)
+                database_begin(store->db);
+        return r;
 }
 
 static void close_database(Store *store)
@@ -208,8 +215,9 @@ static void close_database(Store *store)
                 sqlite3_finalize(store->statements[i]);
                 store->statements[i] = NULL;
         }
-        sqlite3_close(store->db);
+        database_close(store->db, &store->anchor);
         store->db = NULL;
+        anchor_done(&store->anchor);
 }
 
 int store_open(const char *directory, Store **ret)
@@ -718,7 +726,9 @@ int store_commit(Store *store)
                 store->promised = false;
                 return 0;
         }
-        r = database_execute(store->db, "BEGIN IMMEDIATE");
+        r = anchor_check(&store->anchor);
+        if (r >= 0)
+                r = database_execute(store->db, "BEGIN IMMEDIATE");
         if (r < 0)
                 return r;
         last_job = last_row(store, "SELECT max(row) FROM jobs");

@@ -1,10 +1,10 @@
 /*
  * One thread for each device that has something to be closed: the files of a device that hangs wait
  * behind one another, and no other's do. Sockets are all of one device, and what one of them holds
- * unread is no other's fault: each is a device here. The thread asks what kind of file system it is, which may
- * hang as well; what is known to answer is closed on the spot for a while from then on, so that
- * ordinary files cost a system call more and no thread. Not for ever, as numbers of devices are
- * used again.
+ * unread is no other's fault: each is a device here. The thread asks what kind of file system it
+ * is, which may hang as well; what is known to answer is closed on the spot for a while from then
+ * on, so that ordinary files cost a system call more and no thread. Not for ever, as numbers of
+ * devices are used again.
  *
  * The number of the device itself is asked for in the one way that no file system makes a request
  * of: statx() for nothing, without synchronizing.

@@ -2,7 +2,6 @@
  * bitsd: the manager daemon. Parses strangers (D-Bus) and therefore has no privilege: its database,
  * UNIX sockets, nothing else. See doc/SECURITY.md.
  */
-#include "basic/closer.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "bitsd/manager.h"
@@ -10,7 +9,6 @@
 #include "manager/settings.h"
 #include "manager/zone.h"
 #include "sandbox/sandbox.h"
-#include "wire/message.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -296,7 +294,6 @@ int main(int argc, char **argv)
         }
         umask(0077);
         raise_descriptor_limit();
-        message_close_by(closer_close); /* SEC-482 */
         (void)sd_id128_get_boot(&boot); /* remembered by the library: the sandbox hides the file */
         r = serve(&(ManagerOptions){ arg_user, state, runtime, settings, NULL }, config);
         return r == -EPROTONOSUPPORT ? EX_CONFIG : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

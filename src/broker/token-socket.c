@@ -1,7 +1,8 @@
 /*
  * A client costs one turn of a short loop, whatever it does: it may send a megabyte, or a file of a
  * file system that hangs, never read, or be gone already. What it sent is dropped unread, by a
- * thread if it was anything. The answer is one byte, so it fits into a fresh socket or the client is lost.
+ * thread if it was anything. The answer is one byte, so it fits into a fresh socket or the client
+ * is lost.
  *
  * The manager itself gets no token: a worker under its own user would be a process that it may
  * trace, outside the manager's own sandbox.

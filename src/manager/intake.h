@@ -17,7 +17,7 @@ typedef void (*IntakeRefused)(void *userdata, unsigned count);
 /* From now on what libsystemd receives on this socket is screened. `refused` may be NULL. 0 or
    -errno. */
 int intake_watch(int socket, IntakeRefused refused, void *userdata);
-/* By then libsystemd may have closed the socket, and its number may be watched for somebody else. */
+/* By then libsystemd may have closed the socket, and its number may be watched for another. */
 void intake_forget(int socket, const void *userdata);
 
 /* How often something was received on a socket that is watched: 0 after libsystemd has spoken with

@@ -2,6 +2,7 @@
 
 #include "workers/seat.h"
 
+#include "basic/closer.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "workers/loop.h"
@@ -86,6 +87,7 @@ int worker_pool_new(sd_event *event, BrokerLink *broker, WorkerPool **ret)
         pool->patience = REMOTE_PATIENCE_USEC;
         LIST_INIT(&pool->leaving);
         sharing_init(&pool->sharing);
+        message_close_by(closer_close); /* SEC-482: files of users come and go with messages */
         *ret = pool;
         return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
+#include "workers/loop.h"
 
 enum {
         STOP_USEC = 5 * 1000 * 1000, /* for a stop to be answered */
@@ -81,11 +82,15 @@ static int on_out_of_patience(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
+/* ENG-440: after a pause of this process, or of the whole machine, what the worker has said waits, and
+   the time is over. */
 int worker_patience_new(Worker *worker)
 {
         int r = sd_event_add_time(worker->pool->event, &worker->patience, CLOCK_MONOTONIC, 0, 0,
                                   on_out_of_patience, worker);
 
+        if (r >= 0)
+                r = sd_event_source_set_priority(worker->patience, LOOP_PATIENCE);
         return r < 0 ? r : sd_event_source_set_enabled(worker->patience, SD_EVENT_OFF);
 }
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(not (BUILD / 'bench' / 'limit').exists(),
 def bench(*arguments, **environment):
     return subprocess.run([str(ROOT / 'bench' / 'run'), '--short', '--build', str(BUILD),
                            *map(str, arguments)], env={**os.environ, **environment}, text=True,
-                          timeout=120, capture_output=True, stdin=subprocess.DEVNULL)
+                          timeout=600, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 # BEN-01, BEN-02, BEN-04, BEN-06, BEN-360
@@ -64,7 +64,7 @@ def test_queue_is_measured():
 
 def measure_queue(folder):
     result = subprocess.run([str(ROOT / 'bench' / 'queue'), '--short', '--directory', str(folder),
-                             '--build', str(BUILD)], text=True, timeout=120, capture_output=True,
+                             '--build', str(BUILD)], text=True, timeout=600, capture_output=True,
                             stdin=subprocess.DEVNULL)
     assert result.returncode == 0, result.stdout + result.stderr
     figures = r' +\d+ jobs/s in calls of \d+ +\d+ jobs/s one by one +\d+\.\d+ s to start with \d+ jobs'

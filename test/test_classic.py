@@ -16,7 +16,7 @@ SWITCHES = playground_lib.may_switch_identity()
 
 
 def classic(*arguments, **options):
-    return subprocess.run([str(ROOT / 'tools/classic'), *map(str, arguments)], text=True, timeout=120,
+    return subprocess.run([str(ROOT / 'tools/classic'), *map(str, arguments)], text=True, timeout=600,
                           stdin=subprocess.DEVNULL, capture_output=True, **options)
 
 

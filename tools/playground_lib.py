@@ -130,7 +130,7 @@ class Playground:
     without one. fd_store: whether descriptors that the daemons store come back."""
 
     def __init__(self, build=None, user_mode=None, directory=None, environment=None,
-                 start_seconds=20, bus_extra="", accounts=None, fd_store=True):
+                 start_seconds=60, bus_extra="", accounts=None, fd_store=True):
         self.build = os.path.abspath(build or default_build())
         self.user_mode = not may_switch_identity() if user_mode is None else user_mode
         if not self.user_mode and not may_switch_identity():
@@ -329,7 +329,7 @@ class Playground:
         if self.supervisor is None:
             return []
         try:
-            failures = self.ask(do="stop")["failures"]
+            failures = self.ask(do="stop", timeout=300)["failures"]
         except (OSError, ValueError) as error:
             failures = ["the supervisor did not answer: %s" % error]
         self.lifeline.close()
@@ -387,7 +387,7 @@ class Playground:
                 pass
         return hit
 
-    def wait_restarted(self, name, timeout=30):
+    def wait_restarted(self, name, timeout=60):
         """Until the daemon that the last kill() hit runs again and is ready."""
         name = SERVICES.get(name, name)
         answer = self.ask(do="wait", name=name, timeout=timeout,
@@ -416,7 +416,7 @@ class Playground:
         options.setdefault("preexec_fn", lambda: die_with_parent(parent))
         return subprocess.Popen(command, env=environment, **options)
 
-    def run(self, command, uid=None, gid=None, groups=None, env=None, check=False, timeout=120,
+    def run(self, command, uid=None, gid=None, groups=None, env=None, check=False, timeout=300,
             input=None, **options):
         """subprocess.run() in the playground: text, output captured unless told otherwise."""
         options.setdefault("text", True)

@@ -170,7 +170,7 @@ class Nginx:
 
     def wait_answer(self):
         """nginx does not tell when it listens, so it is asked until it answers or ends."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while self.process.poll() is None and time.monotonic() < end:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=20):

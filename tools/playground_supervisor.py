@@ -38,7 +38,7 @@ CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
 # failure of the daemon.
 ORDINARY_SIGNALS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 OPEN_FILES = 65536  # LimitNOFILE=
-STOP_SECONDS = 15
+STOP_SECONDS = 60
 GIVE_UP_AFTER = 5  # exits in a row without having been ready
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -311,7 +311,7 @@ class Supervisor:
 
     def on_control(self):
         connection, _ = self.control.accept()
-        connection.settimeout(5)
+        connection.settimeout(60)
         try:
             request = json.loads(connection.makefile().readline())
         except (OSError, ValueError):

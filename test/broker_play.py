@@ -30,7 +30,7 @@ BUILD = pathlib.Path(os.environ.get('OPENBITS_BUILD', HERE.parent / 'build'))
 PROGRAM = BUILD / 'src' / 'broker' / 'bits-broker'
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason='root is needed to be several users')
-PATIENCE = 10
+PATIENCE = 60
 
 MANAGER, ALICE, BOB, CAROL = 71000, 71001, 71002, 71003
 TEAM, CLUB = 72001, 72002

@@ -121,9 +121,11 @@ static int arm(int fd, struct itimerspec *ret_old)
         struct itimerspec spec = timers[fd].set;
 
         if ((timers[fd].flags & TFD_TIMER_ABSTIME) && is_armed(fd)) {
-                int64_t sec = spec.it_value.tv_sec - ahead_now() / 1000000;
+                int64_t nsec = spec.it_value.tv_sec * NSEC_PER_SEC + spec.it_value.tv_nsec -
+                               ahead_now() * 1000;
 
-                spec.it_value.tv_sec = sec > 0 ? sec : 1;
+                nsec = nsec > 0 ? nsec : 1;
+                spec.it_value = (struct timespec){ nsec / NSEC_PER_SEC, nsec % NSEC_PER_SEC };
         }
         return KERNELS(timerfd_settime)(fd, timers[fd].flags & ~TFD_TIMER_CANCEL_ON_SET, &spec,
                                         ret_old);

@@ -33,6 +33,10 @@ import error_tables  # noqa: E402
 import playground_lib  # noqa: E402
 from faulty_server import Server, content  # noqa: E402
 
+# Whoever is started in the background of a shell ignores Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = playground_lib.may_switch_identity()
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_BIND = 0x20000, 0x4000, 0x40000, 0x1000
 USERS = {'bits-alice': 61001, 'bits-bob': 61002, 'bits-carol': 61003}
@@ -281,17 +285,10 @@ class World:
         state = pathlib.Path(self.playground.state, 'openbits')
         pids = self.playground.pids('bitsd')
         with tempfile.TemporaryDirectory(dir=self.base) as copy:
-            try:
-                for pid in pids:
-                    os.kill(pid, signal.SIGSTOP)
-                    bus.poll_until(lambda: pathlib.Path(f'/proc/{pid}/stat').read_text()
-                                   .rsplit(')', 1)[1].split()[0] in 'TZ', 'bitsd to stop')
+            with bus.standing_still(pids):
                 for path in state.glob('jobs.sqlite*'):
                     if not path.name.endswith('-shm'):
                         shutil.copy(path, copy)
-            finally:
-                for pid in pids:
-                    os.kill(pid, signal.SIGCONT)
             with contextlib.closing(sqlite3.connect(f'{copy}/jobs.sqlite')) as database:
                 yield database
 

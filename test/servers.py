@@ -64,7 +64,7 @@ class Process:
                 stdout=output, stderr=output, env=environment, start_new_session=True, **options)
         try:
             bus.poll_until(lambda: self.process.poll() is not None or listens(port),
-                           f'{command[0]} to listen', timeout=20)
+                           f'{command[0]} to listen')
             assert self.process.poll() is None, pathlib.Path(log).read_text(errors='replace')
         except BaseException:
             self.close()
@@ -170,8 +170,15 @@ class AccessLog:
             return file.read().decode().splitlines()
 
     def users(self):
-        """Who was shown, "-" left out."""
+        """Who was shown by now, "-" left out."""
         return {line.split()[0] for line in self.lines()} - {'-'}
+
+    def shows(self, user):
+        """Whether this one was shown, and nobody else: waits for the line, which a server writes
+        after its answer."""
+        with contextlib.suppress(bus.Timeout):
+            bus.poll_until(self.users, f'{user} in {self.path}')
+        return self.users() == {user}
 
     def statuses(self):
         return [int(line.split()[1]) for line in self.lines()]

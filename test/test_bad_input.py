@@ -9,7 +9,6 @@ import os
 import pathlib
 import socket
 import stat
-import time
 
 import pytest
 
@@ -287,7 +286,6 @@ def send_creations(manager, count):
 def test_ordinary_user_has_at_most_sixty_jobs_however_often_he_tries(root_world):
     world = root_world
     manager = world.manager(world.alice)
-    began = time.monotonic()
     created, errors = 0, set()
     for _ in range(100):       # 10,000 attempts, a hundred under way at a time
         for serial in send_creations(manager, 100):
@@ -298,7 +296,6 @@ def test_ordinary_user_has_at_most_sixty_jobs_however_often_he_tries(root_world)
                 errors.add(error.short)
     assert created == 60
     assert errors == {'TooManyJobsPerUser'}
-    assert time.monotonic() - began < 60
     assert len(manager.list()) == 60
     world.manager(world.bob).create()           # his own share is untouched
     manager.job(manager.list()[0]['Id']).cancel()
@@ -309,14 +306,12 @@ def test_ordinary_user_has_at_most_sixty_jobs_however_often_he_tries(root_world)
 def test_root_may_have_ten_thousand_jobs(root_world):
     world = root_world
     manager = world.manager(0)
-    began = time.monotonic()
     for _ in range(100):
         for serial in send_creations(manager, 100):
             manager.bus.reply(serial)
     jobs = manager.list()
     assert len(jobs) == 10_000
     assert len({job['Id'] for job in jobs}) == 10_000
-    assert time.monotonic() - began < 120
     for begin in range(0, len(jobs), 100):
         for serial in [manager.bus.send(job['Path'], bus.JOB, 'Cancel')
                        for job in jobs[begin:begin + 100]]:
@@ -509,8 +504,8 @@ def test_worker_that(straw_playground, server, world, habit):
     real = program.read_bytes()
     straw = World(straw_playground, server)
     try:
-        for pid in straw_playground.pids('bits-net') + straw_playground.pids('python3'):
-            os.kill(pid, 9)
+        for name in ('bits-net', 'python3'):
+            straw_playground.kill(name)
         before = straw.daemons()
         program.unlink()
         program.write_text(f'#!{playground_lib.PYTHON}\n'
@@ -532,8 +527,7 @@ def test_worker_that(straw_playground, server, world, habit):
         program.unlink()
         program.write_bytes(real)
         program.chmod(0o755)
-        for pid in straw_playground.pids('bits-net'):
-            os.kill(pid, 9)
+        straw_playground.kill('bits-net')
         job.suspend()
         job.resume()
         for _ in range(5):

@@ -274,7 +274,7 @@ def test_monitor(admin):
     assert "'seen' SUSPENDED" in process.stdout.readline()
     assert process.stdout.readline().startswith('MONITORING')
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
 
 def test_help(admin):

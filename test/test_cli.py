@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -96,7 +97,7 @@ class Terminal:
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 
-    def read_until(self, pattern, timeout=30):
+    def read_until(self, pattern, timeout=bus.DEADLINE):
         """Reads on until the pattern is there; at the end of the program if it is None."""
         deadline = time.monotonic() + timeout
         while pattern is None or not re.search(pattern, self.output):
@@ -116,7 +117,7 @@ class Terminal:
     def end(self):
         self.read_until(None)
         os.close(self.master)
-        return self.process.wait(30)
+        return self.process.wait(bus.DEADLINE)
 
 
 # ---- get ----
@@ -168,9 +169,10 @@ def test_get_json(world, bits):
 
 def test_bar_on_a_terminal(world, bits):
     """CLI-06: percentage, bytes, rate and time left on one line that fits."""
-    url, target = world.put(4_000_000, rate=1_000_000), world.vault() / 'file'
+    url, target = world.put(32_000_000, rate=1_000_000), world.vault() / 'file'
     terminal = Terminal(world, 'get', url, target, columns=90)
-    terminal.read_until(rb'[1-9]\d?%.*MiB/3\.8 MiB.*/s.*ETA 0:')
+    terminal.read_until(rb'[1-9]\d?%.*MiB/30\.5 MiB.*/s.*ETA 0:')
+    world.resource(url).rate = 0
     assert terminal.end() == 0
     output = terminal.output.decode()
     for line in re.split(r'[\r\n]+', output):
@@ -181,8 +183,10 @@ def test_bar_on_a_terminal(world, bits):
 
 def test_narrow_terminal(world, bits):
     """CLI-06"""
-    url, target = world.put(2_000_000, rate=1_000_000), world.vault() / 'file'
+    url, target = world.put(2_000_000, stall_after=1_000_000), world.vault() / 'file'
     terminal = Terminal(world, 'get', url, target, columns=24)
+    terminal.read_until(rb'\d%')
+    world.server.release(world.path_of(url))
     assert terminal.end() == 0
     bars = [re.sub(r'\033\[K', '', part) for part in terminal.output.decode().split('\r')
             if '%' in part]
@@ -289,8 +293,9 @@ def test_get_outlives_the_service_while_it_makes_the_job(world, bits):
     kept, target = world.vault() / 'first', world.vault() / 'file'
     ident = bits('get', '--detach', first, kept).stdout.strip()
     world.server.wait_stalled(world.path_of(first))
-    worker, = world.playground.pids('bits-file')
-    os.kill(worker, signal.SIGSTOP)
+    for worker in world.playground.pids('bits-file'):       # for good: those of before are of no use
+        with contextlib.suppress(ProcessLookupError):
+            bus.stop_process(worker)
     terminal = Terminal(world, 'get', url, target)
     bus.poll_until(lambda: len(jobs(bits)) == 2, 'the second job')
     world.restart('bitsd')
@@ -669,7 +674,7 @@ def test_ctrl_c_at_a_password(world, bits):
     terminal.read_until(b'Password of paul')
     bus.poll_until(lambda: not termios.tcgetattr(terminal.master)[3] & termios.ECHO, 'silence')
     terminal.process.send_signal(signal.SIGINT)
-    assert terminal.process.wait(30) == -signal.SIGINT
+    assert terminal.process.wait(bus.DEADLINE) == -signal.SIGINT
     assert termios.tcgetattr(terminal.master)[3] & termios.ECHO
     os.close(terminal.master)
 

@@ -19,7 +19,7 @@ pytestmark = needs_preloading
 MIB = 1 << 20
 YEARS = 20 * 365 * 86400
 MAXDOWNLOAD_TIMEOUT = 0x80200054
-LATE = 3     # seconds that a slow machine may be late
+LATE = 30    # seconds that a slow machine may be late; a clock that is wrong is so by years
 
 
 @pytest.fixture(scope='module')
@@ -58,8 +58,9 @@ def make(world, url, **properties):
 
 def expect_the_time_to_be(world, clock):
     """The daemon believes it, and goes round its loop: a job is made, and done meanwhile."""
+    before = clock.now()
     job = world.manager().create(Priority='foreground')
-    assert abs(job.get('Times')[0] / 1e6 - clock.now()) < LATE
+    assert before <= job.get('Times')[0] / 1e6 <= clock.now()
     target = world.vault() / 'other'
     job.add(world.put(1000), target)
     job.resume()
@@ -78,6 +79,7 @@ def in_flight(world, **properties):
 # OPS-306
 def test_transfer_goes_on_with_its_token(world, clock):
     job, url = in_flight(world, MaximumDownloadTime=3600, NoProgressTimeout=3600)
+    job.wait('transferring')
     helper = job.helper_sid()
     assert helper
     for ahead in (YEARS, -YEARS, 0):
@@ -98,20 +100,26 @@ def test_retry_comes_in_its_time(world, clock, ahead):
     job = make(world, url, MinimumRetryDelay=5)
     job.resume()
     job.wait('transient-error')
-    left = job.get('NextAttempt') / 1e6 - clock.now()
+
+    def due():
+        """On the clock that does not jump."""
+        return job.get('NextAttempt') / 1e6 - (clock.now() - time.monotonic())
+    first_due = due()
     for seconds in (ahead, -ahead):
         clock.set(seconds)
         expect_the_time_to_be(world, clock)
-        assert job.state == 'transient-error' and job.get('WaitingFor') == 'retry'
-        assert left - LATE < job.get('NextAttempt') / 1e6 - clock.now() < left + LATE
         assert job.helper_sid()
+        found = job.state, job.get('WaitingFor'), due()
+        if time.monotonic() < first_due:        # or a slow machine is at the next try already
+            assert found[:2] == ('transient-error', 'retry')
+            assert abs(found[2] - first_due) < LATE
         if seconds == ahead:
             world.restart('bitsd')
             job = world.manager().job(job.id)
     world.resource(url).status = 0
     world.server.wait_requests(path, 2)
-    first, second = [request.time for request in world.server.seen(path)]
-    assert left - 0.5 < second - first < left + 2 * LATE
+    first, second, *_ = [request.time for request in world.server.seen(path)]
+    assert 4.9 <= second - first < 5 + LATE
     job.wait('transferred')
 
 
@@ -124,4 +132,4 @@ def test_limit_of_time_is_kept(world, clock, ahead):
     expect_the_time_to_be(world, clock)
     job.wait('error')
     assert job.error().code == MAXDOWNLOAD_TIMEOUT
-    assert 3 <= time.monotonic() - begin < 3 + 2 * LATE
+    assert 3 <= time.monotonic() - begin < 3 + LATE

@@ -122,16 +122,18 @@ def test_transferred_job_stays_transferred(world):
 
 # DUR-23
 def test_transfer_goes_on_from_the_stored_watermark_after_a_kill(world):
-    url = world.put(64 * MIB, rate=8 * MIB)
+    url = world.put(64 * MIB, rate=8 * MIB, stall_after=48 * MIB)
     target = world.vault() / 'a'
     job = world.start(url, target)
     world.server.wait_requests(world.path_of(url), 1)
     watermark = bus.poll_until(lambda: world.kept(job), 'the first watermark')
+    world.resource(url).stall_after = 0         # the second transfer waits before its first byte
     kill_manager(world)
     [temporary] = temporary_files(target.parent)
     stored = world.kept(job)
     assert watermark <= stored <= temporary.stat().st_size
     world.resource(url).rate = 0
+    world.server.release(world.path_of(url))
     job.wait('transferred')
     second = world.server.seen(world.path_of(url))[1]
     assert offset(second) >= stored
@@ -141,7 +143,7 @@ def test_transfer_goes_on_from_the_stored_watermark_after_a_kill(world):
 
 # DUR-24
 def test_watermark_never_runs_ahead_of_the_file_nor_back(world):
-    url = world.put(48 * MIB, rate=8 * MIB)
+    url = world.put(48 * MIB, rate=8 * MIB, stall_after=32 * MIB)     # until a mark was seen
     target = world.vault() / 'a'
     job = world.start(url, target)
     seen = []
@@ -151,6 +153,7 @@ def test_watermark_never_runs_ahead_of_the_file_nor_back(world):
         found = temporary_files(target.parent)
         if mark:
             assert mark <= found[0].stat().st_size
+            world.server.release(world.path_of(url))
         seen.append(mark)
         return job.state == 'transferred'
     bus.poll_until(look, 'the end of the transfer', interval=0.05)

@@ -66,7 +66,7 @@ def test_retry_comes_by_itself_after_the_minimum_delay(world):
     job.resume()
     job.wait('transferred')
     first, second = world.server.seen(world.path_of(url))
-    assert 4.9 <= second.time - first.time < 20
+    assert second.time - first.time >= 4.9
     assert job.get('ErrorCount') == 1
     assert job.complete() == 0
     assert target.read_bytes() == world.bytes(url)

@@ -46,7 +46,7 @@ class Running:
         self.process.stderr.close()
 
     def end(self):
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=120)
         return subprocess.CompletedProcess([], self.process.returncode, out, err)
 
 
@@ -83,7 +83,7 @@ def test_root_writes_and_another_user_connects(root_world, program):
     running, url, path = stalled(world, program)
     with running:
         job = only_job(world)
-        assert socket_uid(running.request.peer_port) == world.bob
+        assert socket_uid(running.request.peer_port, world.server.port) == world.bob
         assert (job.helper_sid(), job.helper_flags()) == (f'S-1-22-1-{world.bob}', 2)
         world.server.release(world.path_of(url))
         check(world, running.end(), url, path)

@@ -4,7 +4,6 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import os
-import signal
 import socket
 import xml.etree.ElementTree
 
@@ -253,7 +252,7 @@ def test_first_call_may_come_together_with_the_end_of_the_authentication(world):
     job = world.manager().create('in haste')
     with bus.Connection.to_handle(world.manager().open(job.id), hasty=True) as connection:
         serial = connection.send(job.path, bus.PROPERTIES, 'Get', 'ss', bus.JOB, 'DisplayName')
-        assert connection.reply(serial, timeout=10) == ('s', 'in haste')
+        assert connection.reply(serial) == ('s', 'in haste')
 
 
 # HND-460: BITS's order of calls is QueryInterface, then at once SetHelperToken.
@@ -263,13 +262,10 @@ def test_first_call_may_pass_a_descriptor(root_world):
     token = world.token(world.bob)
     [pid] = world.playground.pids('bitsd')
     with bus.Connection.to_handle(job.query_interface(bus.TOKEN_OPTIONS), hasty=True) as connection:
-        os.kill(pid, signal.SIGSTOP)    # it finds all of it in its socket
-        try:
+        with bus.standing_still([pid]):     # it finds all of it in its socket
             connection.sock.sendall(b'BEGIN\r\n')
             connection._ahead = b''
             serial = connection.send(job.path, bus.TOKEN_OPTIONS, 'SetHelperToken', 'h', token)
-        finally:
-            os.kill(pid, signal.SIGCONT)
         connection.reply(serial)
     os.close(token)
     assert job.helper_sid() == f'S-1-22-1-{world.bob}'
@@ -283,18 +279,13 @@ def test_calls_that_wait_are_bounded(root_world):
     job = manager.create()
     directory = world.vault()
     job.add('http://127.0.0.1:1/a', directory / 'first')
-    [worker] = world.playground.pids('bits-file')
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        with world.handle(manager.open(job.id)) as handle:
-            for number in range(256):
-                handle.send(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/{number}')
-            with pytest.raises(bus.BusError) as refused:
-                handle.call(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/more')
+    with bus.standing_still(world.playground.pids('bits-file')), world.handle(manager.open(job.id)) as handle:
+        for number in range(256):
+            handle.send(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/{number}')
+        with pytest.raises(bus.BusError) as refused:
+            handle.call(job.path, bus.JOB, 'AddFile', 'ss', 'http://127.0.0.1:1/a', f'{directory}/more')
         assert refused.value.short == 'LimitsExceeded'
         assert job.state == 'suspended'
-    finally:
-        os.kill(worker, signal.SIGCONT)
 
 
 # LIM-31

@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+import bus
 import conftest
 from configured import Configured
 from wall_clock import WallClock, needs_preloading
@@ -25,7 +26,7 @@ pytestmark = needs_preloading
 MIB = 1 << 20
 BLOCKED_BY_POLICY = 0x8020003E
 CENTRAL_EUROPE = 'CET-1CEST,M3.5.0,M10.5.0/3'
-LATE = 3            # seconds that a slow machine may be late
+LATE = 30           # seconds that a slow machine may be late; who does not know the hour is later by far
 
 
 @pytest.fixture(scope='module')
@@ -56,12 +57,22 @@ def config(world):
     configured.clear()
 
 
+def seconds(text):
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
 @pytest.fixture
 def at(clock):
     """at('2026-03-25 07:59:58+01:00') sets the clock."""
     def set_clock(text):
-        clock.set(datetime.datetime.fromisoformat(text).timestamp() - time.time())
+        clock.set(seconds(text) - time.time())
     return set_clock
+
+
+@pytest.fixture
+def reached(clock):
+    """Whether it is so late. Asked about what has been seen already, so a slow machine does no harm."""
+    return lambda text: clock.now() >= seconds(text)
 
 
 def background(world):
@@ -71,16 +82,19 @@ def background(world):
     return job
 
 
-def is_stopped(job, since, earliest=0):
-    """`earliest`: seconds from then, not before."""
+def is_stopped(job):
     job.wait('transient-error')
-    assert earliest - 0.5 < time.monotonic() - since < earliest + LATE
     assert job.error().code == BLOCKED_BY_POLICY and job.get('WaitingFor') == 'policy'
 
 
-def goes_on(job, since, earliest=0):
+def is_stopped_at(job, text):
+    """To the second, by the clock of the service."""
+    is_stopped(job)
+    assert 0 <= job.get('ErrorTime') / 1e6 - seconds(text) < LATE
+
+
+def goes_on(job):
     job.wait('transferring')
-    assert earliest - 0.5 < time.monotonic() - since < earliest + LATE
 
 
 def closed(first, last):
@@ -89,57 +103,65 @@ def closed(first, last):
 
 
 # POL-205, POL-216
-def test_hours_begin_and_end(world, config, at):
+def test_hours_begin_and_end(world, config, at, reached):
     at('2026-03-25 07:00:00+01:00')
     config.write(closed(8, 17))
     job = background(world)
     at('2026-03-25 07:59:59+01:00')
-    is_stopped(job, time.monotonic(), 1)
+    is_stopped_at(job, '2026-03-25 08:00:00+01:00')
     assert 'until Wednesday 17:00' in job.error().text
     foreground = world.start(world.put(1000), world.vault() / 'b', Priority='foreground')
     foreground.wait('transferred')
     at('2026-03-25 16:59:59+01:00')
-    goes_on(job, time.monotonic(), 1)
+    goes_on(job)
+    assert reached('2026-03-25 17:00:00+01:00')
 
 
 # POL-386
-def test_the_clock_is_set(world, config, at):
+def test_the_clock_is_set(world, config, at, clock):
     at('2026-03-25 07:00:00+01:00')
     config.write(closed(8, 17))
     job = background(world)
     for text, check in (('2026-03-25 12:00:00+01:00', is_stopped), ('2026-03-25 18:00:00+01:00', goes_on),
-                        ('2026-03-20 09:00:00+01:00', is_stopped), ('2026-03-20 07:59:59+01:00', goes_on)):
+                        ('2026-03-20 09:00:00+01:00', is_stopped)):
         at(text)
-        check(job, time.monotonic())
-    is_stopped(job, time.monotonic(), 0.5)      # the timer knows of the new time, too
+        check(job)
+    for early in '07:59:59', '07:59:55', '07:59:30':    # a slow machine may not see the short one
+        at(f'2026-03-20 {early}+01:00')
+        with contextlib.suppress(bus.Timeout):
+            job.wait('transferring', timeout=seconds('2026-03-20 08:00:00+01:00') - clock.now())
+            break
+    is_stopped_at(job, '2026-03-20 08:00:00+01:00')     # the timer knows of the new time, too
 
 
 # POL-205: the hour from 2 to 3 is left out, or comes twice
-def test_odd_days(world, config, at):
+def test_odd_days(world, config, at, reached):
     at('2026-03-29 01:00:00+01:00')
     config.write(closed(3, 4))
     job = background(world)
     at('2026-03-29 01:59:59+01:00')
-    is_stopped(job, time.monotonic(), 1)
+    is_stopped_at(job, '2026-03-29 02:00:00+01:00')
     at('2026-03-29 03:59:59+02:00')
-    goes_on(job, time.monotonic(), 1)
+    goes_on(job)
+    assert reached('2026-03-29 04:00:00+02:00')
     at('2026-10-25 01:00:00+02:00')
     config.write(closed(2, 3))
     job.wait('transferring')
     at('2026-10-25 01:59:59+02:00')
-    is_stopped(job, time.monotonic(), 1)
+    is_stopped_at(job, '2026-10-25 02:00:00+02:00')
     at('2026-10-25 02:59:59+02:00')
     begin = time.monotonic()
     job.wait_until(lambda: time.monotonic() - begin > 1.5)      # it is 02:00 once more
     assert job.state == 'transient-error'
     at('2026-10-25 02:59:59+01:00')
-    goes_on(job, time.monotonic(), 1)
+    goes_on(job)
+    assert reached('2026-10-25 03:00:00+01:00')
 
 
-def measured(job, seconds):
+def measured(job, span):
     """Bytes a second."""
     begin, began = job.progress.transferred, time.monotonic()
-    job.wait_until(lambda: time.monotonic() - began >= seconds)
+    job.wait_until(lambda: time.monotonic() - began >= span)
     return (job.progress.transferred - begin) / (time.monotonic() - began)
 
 
@@ -147,16 +169,15 @@ def measured(job, seconds):
 def test_the_rate_is_another_from_the_hour_on(world, config, at):
     at('2026-03-25 07:00:00+01:00')
     config.write('[Bandwidth]\nEnableBandwidthLimits=yes\nEnableMaintenanceLimits=yes\n'
-                 '[WorkSchedule]\nNormalBandwidthLimit=800\n'
+                 '[WorkSchedule]\nNormalBandwidthLimit=80\n'
                  '[MaintenanceSchedule]\nNormalBandwidthLimit=8000\n')
-    job = world.start(world.put(64 * MIB), world.vault() / 'a')
-    job.wait_until(lambda: job.progress.transferred >= 200_000)
-    fast = measured(job, 1)
+    began = time.monotonic()
+    job = world.start(world.put(128 * MIB), world.vault() / 'a')
+    # By the other rate this would take five minutes; by none it would be there at once.
+    done = job.wait_until(lambda: job.progress.transferred >= 3_000_000 and job.progress.transferred)
+    assert done < 1_300_000 * (time.monotonic() - began) + 200_000
     at('2026-03-25 07:59:59+01:00')
-    begin = time.monotonic()
-    job.wait_until(lambda: time.monotonic() - begin > 2)
-    slow = measured(job, 1)
-    assert 700_000 < fast < 1_300_000 and slow < 200_000, (fast, slow)
+    bus.poll_until(lambda: all(measured(job, 1) < 200_000 for _ in range(2)), 'the other rate')
 
 
 @contextlib.contextmanager
@@ -205,8 +226,8 @@ def test_the_machine_is_in_another_time_zone(moving_world):
     hour = time.gmtime().tm_hour
     config.write(closed((hour - 6) % 24, (hour + 6) % 24))
     job = world.start(world.put(MIB, stall_after=1000), world.vault() / 'a')
-    is_stopped(job, time.monotonic())
+    is_stopped(job)
     set_zone('Etc/GMT-12')
-    goes_on(job, time.monotonic())
+    goes_on(job)
     set_zone('Etc/UTC')
-    is_stopped(job, time.monotonic())
+    is_stopped(job)

@@ -107,11 +107,21 @@ def site():
 
 @pytest.fixture(scope='module')
 def playground(nginx, site):
-    playground = conftest.new_playground(nginx, SSL_CERT_FILE=str(site.trusted),
-                                         OPENBITS_VALIDATION_SECONDS='3')
+    playground = conftest.new_playground(nginx, SSL_CERT_FILE=str(site.trusted))
     playground.start()
     yield playground
     playground.stop(check=False)
+
+
+@pytest.fixture
+def impatient_world(nginx, server, site):
+    """Where a judge has three seconds."""
+    playground = conftest.new_playground(nginx, SSL_CERT_FILE=str(site.trusted),
+                                         OPENBITS_VALIDATION_SECONDS='3')
+    with playground:
+        world = conftest.World(playground, server)
+        yield world
+        world.close()
 
 
 @pytest.fixture(autouse=True)
@@ -815,7 +825,8 @@ def test_nobody_has_to_judge_any_more(world, site):
 
 
 # NET-160: a judge that says nothing; what runs meanwhile runs on
-def test_silence_ends_in_time(world, site):
+def test_silence_ends_in_time(impatient_world, site):
+    world = impatient_world
     job, _ = make(world, site.web.url('good', 'file'))
     judge = Judge(world, job)
     job.resume()

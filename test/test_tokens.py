@@ -27,12 +27,14 @@ def world(root_world):
     return root_world
 
 
-def socket_uid(port):
-    """The user of the local socket with that port that is connected, as the kernel knows it."""
+def socket_uid(port, server_port=None):
+    """The user of the local socket with that port that is connected, as the kernel knows it. Two
+    connections may have the same port here if they lead to different servers."""
     with open('/proc/net/tcp') as table:
         for line in table.readlines()[1:]:
             fields = line.split()
-            if int(fields[1].split(':')[1], 16) == port and fields[3] == '01':
+            here, there = (int(field.split(':')[1], 16) for field in fields[1:3])
+            if here == port and there == (server_port or there) and fields[3] == '01':
                 return int(fields[7])
     raise AssertionError(f'no connection from port {port}')
 

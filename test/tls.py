@@ -7,6 +7,7 @@ servers as there are certificates to show; it logs who was shown to it.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import http.client
 import os
 import pathlib
 import shutil
@@ -142,4 +143,12 @@ class Web:
         return bus.poll_until(found, f'{count} requests at {name}')
 
     def forget(self):
+        """All that was asked so far. One process writes the log, line by line, each after its answer:
+        behind the line of a last request nothing comes any more."""
+        port = next(port for name, port in self.ports.items() if self.url(name, '').startswith('http:'))
+        connection = http.client.HTTPConnection('127.0.0.1', port)
+        connection.request('LAST', '/')
+        connection.getresponse().read()
+        connection.close()
+        bus.poll_until(lambda: self.log.read_text().endswith(' LAST\n'), 'the last line')
         os.truncate(self.log, 0)

@@ -109,12 +109,12 @@ class Message:
 class Channel:
     """One end of a SOCK_SEQPACKET connection."""
 
-    def __init__(self, sock, timeout=10):
+    def __init__(self, sock, timeout=60):
         self.socket = sock
         sock.settimeout(timeout)
 
     @classmethod
-    def connect(cls, path, timeout=10):
+    def connect(cls, path, timeout=60):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             sock.connect(str(path))
@@ -124,7 +124,7 @@ class Channel:
         return cls(sock, timeout)
 
     @classmethod
-    def from_fd(cls, fd, timeout=10):
+    def from_fd(cls, fd, timeout=60):
         return cls(socket.socket(fileno=fd), timeout)
 
     def send(self, name, serial=0, **values):

@@ -668,13 +668,13 @@ def test_waits_without_spinning(place, worker):  # FIL-33
     def runs():
         """How often it left the processor, by itself or not."""
         text = pathlib.Path(f"/proc/{worker.process.pid}/status").read_text()
-        return [line for line in text.splitlines() if "ctxt_switches" in line]
+        return sum(int(line.split()[1]) for line in text.splitlines() if "ctxt_switches" in line)
 
     assert worker.check(place / "f") == 0
     bus.poll_until(lambda: bus.process_state(worker.process.pid) == "S", "it to sleep")
     before = runs()
     assert select.select([worker.channel], [], [], 1.0)[0] == []
-    assert runs() == before
+    assert runs() - before < 5     # a debugger or a freezer may have woken it
     assert worker.check(place / "f") == 0
 
 

@@ -29,7 +29,7 @@ RATES = (300 * KIB, 1000 * KIB, 3000 * KIB)     # bytes a second and file
 SECONDS = 3        # for one file at most: background jobs wait for each other
 # What a caller may hear because somebody was killed just then.
 GONE = {'NoReply', 'ServiceUnknown', 'NameHasNoOwner', 'Disconnected', 'ProcessAborted'}
-PATIENCE = 90      # seconds for one job to make its way, kills included
+PATIENCE = 300     # seconds for one job to make its way, kills included; a slow machine is as often killed
 
 
 class Client(threading.Thread):

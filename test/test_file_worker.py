@@ -139,8 +139,8 @@ class Worker:
     def commit(self, name, mark, temporary=".t", date=0):
         return self.call(FILE_COMMIT, str(name), temporary, *mark, date)
 
-    def discard(self, name, mark=(0, 0, 0), temporary=".t"):
-        return self.call(FILE_DISCARD, str(name), temporary, *mark)
+    def discard(self, name, mark=(0, 0, 0), temporary=".t", own=0):
+        return self.call(FILE_DISCARD, str(name), temporary, *mark, own)
 
     def sync(self, fds):
         body, _ = self.call(FILE_SYNC, fds=fds, reply=FILE_SYNCED)

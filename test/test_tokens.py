@@ -308,6 +308,65 @@ def test_cancel_after_a_change_of_the_local_identity_leaves_nothing(world, flags
     assert os.listdir(directory) == []
 
 
+# FIL-460: in a directory that only its maker may enter.
+@both_ways
+def test_cancel_after_a_change_of_the_local_identity_is_the_makers(world, flags):
+    directory = world.vault(identities(world, flags)[0])
+    job, _ = written_half_way(world, directory, flags)
+    job.set_helper_flags(flags ^ bus.LOCAL_FILE)
+    assert job.cancel() == 0
+    assert os.listdir(directory) == []
+
+
+# FIL-460, TOK-06: nobody removes what was made by a helper who is gone, but the owner what he made.
+@both_ways
+def test_cancel_without_the_helper(world, flags):
+    directory = shared(world, 0o777)
+    job, _ = written_half_way(world, directory, flags)
+    job.set_helper_flags(bus.LOCAL_FILE)
+    job.clear_helper_token()
+    assert job.cancel() == (0x0020001A if flags else 0)
+    assert len(os.listdir(directory)) == (1 if flags else 0)
+
+
+# FIL-460: a Complete of a part, by another identity than made the rest of it.
+def test_part_is_completed_and_the_rest_removed_by_its_maker(world):
+    mine, his = world.vault(), world.vault(world.bob)
+    done, left = world.put(1000), world.put(2 * MIB, stall_after=MIB, times=1)
+    job = world.manager().create()
+    world.set_token(job, world.bob, bus.LOCAL_FILE)
+    job.add(left, his / 'b')
+    job.resume()
+    world.server.wait_stalled(world.path_of(left))
+    job.wait_until(lambda: job.progress.transferred >= MIB // 2)
+    job.set_helper_flags(0)
+    mine.chmod(0o755)
+    job.suspend()
+    job.wait('suspended')
+    job.add(done, mine / 'a')
+    assert len(temporary_files(his)) == 1
+    assert job.complete() == bus.PARTIAL_COMPLETE
+    assert os.listdir(his) == []
+
+
+# TOK-465: what is said last counts, though the first of it takes longer.
+def test_clear_overtakes_a_set_that_is_on_its_way(world):
+    job = world.manager().create()
+    token = world.token(world.bob)
+    [broker] = world.playground.pids('broker')
+    os.kill(broker, signal.SIGSTOP)     # whom SetHelperToken asks
+    try:
+        call = job.bus.send(job.path, bus.TOKEN_OPTIONS, 'SetHelperToken', 'h', token)
+        job.clear_helper_token()
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    assert refused(job.bus.reply, call) == 'InvalidState'
+    assert job.helper_sid() == ''
+    job.set_helper_token(token)
+    os.close(token)
+    assert job.helper_sid() == f'S-1-22-1-{world.bob}'
+
+
 # TOK-48
 def test_ordinary_user_may_offer_an_ordinary_helper_but_not_an_administrator(world):
     job = world.manager(world.alice).create()

@@ -20,6 +20,7 @@ typedef struct SetToken {
         uid_t opener;
         bool entitled;
         uid_t owner; /* at the call: a token for him is no token for his successor */
+        unsigned cleared;
         bool charged;
         int fd;
 } SetToken;
@@ -78,6 +79,13 @@ static void on_described(void *userdata, BrokerAnswer *answer)
                 bus_reply_failure(set->call, BG_E_INVALID_STATE, NULL);
                 return;
         }
+        /* TOK-465: who withdrew the helper has been told that there is none. */
+        if (job->helper_cleared != set->cleared) {
+                bus_reply_failure(set->call, BG_E_INVALID_STATE,
+                                  "the helper token was cleared after this call; set it again if "
+                                  "the job shall have it");
+                return;
+        }
         /* TOK-50: whoever calls now, the handle says who opened it. */
         code = policy_set_helper_token(set->opener, set->entitled, (uid_t)answer->token.uid);
         if (code != 0) {
@@ -124,6 +132,7 @@ static int on_set_helper_token(sd_bus_message *m, void *userdata, sd_bus_error *
         set->opener = handle->opener;
         set->entitled = handle_entitled(handle);
         set->owner = handle->job->owner;
+        set->cleared = handle->job->helper_cleared;
         memcpy(set->job_id, handle->job->id, sizeof(set->job_id));
         set->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (set->fd < 0)
@@ -158,6 +167,7 @@ static int on_clear_helper_token(sd_bus_message *m, void *userdata, sd_bus_error
                 r = bus_require(handle, RIGHT_HELPER, error);
         if (r < 0)
                 return r;
+        handle->job->helper_cleared++;
         return handle->job->token ? replace_token(context, handle->job, NULL, m)
                                   : sd_bus_reply_method_return(m, "");
 }

@@ -164,7 +164,8 @@ struct Job {
         uint32_t cost_flags; /* networks that it may run on; 0: bitsd.conf's */
         uint32_t token_flags;
         Token *token;
-        uid_t last_helper; /* whom the token names, or the last one named; JOB_NO_HELPER */
+        unsigned helper_cleared; /* how often: a SetHelperToken from before is void */
+        uid_t last_helper;       /* whom the token names, or the last one named; JOB_NO_HELPER */
 
         ProxyUsage proxy_usage;
         char *proxy_list, *proxy_bypass;                  /* "" unless PROXY_OVERRIDE */

@@ -178,7 +178,8 @@ static int on_discard(Worker *w)
                       place_discard(&w->changed,
                                     &(PlaceRequest){ .local_name = q.local_name,
                                                      .temporary_name = q.temporary_name,
-                                                     .recorded = { q.device, q.inode, q.birth } }));
+                                                     .recorded = { q.device, q.inode, q.birth } },
+                                    q.own != 0));
 }
 
 static int on_sync_directories(Worker *w)

@@ -499,7 +499,7 @@ int place_commit(Changed *changed, const PlaceRequest *request, uint64_t modific
         return rename_and_verify(&target, request, names);
 }
 
-int place_discard(Changed *changed, const PlaceRequest *request)
+int place_discard(Changed *changed, const PlaceRequest *request, bool own)
 {
         _cleanup_target_ Target target = { -EBADF };
         Inode inode;
@@ -522,6 +522,8 @@ int place_discard(Changed *changed, const PlaceRequest *request)
                                                : is_our_orphan(&inode);
         if (!ours)
                 return -ESTALE; /* FIL-22, FIL-49 */
+        if (own && inode.owner != geteuid())
+                return -EPERM; /* FIL-460 */
         /* Where the directory cannot be synced the file should go all the same. */
         (void)changed_add(changed, target.directory);
         return remove_name(target.directory, request->temporary_name);

@@ -64,5 +64,5 @@ int place_same(const char *local_name, uint64_t device, uint64_t inode);
 /* Removes the temporary file, whosever the recorded one is; success also when it, or its directory,
    is not there. -ESTALE: another file has its name (nothing recorded: one that is not ours alone),
    which was left alone. -EXDEV: another volume is mounted there, and the recorded one lies on its
-   own. */
-int place_discard(Changed *changed, const PlaceRequest *request);
+   own. -EPERM: `own` is asked for, and it is another user's. */
+int place_discard(Changed *changed, const PlaceRequest *request, bool own);

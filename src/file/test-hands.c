@@ -166,7 +166,7 @@ static void test_left_copy(void **state)
 
         put(inside(f, ".temporary.new"), "123");
         q.recorded = o.mark;
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         assert_no_copy(f);
         assert_false(exists(f->temporary));
 
@@ -174,7 +174,7 @@ static void test_left_copy(void **state)
         become(STRANGER);
         put(inside(f, ".temporary.new"), "theirs");
         become(USER);
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         assert_content(inside(f, ".temporary.new"), "theirs");
 
         /* The longest name. */
@@ -184,7 +184,7 @@ static void test_left_copy(void **state)
         memcpy(copy + NAME_MAX - 4, ".new", 4);
         q = (PlaceRequest){ .local_name = f->final, .temporary_name = name };
         put(inside(f, copy), "123");
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         assert_false(exists(inside(f, copy)));
 }
 
@@ -208,11 +208,14 @@ static void test_change_of_hands_discard(void **state)
         Fixture *f = *state;
         PlaceRequest q = strangers(f, 0777, 0600), unknown = request(f);
 
-        assert_int_equal(place_discard(&f->changed, &unknown), -ESTALE);
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &unknown, false), -ESTALE);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         assert_false(exists(f->temporary));
+        q = strangers(f, 0777, 0600);
+        assert_int_equal(place_discard(&f->changed, &q, true), -EPERM); /* FIL-460 */
+        assert_true(exists(f->temporary));
         q = strangers(f, 01777, 0600);
-        assert_int_equal(place_discard(&f->changed, &q), -EPERM);
+        assert_int_equal(place_discard(&f->changed, &q, false), -EPERM);
         assert_true(exists(f->temporary));
 }
 

@@ -148,7 +148,7 @@ static void test_temporary_names(void **state)
         for (size_t i = 0; i < ELEMENTS(bad); i++) {
                 q.temporary_name = bad[i];
                 assert_int_equal(place_open(&f->changed, &q, &o), -EINVAL);
-                assert_int_equal(place_discard(&f->changed, &q), -EINVAL);
+                assert_int_equal(place_discard(&f->changed, &q, false), -EINVAL);
         }
         q = (PlaceRequest){ .local_name = inside(f, ".same"),
                             .temporary_name = ".same",
@@ -418,18 +418,18 @@ static void test_discard(void **state)
         Fixture *f = *state;
         PlaceRequest q = transferred(f, "x");
 
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         assert_false(exists(f->temporary));
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         put(f->temporary, "another");
         put(inside(f, "keep the inode busy"), "");
         q.recorded.inode++; /* the number may have been used again */
-        assert_int_equal(place_discard(&f->changed, &q), -ESTALE);
+        assert_int_equal(place_discard(&f->changed, &q, false), -ESTALE);
         assert_content(f->temporary, "another");
         q.local_name = inside(f, "gone/final");
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         q.local_name = inside(f, ".temporary/final");
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
 }
 
 /* FIL-22: of an orphan no inode is known. */
@@ -439,15 +439,15 @@ static void test_discard_orphan(void **state)
         PlaceRequest q = request(f);
 
         put(f->temporary, "orphan");
-        assert_int_equal(place_discard(&f->changed, &q), 0);
+        assert_int_equal(place_discard(&f->changed, &q, false), 0);
         assert_false(exists(f->temporary));
         put(inside(f, "victim"), "victim");
         assert_return_code(link(inside(f, "victim"), f->temporary), errno);
-        assert_int_equal(place_discard(&f->changed, &q), -ESTALE);
+        assert_int_equal(place_discard(&f->changed, &q, false), -ESTALE);
         assert_true(exists(f->temporary));
         assert_return_code(unlink(f->temporary), errno);
         assert_return_code(symlink("victim", f->temporary), errno);
-        assert_int_equal(place_discard(&f->changed, &q), -ESTALE);
+        assert_int_equal(place_discard(&f->changed, &q, false), -ESTALE);
         assert_true(exists(f->temporary));
 }
 

@@ -16,26 +16,36 @@ static void fit_to_purpose(const char *name, Purpose purpose, WorkerIdentity *id
                 snprintf(identity->ccache, sizeof(identity->ccache), "%s", name);
 }
 
-bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret)
+static void fill(const Job *job, bool helper, Purpose purpose, WorkerIdentity *ret)
 {
-        switch (job_actor(job, purpose)) {
-        case ACTOR_OWNER:
-                *ret = (WorkerIdentity){ .uid = job->owner, .token = -EBADF };
-                fit_to_purpose(job->credential_cache, purpose, ret);
-                return true;
-        case ACTOR_HELPER:
+        if (helper)
                 *ret = (WorkerIdentity){ .helper = true,
                                          .uid = job->token->uid,
                                          .cookie = job->token->cookie,
                                          .token = job->token->fd };
-                fit_to_purpose(job->helper_credential_cache, purpose, ret);
-                return true;
-        case ACTOR_MISSING:
-        case ACTOR_MAX:
-        case ACTOR_INVALID:
-                break;
-        }
-        return false;
+        else
+                *ret = (WorkerIdentity){ .uid = job->owner, .token = -EBADF };
+        fit_to_purpose(helper ? job->helper_credential_cache : job->credential_cache, purpose, ret);
+}
+
+bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret)
+{
+        Actor actor = job_actor(job, purpose);
+
+        if (actor == ACTOR_MISSING)
+                return false;
+        fill(job, actor == ACTOR_HELPER, purpose, ret);
+        return true;
+}
+
+bool engine_other_identity(const Job *job, Purpose purpose, WorkerIdentity *ret)
+{
+        bool helper = job_actor(job, purpose) == ACTOR_OWNER;
+
+        if (helper && !job->token)
+                return false;
+        fill(job, helper, purpose, ret);
+        return true;
 }
 
 Worker *engine_acquire(WorkerPool *pool, const Job *job, WorkerKind kind, Purpose purpose)

@@ -108,6 +108,9 @@ void engine_unhold(Engine *engine, Job *job);
 
 /* Under whom `purpose` is done; false: the helper token is needed and not there. */
 bool engine_identity(const Job *job, Purpose purpose, WorkerIdentity *ret);
+/* That of the job's two which does not do this now, and may have before flags or token changed.
+   False: there is none. */
+bool engine_other_identity(const Job *job, Purpose purpose, WorkerIdentity *ret);
 /* A seat under that identity, to be released; NULL also when out of memory. */
 Worker *engine_acquire(WorkerPool *pool, const Job *job, WorkerKind kind, Purpose purpose);
 /* Who fetches the file: `net`, or the seat for remote files in *remote, which is acquired at its

@@ -35,6 +35,7 @@ typedef struct Finish {
         size_t next; /* file */
         unsigned under_way;
         bool partial, leftovers;
+        bool unremoved, second; /* FIL-460: files are left for the other identity; it is at it */
         BitsCode failure;
         char *detail;
         Worker *worker;
@@ -284,6 +285,26 @@ static void leave_behind(Finish *finish, const File *file, const char *why)
                    (int)(slash ? slash - name : 0), name, file->temporary_name, why);
 }
 
+static Purpose purpose_of(const Finish *finish)
+{
+        const Job *job = finish->job;
+
+        if (job->n_files > 0 && file_is_deposited(job->files[0]))
+                return PURPOSE_REMOTE_FILE;
+        return finish->kind == PENDING_COMPLETE ? PURPOSE_RENAME : PURPOSE_DELETE_TEMPORARY;
+}
+
+/* FIL-460: who made it may be the job's other identity. */
+static void not_removed(Finish *finish, const File *file, const char *why)
+{
+        WorkerIdentity other;
+
+        if (!finish->second && engine_other_identity(finish->job, purpose_of(finish), &other))
+                finish->unremoved = true;
+        else
+                leave_behind(finish, file, why);
+}
+
 static void on_discarded(void *userdata, FileAnswer *answer)
 {
         Work *work = userdata;
@@ -296,11 +317,13 @@ static void on_discarded(void *userdata, FileAnswer *answer)
         if (answer->result != WORK_DONE) {
                 /* A file that was never begun leaves nothing behind. */
                 if (file->inode != 0)
-                        leave_behind(finish, file, "no worker for the identity that made it");
+                        not_removed(finish, file, "no worker for the identity that made it");
         } else if (answer->error != 0)
-                leave_behind(finish, file,
-                             answer->error == EXDEV ? "another volume is mounted there"
-                                                    : strerror(answer->error));
+                not_removed(finish, file,
+                            answer->error == EXDEV ? "another volume is mounted there"
+                                                   : strerror(answer->error));
+        else
+                file->inode = 0;
         advance(finish);
 }
 
@@ -310,9 +333,11 @@ static void on_directories_synced(void *userdata, FileAnswer *answer)
 
         finish->under_way--;
         note_process(finish, answer);
-        if (finish->kind == PENDING_COMPLETE && answer->result != WORK_DONE)
+        if (finish->kind == PENDING_CANCEL || finish->second)
+                ; /* nothing that somebody needs depends on it */
+        else if (answer->result != WORK_DONE)
                 fail_unserved(finish, NULL, answer->result);
-        else if (finish->kind == PENDING_COMPLETE && answer->error != 0)
+        else if (answer->error != 0)
                 fail(finish, NULL, code_from_errno(answer->error), strerror(answer->error));
         advance(finish);
 }
@@ -341,7 +366,8 @@ static int begin_discard(Finish *finish, File *file, Work *work)
                                               .temporary_name = file->temporary_name,
                                               .device = file->device,
                                               .inode = file->inode,
-                                              .birth = file->birth },
+                                              .birth = file->birth,
+                                              .own = finish->second },
                               on_discarded, work);
 }
 
@@ -351,6 +377,8 @@ static bool concerns(const Finish *finish, const File *file)
 {
         bool rename = finish->kind == PENDING_COMPLETE && file->transferred;
 
+        if (finish->second && file->inode == 0)
+                return false;
         if (file_is_deposited(file)) /* FIL-113 */
                 return finish->step == STEP_DISCARD && file->inode != 0 && !file->completed;
         if (!file_is_fetched(file)) /* UPL-130 */
@@ -409,9 +437,42 @@ static void sync_directories(Finish *finish)
 /* ENG-54: passes have an end. */
 static void begin_pass(Finish *finish)
 {
-        finish->step = finish->kind == PENDING_COMPLETE ? STEP_RENAME : STEP_DISCARD;
+        bool rename = finish->kind == PENDING_COMPLETE && !finish->second;
+
+        finish->step = rename ? STEP_RENAME : STEP_DISCARD;
         finish->process = 0;
-        finish->again = false;
+        finish->again = finish->unremoved = false;
+}
+
+static void leave_all_behind(Finish *finish)
+{
+        Job *job = finish->job;
+        bool any = false;
+        File *file;
+
+        for (size_t i = 0; (file = job_file(job, i)); i++)
+                any = any || (file->inode != 0 && !file->completed);
+        for (size_t i = 0; any && (file = job_file(job, i)); i++)
+                if (file->inode != 0 && !file->completed)
+                        not_removed(finish, file, "the helper token is gone");
+}
+
+/* FIL-460: true when it has something to try. */
+static bool turn_to_the_other(Finish *finish)
+{
+        WorkerIdentity other;
+
+        if (!finish->unremoved || finish->failure != 0)
+                return false;
+        finish->second = true;
+        begin_pass(finish);
+        worker_release(finish->worker);
+        finish->worker = NULL;
+        if (engine_other_identity(finish->job, purpose_of(finish), &other))
+                finish->worker = worker_acquire(finish->finisher->pool, WORKER_FILE, &other);
+        if (!finish->worker) /* its token has ended meanwhile */
+                leave_all_behind(finish);
+        return finish->worker;
 }
 
 static void next_step(Finish *finish)
@@ -432,9 +493,11 @@ static void next_step(Finish *finish)
                         begin_pass(finish);
                         break;
                 }
-                if (finish->again && finish->kind == PENDING_COMPLETE)
+                if (finish->again && finish->kind == PENDING_COMPLETE && !finish->second)
                         fail(finish, NULL, BITS_E_PROCESS_ABORTED,
                              "the worker dies again and again");
+                if (turn_to_the_other(finish))
+                        break;
                 finish->step = STEP_LEAVE;
                 if (finish->failure != 0)
                         give_up(finish);
@@ -482,34 +545,17 @@ static bool has_names_to_give(const Job *job)
         return false;
 }
 
-static void leave_all_behind(Finish *finish)
-{
-        Job *job = finish->job;
-        bool any = false;
-        File *file;
-
-        for (size_t i = 0; (file = job_file(job, i)); i++)
-                any = any || (file->inode != 0 && !file->completed);
-        for (size_t i = 0; any && (file = job_file(job, i)); i++)
-                if (file->inode != 0 && !file->completed)
-                        leave_behind(finish, file, "the helper token is gone");
-}
-
 static void on_intended(void *userdata, uint64_t id)
 {
         Finish *finish = userdata;
         Job *job = finish->job;
         WorkerIdentity identity;
-        Purpose purpose =
-                finish->kind == PENDING_COMPLETE ? PURPOSE_RENAME : PURPOSE_DELETE_TEMPORARY;
 
         (void)id;
-        if (job->n_files > 0 && file_is_deposited(job->files[0]))
-                purpose = PURPOSE_REMOTE_FILE;
         begin_pass(finish);
         /* Only now: transfers that wound down may have come to their end. */
         finish->partial = finish->kind == PENDING_COMPLETE && job->n_transferred < job->n_files;
-        if (has_local_work(job) && engine_identity(job, purpose, &identity))
+        if (has_local_work(job) && engine_identity(job, purpose_of(finish), &identity))
                 finish->worker = worker_acquire(finish->finisher->pool, WORKER_FILE, &identity);
         if (finish->worker) {
                 advance(finish);

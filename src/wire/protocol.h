@@ -82,7 +82,7 @@
 #include "wire/message.h"
 
 enum {
-        PROTOCOL_VERSION = 4,
+        PROTOCOL_VERSION = 5,
         WORKER_CHANNEL_FD = 3, /* where a worker finds its end of the channel */
         WORKER_COMMAND_FD = 4, /* and bits-command the command line */
 };
@@ -319,7 +319,8 @@ static inline uint32_t net_class_flags(NetClass class)
         STR(temporary_name)                               \
         U64(device)                                       \
         U64(inode)                                        \
-        U64(birth)
+        U64(birth)                                        \
+        U64(own) /* 1: only if this identity made it */
 
 #define FIELDS_FILE_SYNC_DIRECTORIES(U32, U64, STR, U32S, FD, FDS)
 

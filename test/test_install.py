@@ -22,6 +22,7 @@ usr/libexec/openbits/bitsd
 usr/libexec/openbits/bits-broker
 usr/libexec/openbits/bits-file
 usr/libexec/openbits/bits-net
+usr/libexec/openbits/bits-pac
 usr/include/openbits.h
 usr/include/openbits-codes.h
 usr/lib/systemd/system/bitsd.service

@@ -25,6 +25,7 @@ MAY_INCLUDE = {
     'command': {'basic', 'core/command-line.h', 'wire', 'sandbox'},
     'net': {'basic', 'core/credentials.h', 'core/error.h', 'core/http-options.h', 'core/identity.h',
             'core/proxy.h', 'wire', 'sandbox'},
+    'pac': {'basic', 'wire', 'sandbox'},
     'file': {'basic', 'core/error.h', 'core/identity.h', 'wire', 'sandbox'},
     'store': {'basic', 'core'},
     'workers': {'basic', 'core', 'login/presence.h', 'wire'},

@@ -151,6 +151,7 @@ static RulesetAttr wanted(SandboxProfile profile)
                                       .handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP,
                                       .scoped = SCOPE_SIGNAL };
         case SANDBOX_SPEAKER:
+        case SANDBOX_SCRIPT:
                 return (RulesetAttr){ .handled_access_fs = FS_ALL,
                                       .handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP,
                                       .scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL };
@@ -203,7 +204,7 @@ static int allow_files(int ruleset, SandboxProfile profile, const SandboxPaths *
         const char *const *lists[4] = { readable_by_both };
         int r;
 
-        if (profile == SANDBOX_SPEAKER) /* SEC-242: no path at all */
+        if (profile == SANDBOX_SPEAKER || profile == SANDBOX_SCRIPT) /* SEC-242: no path at all */
                 return 0;
         if (profile == SANDBOX_NET) {
                 lists[1] = readable_by_net;

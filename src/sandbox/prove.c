@@ -25,6 +25,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -35,8 +36,8 @@
 #include <unistd.h>
 
 #define FOR(profile)   (1u << (profile))
-#define FOR_SOCKETLESS (FOR(SANDBOX_FILE) | FOR(SANDBOX_SPEAKER))
-#define FOR_PATHLESS   (FOR(SANDBOX_NET) | FOR(SANDBOX_SPEAKER))
+#define FOR_SOCKETLESS (FOR(SANDBOX_FILE) | FOR(SANDBOX_SPEAKER) | FOR(SANDBOX_SCRIPT))
+#define FOR_PATHLESS   (FOR(SANDBOX_NET) | FOR(SANDBOX_SPEAKER) | FOR(SANDBOX_SCRIPT))
 #define FOR_ALL        (FOR_SOCKETLESS | FOR_PATHLESS | FOR(SANDBOX_MANAGER))
 
 /* One thing that must not work. `probe` returns -errno of the failure, or >= 0 for a breach;
@@ -340,6 +341,33 @@ enum {
         PORTS = 4, /* … and TCP ports */
 };
 
+/* What only a list of what is permitted refuses. */
+static int probe_code(void)
+{
+        void *p = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (p == MAP_FAILED)
+                return -errno;
+        munmap(p, 1);
+        return 0;
+}
+
+static int probe_look(void)
+{
+        struct stat st;
+
+        return result_of(stat("/", &st));
+}
+
+static int probe_limits(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 0;
+        return result_of(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 static const Attempt attempts[] = {
         { "gain privileges by exec", FOR_ALL, 0, probe_new_privileges, { EPERM } },
         { "call the kernel without a filter", FOR_ALL, 0, probe_filter, { EPERM } },
@@ -391,6 +419,10 @@ static const Attempt attempts[] = {
         { "create a file in /tmp", FOR_PATHLESS, 0, probe_create_tmp, { EACCES } },
         { "create a file in /dev/shm", FOR_PATHLESS, 0, probe_create_shm, { EACCES } },
         { "create a file here", FOR_PATHLESS, 0, probe_create_here, { EACCES } },
+
+        { "map code", FOR(SANDBOX_SCRIPT), 0, probe_code, { EPERM } },
+        { "look at a file", FOR(SANDBOX_SCRIPT), 0, probe_look, { EPERM } },
+        { "change its limits", FOR(SANDBOX_SCRIPT), 0, probe_limits, { EPERM } },
 
         { "create a file in /tmp",
           FOR(SANDBOX_MANAGER),

@@ -40,10 +40,9 @@ int __lsan_is_turned_off(void)
 const char *sandbox_profile_to_string(SandboxProfile profile)
 {
         static const char *const names[] = {
-                [SANDBOX_FILE] = "file",
-                [SANDBOX_NET] = "net",
-                [SANDBOX_MANAGER] = "manager",
-                [SANDBOX_SPEAKER] = "speaker",
+                [SANDBOX_FILE] = "file",       [SANDBOX_NET] = "net",
+                [SANDBOX_MANAGER] = "manager", [SANDBOX_SPEAKER] = "speaker",
+                [SANDBOX_SCRIPT] = "script",
         };
         static_assert_table(names, SANDBOX_PROFILE_MAX);
 

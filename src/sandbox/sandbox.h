@@ -11,6 +11,7 @@
  *      MANAGER    use another socket family than AF_UNIX; write       D-Bus, its database
  *                 outside of its own directories; read user files
  *      SPEAKER    make a socket; open, make or change any path        talk over what it has
+ *      SCRIPT     the same; any call but some thirty; map code        talk over what it has, compute
  *      all        exec, fork, change identity, hold a capability, trace, signal another process,
  *                 mount, load code into the kernel, io_uring, dump core
  *
@@ -29,6 +30,7 @@ typedef enum SandboxProfile {
         SANDBOX_NET,
         SANDBOX_MANAGER,
         SANDBOX_SPEAKER,
+        SANDBOX_SCRIPT,
         SANDBOX_PROFILE_MAX,
         SANDBOX_PROFILE_INVALID = -1,
 } SandboxProfile;
@@ -64,5 +66,5 @@ int sandbox_enter(SandboxProfile profile, const SandboxPaths *paths, uint32_t *r
    called or on what it reported. */
 int sandbox_prove(SandboxProfile profile);
 
-/* "file", "net", "manager", "speaker". */
+/* "file", "net", "manager", "speaker", "script". */
 const char *sandbox_profile_to_string(SandboxProfile profile);

@@ -25,6 +25,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -326,6 +327,7 @@ static int refuse_for_profile(scmp_filter_ctx filter, SandboxProfile profile, bo
         case SANDBOX_MANAGER:
                 return refuse_for_manager(filter);
         case SANDBOX_SPEAKER:
+        case SANDBOX_SCRIPT:
                 return refuse_for_speaker(filter);
         case SANDBOX_PROFILE_MAX:
         case SANDBOX_PROFILE_INVALID:
@@ -358,6 +360,72 @@ static void filter_release(scmp_filter_ctx *filter)
                 seccomp_release(*filter);
 }
 
+static int permit(scmp_filter_ctx filter, const char *name, unsigned conditions,
+                  const struct scmp_arg_cmp *condition)
+{
+        int r, nr = seccomp_syscall_resolve_name(name);
+
+        if (nr == __NR_SCMP_ERROR)
+                return 0;
+        r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, nr, conditions, condition);
+        return r == -EDOM ? 0 : r;
+}
+
+/* SEC-440. Whoever runs code of a stranger's needs little, and knows what. */
+static const char *const permitted_to_script[] = {
+        "read",
+        "write",
+        "recvmsg",
+        "sendmsg",
+        "close",
+        "munmap",
+        "mremap",
+        "brk",
+        "madvise",
+        "exit",
+        "exit_group",
+        "clock_gettime",
+        "time",
+        "gettimeofday",
+        "restart_syscall",
+        "futex",
+        "rt_sigreturn",
+        "getpid",
+        "gettid",
+        "geteuid",
+        "getrandom",
+        "sched_yield",
+        "sigaltstack",
+        "writev",
+        /* For the filter that comes after this one, and the proof. Neither gives anything. */
+        "seccomp",
+        "prctl",
+        "capget",
+        "getrlimit",
+        "ugetrlimit",
+};
+
+/* A filter below the other, which says in its own way what it refuses. */
+static int permit_for_script(void)
+{
+        _cleanup_(filter_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+        static const char *const mapping[] = { "mmap", "mmap2", "mprotect" };
+        struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+        struct scmp_arg_cmp version = SCMP_A0(SCMP_CMP_EQ, 0);
+        struct scmp_arg_cmp asking[] = { SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0) };
+        int r = filter ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(permitted_to_script); i++)
+                r = permit(filter, permitted_to_script[i], 0, NULL);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(mapping); i++)
+                r = permit(filter, mapping[i], 1, &no_code);
+        if (r >= 0) /* whether the kernel has Landlock */
+                r = permit(filter, "landlock_create_ruleset", 1, &version);
+        if (r >= 0) /* its limits, which it cannot change */
+                r = permit(filter, "prlimit64", ELEMENTS(asking), asking);
+        return r < 0 ? r : seccomp_load(filter);
+}
+
 int seccomp_enter(SandboxProfile profile, bool landlocked)
 {
         _cleanup_(filter_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -374,6 +442,8 @@ int seccomp_enter(SandboxProfile profile, bool landlocked)
                 r = refuse_processes(filter);
         if (r >= 0)
                 r = refuse_for_profile(filter, profile, landlocked);
+        if (r >= 0 && profile == SANDBOX_SCRIPT)
+                r = permit_for_script();
         if (r >= 0)
                 r = refuse_newer_calls();
         if (r >= 0)

@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -171,6 +172,37 @@ static void body_speaker(uid_t uid)
         CHECK_REFUSED(memfd_create("x", 0), EACCES); /* SEC-240: nothing is sealed in its user's
                                                         name */
         CHECK(send(channel[0], &byte, 1, 0) == 1 && recv(channel[1], &byte, 1, 0) == 1);
+}
+
+/* SEC-440: it computes, and talks over what it has. */
+static void body_script(uid_t uid)
+{
+        struct iovec bytes = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
+        struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
+        struct stat st;
+        sigset_t alarm_only;
+        int channel[2];
+        void *p;
+
+        (void)uid;
+        CHECK(fd_socketpair(SOCK_SEQPACKET, false, channel) == 0);
+        sigemptyset(&alarm_only);
+        sigaddset(&alarm_only, SIGALRM);
+        enter(SANDBOX_SCRIPT, NULL);
+        CHECK_REFUSED(fork(), EPERM);
+        CHECK_REFUSED(stat("/", &st), EPERM);
+        CHECK_REFUSED(open("/etc/passwd", O_RDONLY), EACCES);
+        CHECK_REFUSED(socket(AF_UNIX, SOCK_STREAM, 0), EPERM);
+        CHECK_REFUSED(kill(getpid(), 0), EPERM);
+        CHECK_REFUSED(setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL), EPERM);
+        CHECK_REFUSED((long)signal(SIGALRM, SIG_IGN), EPERM);
+        CHECK_REFUSED(sigprocmask(SIG_BLOCK, &alarm_only, NULL), EPERM);
+        CHECK_REFUSED(setrlimit(RLIMIT_CPU, &(struct rlimit){ 9, 9 }), EPERM);
+        CHECK_REFUSED(fcntl(channel[0], F_SETFL, 0), EPERM);
+        p = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(p != MAP_FAILED);
+        CHECK_REFUSED(mprotect(p, 1, PROT_READ | PROT_EXEC), EPERM);
+        CHECK(sendmsg(channel[0], &message, 0) == 1 && recvmsg(channel[1], &message, 0) == 1);
 }
 
 static void check_net_paths(const char *file, const char *listed)
@@ -429,6 +461,13 @@ static void body_other_profile(uid_t uid)
         expect_breaches(SANDBOX_NET);
 }
 
+static void test_script(void **state)
+{
+        (void)state;
+        assert_int_equal(in_child(body_script, NOBODY), 0);
+        assert_int_equal(in_child(body_script, 0), 0);
+}
+
 static void test_speaker(void **state)
 {
         (void)state;
@@ -477,9 +516,13 @@ static void test_refuses_threads(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_file),         cmocka_unit_test(test_net),
-                cmocka_unit_test(test_manager),      cmocka_unit_test(test_speaker),
-                cmocka_unit_test(test_proof_fails),  cmocka_unit_test(test_refuses_threads),
+                cmocka_unit_test(test_file),
+                cmocka_unit_test(test_net),
+                cmocka_unit_test(test_manager),
+                cmocka_unit_test(test_speaker),
+                cmocka_unit_test(test_script),
+                cmocka_unit_test(test_proof_fails),
+                cmocka_unit_test(test_refuses_threads),
                 cmocka_unit_test(test_older_kernel),
         };
 

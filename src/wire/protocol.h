@@ -1,5 +1,5 @@
 /*
- * Every message between the four programs, and the order in which they come.
+ * Every message between the programs, and the order in which they come.
  *
  * bitsd talks to the broker and to each worker over one SOCK_SEQPACKET pair. A request carries a
  * serial, its answer repeats it. A peer that sends anything which is not drawn here, or out of
@@ -72,6 +72,13 @@
  *        ├─ COMMAND_RUN ──────────────►│   once
  *        │ ◄───────── COMMAND_STARTED ─┤   or why not
  *        │ ◄─────────── COMMAND_ENDED ─┤   then it ends by itself
+ *
+ *      bits-net                       bits-pac
+ *        ├─ PAC_SCRIPT ───────────────►│   a piece of the script, until all are there
+ *        ├─ PAC_FIND ─────────────────►│   once
+ *        │ ◄───────────── PAC_RESOLVE ─┤   whenever the script asks for a name's addresses
+ *        ├─ PAC_ADDRESSES ────────────►│
+ *        │ ◄─────────────── PAC_FOUND ─┤   then it ends by itself
  *
  * Each message is a table of fields; structures, writers and readers are made from the table
  * (protocol.c), so the two sides cannot differ. Fields: U32, U64, STR (borrowed from the message
@@ -525,7 +532,24 @@ static inline uint32_t net_class_flags(NetClass class)
         STR(reply_url) /* absolute, "": none */                           \
         U32(closing)   /* 1: Close-Session is to be sent, after NET_CLOSE */
 
-#define FIELDS_NET_CLOSE(U32, U64, STR, U32S, FD, FDS) U64(transfer)
+#define FIELDS_NET_CLOSE(U32, U64, STR, U32S, FD, FDS)  U64(transfer)
+
+/* ---- bits-pac ---- */
+
+#define FIELDS_PAC_SCRIPT(U32, U64, STR, U32S, FD, FDS) STR(piece) /* UTF-8 */
+
+#define FIELDS_PAC_FIND(U32, U64, STR, U32S, FD, FDS) \
+        STR(url)                                      \
+        STR(host)                                     \
+        STR(addresses) /* of this machine, divided by blanks */
+
+#define FIELDS_PAC_RESOLVE(U32, U64, STR, U32S, FD, FDS)   STR(host)
+
+#define FIELDS_PAC_ADDRESSES(U32, U64, STR, U32S, FD, FDS) STR(addresses) /* "": there are none */
+
+#define FIELDS_PAC_FOUND(U32, U64, STR, U32S, FD, FDS) \
+        U32(failed)                                    \
+        STR(text) /* what the script says, or in what it failed */
 
 /* Message number, structure name, stem of the functions, table. Numbers are never reused. */
 #define MESSAGES(M)                                                                \
@@ -578,7 +602,12 @@ static inline uint32_t net_class_flags(NetClass class)
         M(0xa4, FileSame, file_same, FILE_SAME)                                    \
         M(0xa8, BrokerWatchRoutes, broker_watch_routes, BROKER_WATCH_ROUTES)       \
         M(0xa9, BrokerRoutes, broker_routes, BROKER_ROUTES)                        \
-        M(0xac, NetClose, net_close, NET_CLOSE)
+        M(0xac, NetClose, net_close, NET_CLOSE)                                    \
+        M(0xb0, PacScript, pac_script, PAC_SCRIPT)                                 \
+        M(0xb1, PacFind, pac_find, PAC_FIND)                                       \
+        M(0xb2, PacResolve, pac_resolve, PAC_RESOLVE)                              \
+        M(0xb3, PacAddresses, pac_addresses, PAC_ADDRESSES)                        \
+        M(0xb4, PacFound, pac_found, PAC_FOUND)
 
 /* MESSAGE_BROKER_HELLO = 0x01 … */
 enum {

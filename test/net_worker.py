@@ -37,7 +37,7 @@ class Worker:
     """bits-net with our end of its channel; `before` is a command for the shell that becomes it,
     `wrapper` a program around that shell."""
 
-    def __init__(self, before="true", wrapper=(), **environment):
+    def __init__(self, before="true", wrapper=(), program=PROGRAM, **environment):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel = wire.Channel(ours, PATIENCE)
         clean = {name: value for name, value in os.environ.items()
@@ -46,7 +46,7 @@ class Worker:
             number = theirs.fileno()
             self.process = subprocess.Popen(
                 [*wrapper, "/bin/bash", "-c",
-                 f'{before} && exec "$0" 3<&{number} {number}<&-', PROGRAM],
+                 f'{before} && exec "$0" 3<&{number} {number}<&-', program],
                 pass_fds=[number], cwd="/", env={**clean, **environment},
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.next_id = 1

@@ -14,8 +14,10 @@ import contextlib
 import ctypes
 import os
 import subprocess
+import tempfile
 
 CLONE_NEWNET = 0x40000000
+MS_BIND, MNT_DETACH = 0x1000, 2
 
 
 def setns(fd):
@@ -65,3 +67,20 @@ class Network:
     def link(self, name, other, peer):
         """A cable between the two, not yet up."""
         self.ip(f'link add {name} type veth peer name {peer} netns {other.process.pid}')
+
+
+@contextlib.contextmanager
+def file_in_place(path, text):
+    """The file at that path has that text for this process and its children."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    path = os.path.realpath(path).encode()
+    with tempfile.NamedTemporaryFile('w', prefix='openbits-') as file:
+        file.write(text)
+        file.flush()
+        os.chmod(file.name, 0o644)
+        if libc.mount(file.name.encode(), path, None, MS_BIND, None):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        try:
+            yield
+        finally:
+            libc.umount2(path, MNT_DETACH)

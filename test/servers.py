@@ -114,6 +114,7 @@ class Realm:
         self.config.write_text(
             f'[libdefaults]\n default_realm = {REALM}\n dns_lookup_kdc = false\n'
             ' dns_lookup_realm = false\n dns_canonicalize_hostname = false\n rdns = false\n'
+            ' qualify_shortname = ""\n'
             f' default_ccache_name = {name}\n'
             f'[realms]\n {REALM} = {{\n  kdc = 127.0.0.1:{self.port}\n }}\n')
 
@@ -250,7 +251,7 @@ class Apache:
 
 
 class Squid:
-    """A proxy that wants to know who comes, by one of the schemes."""
+    """A proxy that wants to know who comes, by one of the schemes; by 'open' it does not."""
 
     def __init__(self, realm, users, scheme):
         self.folder = realm.folder / f'squid-{scheme}'
@@ -263,18 +264,21 @@ class Squid:
             'basic': f'/usr/lib/squid/basic_ncsa_auth {self.folder}/users',
             'ntlm': '/usr/lib/squid/ntlm_fake_auth',      # believes everybody, and says whom
             'digest': f'/usr/lib/squid/digest_file_auth -c {self.folder}/users',
+            'open': '',
         }[scheme]
         if scheme == 'digest':
             (self.folder / 'users').write_text(''.join(
                 f'{user}:site:{digest_ha1(user, "site", password)}\n'
                 for user, password in users.items()))
-        else:
+        elif scheme == 'basic':
             shutil.copy(realm.folder / 'apache/basic', self.folder / 'users')
         realm_line = '' if scheme in ('negotiate', 'ntlm') else f'auth_param {scheme} realm site\n'
-        (self.folder / 'squid.conf').write_text(
-            f'http_port 127.0.0.1:{self.port}\nauth_param {scheme} program {helper}\n'
+        who = 'http_access allow all\n' if scheme == 'open' else (
+            f'auth_param {scheme} program {helper}\n'
             f'auth_param {scheme} children 4 startup=1 idle=1\n{realm_line}'
-            'acl known proxy_auth REQUIRED\nhttp_access allow known\nhttp_access deny all\n'
+            'acl known proxy_auth REQUIRED\nhttp_access allow known\nhttp_access deny all\n')
+        (self.folder / 'squid.conf').write_text(
+            f'http_port 127.0.0.1:{self.port}\n{who}'
             'logformat who %un %>Hs %rm %ru\n'
             f'access_log stdio:{self.log.path} logformat=who\ncache deny all\ncache_mem 8 MB\n'
             f'cache_log {self.folder}/cache.log\npid_filename {self.folder}/pid\n'

@@ -101,6 +101,8 @@ def test_get_and_set(admin):
     assert (get('proxyusage'), get('proxylist'), get('proxybypasslist')) == ('OVERRIDE', 'a:1 b:2', '"c"')
     admin('/setproxysettings', 'j', 'no_proxy')
     assert (get('proxyusage'), get('proxylist')) == ('NO_PROXY', 'NULL')
+    admin('/setproxysettings', 'j', 'AUTODETECT')      # NET-440
+    assert (get('proxyusage'), get('proxylist'), get('proxybypasslist')) == ('AUTODETECT', 'NULL', 'NULL')
     assert get('owner') == f'S-1-22-1-{admin.world.alice}'
     assert get('notifyinterface') == 'not registered'
     admin('/setcredentials', 'j', 'SERVER', 'BASIC', 'user', 'password')

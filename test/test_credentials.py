@@ -548,7 +548,8 @@ def test_lost_key_is_lost_credentials_and_nothing_else(world, apache, playground
 # NET-60
 @pytest.mark.parametrize('arguments, name', [
     (('sometimes', '', ''), 'NotImplemented'),
-    (('autodetect', '', ''), 'NotImplemented'),
+    (('autodetect', 'a:1', ''), 'InvalidArgument'),
+    (('autodetect', '', 'a'), 'InvalidArgument'),
     (('override', '', ''), 'InvalidArgument'),
     (('no-proxy', 'a:1', ''), 'InvalidArgument'),
     (('preconfig', '', 'a'), 'InvalidArgument'),
@@ -639,8 +640,9 @@ def test_command_removes_and_explains(world, bits):
                   ['set', job.id, 'server', 'basic', 'u', 'password'], ['forget', job.id],
                   ['remove', job.id, 'server', 'basic', 'u']):
         bits('credentials', *words, status=2)
-    failure = bits('set', job.id, 'proxy=autodetect', status=1)
-    assert 'not implemented' in failure.stderr
+    bits('set', job.id, 'proxy=autodetect')     # NET-440
+    assert job.call('GetProxySettings')[0] == 'autodetect'
+    assert 'autodetect' in bits('show', job.id).stdout
 
 
 # CLI-53

@@ -4,10 +4,8 @@ a network of their own, with a cable to another one that has servers; real route
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
-import contextlib
 import os
 import pathlib
-import tempfile
 import time
 
 import pytest
@@ -47,21 +45,6 @@ class Site:
         self.route()
 
 
-@contextlib.contextmanager
-def hosts_file(text):
-    """/etc/hosts of this process and its children."""
-    libc = networks.ctypes.CDLL(None, use_errno=True)
-    with tempfile.NamedTemporaryFile('w', prefix='openbits-') as file:
-        file.write(text)
-        file.flush()
-        os.chmod(file.name, 0o644)
-        assert libc.mount(file.name.encode(), b'/etc/hosts', None, conftest.MS_BIND, None) == 0
-        try:
-            yield
-        finally:
-            libc.umount2(b'/etc/hosts', 2)
-
-
 @pytest.fixture(scope='module')
 def site():
     with networks.Network() as here, networks.Network() as far:
@@ -70,7 +53,7 @@ def site():
         far.ip(f'address add {BEYOND}/32 dev lo')
         site = Site(here, far)
         site.restore()
-        with hosts_file('127.0.0.1 localhost\n127.0.0.1 app.test\n'):
+        with networks.file_in_place('/etc/hosts', '127.0.0.1 localhost\n127.0.0.1 app.test\n'):
             yield site
 
 

@@ -44,7 +44,7 @@ BUS_NAME = "org.openbits.BITS1"
 SPARE_UIDS = range(61184, 65520)  # systemd's DynamicUser range: never an account of a person
 
 PROGRAMS = {"bitsd": "bin", "bits-broker": "bin", "bits": "bin", "bitsadmin": "bin",
-            "bits-file": "libexec", "bits-net": "libexec", "bits-command": "libexec"}
+            "bits-file": "libexec", "bits-net": "libexec", "bits-pac": "libexec", "bits-command": "libexec"}
 
 # The supervisor calls the broker shortly.
 SERVICES = {"dbus": "dbus", "bits-broker": "broker", "broker": "broker", "bitsd": "bitsd"}

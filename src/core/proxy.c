@@ -1,8 +1,8 @@
 /*
  * List: entries `[protocol=][protocol://]server[:port]` behind each other, divided by spaces,
  * commas or semicolons. The protocol before "=" says for which remote names the entry is (none: for
- * all for which there is no own one), the one before "://" how the proxy is spoken to. Tried in
- * order.
+ * all for which there is no own one), the one before "://" how the proxy is spoken to; `direct://`
+ * is no proxy at all. Tried in order. What a configuration script answers becomes such a list.
  *
  * Bypass list: host names or addresses divided by spaces or semicolons; "*" at the far left stands
  * for any beginning; "<local>" for every name without a dot.
@@ -52,11 +52,6 @@ BitsCode proxy_check(ProxyUsage usage, const char *list, const char *bypass, con
         if (usage == PROXY_USAGE_INVALID) {
                 *ret_why = "the usage is \"preconfig\", \"no-proxy\", \"override\" or "
                            "\"autodetect\"";
-                return BITS_E_NOT_IMPLEMENTED;
-        }
-        if (usage == PROXY_AUTODETECT) {
-                *ret_why = "finding a proxy by WPAD or a configuration script is not implemented: "
-                           "name it with \"override\"";
                 return BITS_E_NOT_IMPLEMENTED;
         }
         if (too_long(list)) {
@@ -153,24 +148,51 @@ static bool parse_server(const Span *s, Span *ret_host, unsigned *port)
         return *port > 0 && *port < 65536;
 }
 
-/* A proxy without a port listens where its protocol does, as Windows has it. */
+/* How proxies are spoken to: libcurl's word, and the port of those that name none, as Windows has
+   it. With both kinds of SOCKS the proxy resolves the names. */
+typedef struct Manner {
+        const char *prefix;  /* in lists */
+        const char *keyword; /* in the answer of a script */
+        const char *scheme;
+        unsigned port;
+} Manner;
+
+#define DIRECT_PREFIX "direct://"
+
+static const Manner manners[] = {
+        { "http://", "PROXY", "http", 80 },         { "http://", "HTTP", "http", 80 },
+        { "https://", "HTTPS", "https", 443 },      { "socks4://", "SOCKS", "socks4a", 1080 },
+        { "socks4://", "SOCKS4", "socks4a", 1080 }, { "socks5://", "SOCKS5", "socks5h", 1080 },
+};
+
+static bool is_word(const Span *span, const char *word)
+{
+        return span->length == strlen(word) && starts_with(span, word);
+}
+
 static int make_url(Span entry, char ret[PROXY_URL_MAX])
 {
-        const char *protocol = "http";
-        unsigned port = 80;
+        const Manner *manner = &manners[0];
+        unsigned port;
         Span host;
 
-        if (starts_with(&entry, "https://")) {
-                protocol = "https";
-                port = 443;
-                skip(&entry, strlen("https://"));
-        } else if (starts_with(&entry, "http://"))
-                skip(&entry, strlen("http://"));
+        if (is_word(&entry, DIRECT_PREFIX)) {
+                *ret = 0;
+                return 1;
+        }
+        for (size_t i = 0; i < ELEMENTS(manners); i++)
+                if (starts_with(&entry, manners[i].prefix)) {
+                        manner = &manners[i];
+                        skip(&entry, strlen(manner->prefix));
+                        break;
+                }
+        port = manner->port;
         if (entry.length > 0 && entry.at[entry.length - 1] == '/')
                 entry.length--;
         if (!parse_server(&entry, &host, &port))
                 return -EINVAL;
-        snprintf(ret, PROXY_URL_MAX, "%s://%.*s:%u", protocol, (int)host.length, host.at, port);
+        snprintf(ret, PROXY_URL_MAX, "%s://%.*s:%u", manner->scheme, (int)host.length, host.at,
+                 port);
         return 1;
 }
 
@@ -194,6 +216,58 @@ int proxy_select(const char *list, const char *scheme, unsigned index, char ret[
         while (next_word(&list, LIST_DIVIDERS, &entry))
                 if (take_purpose(&entry, scheme, &own) && own == want_own && index-- == 0)
                         return make_url(entry, ret);
+        return 0;
+}
+
+/* ---- what a script answers ---- */
+
+/* The text as an entry of a list; false: it is none that we know. */
+static bool append_entry(Span entry, char *list, size_t room)
+{
+        const char *text = entry.at;
+        size_t used = strlen(list);
+        unsigned port = 0;
+        Span word, server, host;
+
+        if (!next_word(&text, " \t", &word))
+                return false;
+        word.length = MIN(word.length, entry.length);
+        text = word.at + word.length;
+        server = (Span){ text, entry.length - (size_t)(text - entry.at) };
+        skip(&server, MIN(server.length, strspn(server.at, " \t")));
+        while (server.length > 0 && strchr(" \t", server.at[server.length - 1]))
+                server.length--;
+        if (is_word(&word, "DIRECT") && server.length == 0) {
+                snprintf(list + used, room - used, "%s ", DIRECT_PREFIX);
+                return true;
+        }
+        for (size_t i = 0; i < ELEMENTS(manners); i++)
+                if (is_word(&word, manners[i].keyword) && parse_server(&server, &host, &port)) {
+                        snprintf(list + used, room - used, "%s%.*s ", manners[i].prefix,
+                                 (int)server.length, server.at);
+                        return true;
+                }
+        return false;
+}
+
+/* NET-445 */
+int proxy_list_from_answer(const char *answer, char **ret)
+{
+        size_t room = PROXY_ANSWER_ENTRIES_MAX * (size_t)PROXY_URL_MAX;
+        _cleanup_free_ char *list = calloc(1, room);
+        unsigned n = 0, known = 0;
+        Span entry;
+
+        if (!list)
+                return -ENOMEM;
+        while (known < PROXY_ANSWER_ENTRIES_MAX && next_word(&answer, ";", &entry)) {
+                skip(&entry, MIN(entry.length, strspn(entry.at, " \t")));
+                n += entry.length > 0;
+                known += entry.length > 0 && append_entry(entry, list, room);
+        }
+        if (n > 0 && known == 0)
+                return -EINVAL;
+        *ret = TAKE_PTR(list);
         return 0;
 }
 

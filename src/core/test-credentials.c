@@ -150,7 +150,8 @@ static void test_proxy_check(void **state)
         assert_int_equal(proxy_check(PROXY_OVERRIDE, "", "", &why), BITS_E_INVALID_ARGUMENT);
         assert_int_equal(proxy_check(PROXY_NONE, "p:1", "", &why), BITS_E_INVALID_ARGUMENT);
         assert_int_equal(proxy_check(PROXY_PRECONFIG, "", "x", &why), BITS_E_INVALID_ARGUMENT);
-        assert_int_equal(proxy_check(PROXY_AUTODETECT, "", "", &why), BITS_E_NOT_IMPLEMENTED);
+        assert_int_equal(proxy_check(PROXY_AUTODETECT, "", "", &why), 0); /* NET-440 */
+        assert_int_equal(proxy_check(PROXY_AUTODETECT, "p:1", "", &why), BITS_E_INVALID_ARGUMENT);
         assert_int_equal(proxy_check(PROXY_USAGE_INVALID, "", "", &why), BITS_E_NOT_IMPLEMENTED);
         assert_int_equal(proxy_check(PROXY_OVERRIDE, text, "", &why), BG_E_PROXY_LIST_TOO_LARGE);
         assert_int_equal(proxy_check(PROXY_OVERRIDE, "p", text, &why),
@@ -184,6 +185,10 @@ static void test_proxy_list(void **state)
                 { "u:p@a:1", "http", 0, -EINVAL, NULL },
                 { "a:1 b@", "http", 1, -EINVAL, NULL },
                 { "[::1", "http", 0, -EINVAL, NULL },
+                { "a:1 direct://", "http", 1, 1, "" },
+                { "direct://a", "http", 0, -EINVAL, NULL },
+                { "socks4://a", "http", 0, 1, "socks4a://a:1080" },
+                { "socks5://a:1", "https", 0, 1, "socks5h://a:1" },
         };
         char url[PROXY_URL_MAX];
 
@@ -193,6 +198,52 @@ static void test_proxy_list(void **state)
                                  cases[i].result);
                 if (cases[i].url)
                         assert_string_equal(url, cases[i].url);
+        }
+}
+
+/* NET-445 */
+static void test_answers_of_scripts(void **state)
+{
+        static const struct {
+                const char *answer, *list;
+        } cases[] = {
+                { "DIRECT", "direct:// " },
+                { "PROXY a:3128; DIRECT", "http://a:3128 direct:// " },
+                { "proxy a:1;HTTPS b:2 ; SOCKS c", "http://a:1 https://b:2 socks4://c " },
+                { "  HTTP a ;;SOCKS5\tb:1; SOCKS4 c:2;", "http://a socks5://b:1 socks4://c:2 " },
+                { "PROXY [::1]:8080", "http://[::1]:8080 " },
+                { "QUIC a:1; PROXY u:p@b:1; PROXY c:1", "http://c:1 " },
+                { "PROXY a:1 b:2; DIRECT", "direct:// " },
+                { "DIRECT now; DIRECT", "direct:// " },
+                { "", "" },
+                { " ; ", "" },
+                { "nonsense", NULL },
+                { "PROXY", NULL },
+                { "PROXY a:99999", NULL },
+                { "PROXYa:1", NULL },
+                { "PROXY a,b", NULL },
+        };
+        _cleanup_free_ char *many = calloc(100, sizeof("PROXY a;"));
+
+        (void)state;
+        assert_non_null(many);
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                _cleanup_free_ char *list = NULL;
+
+                assert_int_equal(proxy_list_from_answer(cases[i].answer, &list),
+                                 cases[i].list ? 0 : -EINVAL);
+                if (cases[i].list)
+                        assert_string_equal(list, cases[i].list);
+        }
+        for (size_t i = 0; i < 100; i++)
+                strcat(many, "PROXY a;");
+        {
+                _cleanup_free_ char *list = NULL;
+                char url[PROXY_URL_MAX];
+
+                assert_int_equal(proxy_list_from_answer(many, &list), 0);
+                assert_int_equal(proxy_select(list, "http", PROXY_ANSWER_ENTRIES_MAX - 1, url), 1);
+                assert_int_equal(proxy_select(list, "http", PROXY_ANSWER_ENTRIES_MAX, url), 0);
         }
 }
 
@@ -227,6 +278,7 @@ int main(void)
                 cmocka_unit_test(test_bytes),
                 cmocka_unit_test(test_proxy_check),
                 cmocka_unit_test(test_proxy_list),
+                cmocka_unit_test(test_answers_of_scripts),
                 cmocka_unit_test(test_bypass),
         };
 

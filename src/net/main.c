@@ -8,6 +8,7 @@
  * OPENBITS_NET_IDLE_SECONDS shorten two waits.
  */
 #include "basic/log.h"
+#include "net/keeper.h"
 #include "net/service.h"
 #include "sandbox/sandbox.h"
 
@@ -113,6 +114,9 @@ int main(void)
         int r;
 
         log_open("bits-net", LOG_INFO);
+        options.keeper = keeper_start();
+        if (options.keeper < 0)
+                log_errno(LOG_WARNING, options.keeper, "No proxies will be autodetected");
         /* A peer that is gone and a file at its limit are errors of one transfer. */
         signal(SIGPIPE, SIG_IGN);
         signal(SIGXFSZ, SIG_IGN);

@@ -38,6 +38,17 @@ void net_failure_set(NetFailure *f, ErrorContext context, BitsCode code, const c
         plain(f->detail);
 }
 
+void net_failure_add(NetFailure *f, const char *format, ...)
+{
+        size_t used = strlen(f->detail);
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(f->detail + used, sizeof(f->detail) - used, format, args);
+        va_end(args);
+        plain(f->detail);
+}
+
 void net_failure_file(NetFailure *f, int error)
 {
         net_failure_set(f, CONTEXT_LOCAL_FILE, code_from_errno(error),

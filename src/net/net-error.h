@@ -39,6 +39,8 @@ void net_failure_memory(NetFailure *f);
 /* Any other: the sentence is made from the format and reduced to plain ASCII. */
 void net_failure_set(NetFailure *f, ErrorContext context, BitsCode code, const char *format, ...)
         _printf_(4, 5);
+/* Adds to the sentence of a failure. */
+void net_failure_add(NetFailure *f, const char *format, ...) _printf_(2, 3);
 
 /* "Not Found", or "" for a status without a well-known phrase. */
 const char *http_reason(unsigned status);

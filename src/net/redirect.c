@@ -8,6 +8,7 @@
 #include "basic/secret.h"
 #include "wire/protocol.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <strings.h>
@@ -236,4 +237,25 @@ void url_for_people(const char *url, char *ret, size_t size)
         curl_url_set(u, CURLUPART_QUERY, NULL, 0);
         curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
         copy_plain(ret, size, curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK ? text : "?");
+}
+
+/* SEC-442 */
+char *url_for_script(const char *url)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+        _cleanup_text_ char *text = NULL, *host = NULL;
+
+        if (!parse(u, url) || curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+                return NULL;
+        for (char *c = host; *c; c++)
+                *c = (char)tolower((unsigned char)*c);
+        curl_url_set(u, CURLUPART_HOST, host, 0);
+        curl_url_set(u, CURLUPART_USER, NULL, 0);
+        curl_url_set(u, CURLUPART_PASSWORD, NULL, 0);
+        curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
+        if (url_is_https(url)) {
+                curl_url_set(u, CURLUPART_PATH, "/", 0);
+                curl_url_set(u, CURLUPART_QUERY, NULL, 0);
+        }
+        return curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK ? strdup(text) : NULL;
 }

@@ -47,3 +47,7 @@ bool url_take_user(char *url, char **ret_user, char **ret_password);
    cut to fit. "?" if there is none. */
 void url_host(const char *url, char *ret, size_t size);
 void url_for_people(const char *url, char *ret, size_t size);
+
+/* What a script of the network's may know of a URL: no user, no fragment, and of https nothing
+   behind the host. Its host in lower case. NULL: it is no URL. Free it. */
+char *url_for_script(const char *url);

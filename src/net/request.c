@@ -46,6 +46,7 @@ int request_init(Request *r, Pool *pool, const RequestSettings *settings, const 
 static void forget_request(Request *r)
 {
         request_drop_errand(r);
+        autodetect_drop(TAKE_PTR(r->question));
         r->asking = false;
         pacer_leave(r->settings->pacer, &r->paced);
         curl_slist_free_all(TAKE_PTR(r->headers));
@@ -130,6 +131,7 @@ void request_done(Request *r)
         credential_done(&r->of_url);
         free(r->proxy_list);
         free(r->proxy_bypass);
+        free(r->proxy_note);
 }
 
 /* ---- what every request is told ---- */
@@ -185,14 +187,18 @@ int request_set_proxy(Request *r, CURL *easy, const char *url)
         char proxy[PROXY_URL_MAX] = "";
         int found = 0;
 
+        /* SEC-443: such proxies are shown tickets of the identity's unasked, else. */
+        curl_easy_setopt(easy, CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC);
         if (r->proxy_usage == PROXY_PRECONFIG)
                 return 0;
-        if (r->proxy_usage == PROXY_OVERRIDE)
+        if (r->proxy_usage == PROXY_OVERRIDE || r->proxies_known)
                 found = select_proxy(r, url, proxy);
         if (found < 0) {
-                net_failure_set(&r->failure, CONTEXT_GENERAL_TRANSPORT, BG_E_INVALID_PROXY_INFO,
-                                "The proxy list has an entry that is no proxy: an entry is "
-                                "[http=|https=][http://|https://]server[:port]");
+                net_failure_set(
+                        &r->failure, CONTEXT_GENERAL_TRANSPORT, BG_E_INVALID_PROXY_INFO,
+                        "The proxy list has an entry that is no proxy: an entry is "
+                        "[http=|https=][http://|https://|socks4://|socks5://]server[:port], "
+                        "or direct://");
                 return found;
         }
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
@@ -246,9 +252,24 @@ int request_prepare(Request *r)
         return url_is_https(r->url) ? request_judge(r) : 0;
 }
 
+/* NET-440: what the network says goes the way of a list that the job has. */
+static void on_proxies(void *userdata, const char *list, const char *note)
+{
+        Request *r = userdata;
+
+        r->question = NULL;
+        r->proxies_known = true;
+        if (string_replace(&r->proxy_list, list) < 0 || string_replace(&r->proxy_note, note) < 0 ||
+            request_set_proxy(r, r->easy, r->url) < 0 ||
+            curl_glue_add(pool_glue(r->pool), r->easy) < 0)
+                r->on_done(r->userdata, CURLE_OUT_OF_MEMORY);
+}
+
 int request_run(Request *r)
 {
         curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
+        if (r->proxy_usage == PROXY_AUTODETECT && !r->proxies_known)
+                return autodetect_ask(r->settings->autodetect, r->url, on_proxies, r, &r->question);
         return curl_glue_add(pool_glue(r->pool), r->easy);
 }
 
@@ -279,6 +300,7 @@ void request_move(Request *r, char *url)
         r->url = url;
         memset(r->auth, 0, sizeof(r->auth)); /* NET-54 */
         r->proxy_index = 0;
+        r->proxies_known = false; /* another host has other ones */
 }
 
 int request_pin(Request *r, char *url)
@@ -321,13 +343,28 @@ RequestNext request_challenged(Request *r, unsigned status)
         return REQUEST_FAILED;
 }
 
-/* NET-62: the next of the job's list when this one cannot be reached. */
-static bool try_next_proxy(Request *r, CURLcode result, long connect_status, bool answered)
+/* This proxy, or this server where the list says "no proxy", cannot be reached. */
+static bool is_out_of_reach(const Request *r, CURLcode result)
 {
         char url[PROXY_URL_MAX];
 
-        if (r->proxy_usage != PROXY_OVERRIDE || answered || connect_status != 0 ||
-            (result != CURLE_COULDNT_RESOLVE_PROXY && result != CURLE_COULDNT_CONNECT))
+        switch ((int)result) {
+        case CURLE_COULDNT_RESOLVE_PROXY:
+        case CURLE_COULDNT_CONNECT:
+        case CURLE_PROXY:
+                return true;
+        case CURLE_COULDNT_RESOLVE_HOST:
+                return select_proxy(r, r->url, url) > 0 && *url == 0;
+        }
+        return false;
+}
+
+/* NET-62: the next of the list when this one cannot be reached. */
+static bool try_next_proxy(Request *r)
+{
+        char url[PROXY_URL_MAX];
+
+        if (r->proxy_usage != PROXY_OVERRIDE && !r->proxies_known)
                 return false;
         r->proxy_index++;
         if (select_proxy(r, r->url, url) == 0) {
@@ -364,6 +401,7 @@ static bool line_was_too_long(const Request *r, CURLcode result)
 RequestNext request_broken(Request *r, CURLcode result, bool answered)
 {
         long connect_status = 0, error = 0;
+        bool out_of_reach;
 
         if (r->found_out) {
                 r->found_out = false;
@@ -372,8 +410,11 @@ RequestNext request_broken(Request *r, CURLcode result, bool answered)
         curl_easy_getinfo(r->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
         if (connect_status == 407)
                 return request_challenged(r, 407);
-        if (try_next_proxy(r, result, connect_status, answered))
+        out_of_reach = !answered && connect_status == 0 && is_out_of_reach(r, result);
+        if (out_of_reach && try_next_proxy(r))
                 return REQUEST_AGAIN;
+        if (r->proxies_known && !answered)
+                autodetect_doubt(r->settings->autodetect);
         if (line_was_too_long(r, result))
                 net_failure_long_line(&r->failure, r->url);
         curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &error);
@@ -382,5 +423,7 @@ RequestNext request_broken(Request *r, CURLcode result, bool answered)
         if (result == CURLE_COULDNT_CONNECT)
                 explain_connect(r, (int)error);
         net_failure_curl(&r->failure, result, connect_status, r->url, r->explanation);
+        if (r->proxies_known && !answered && !string_empty(r->proxy_note))
+                net_failure_add(&r->failure, " (no proxy was used: %s)", r->proxy_note);
         return REQUEST_FAILED;
 }

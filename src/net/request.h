@@ -7,6 +7,7 @@
 
 #include "core/proxy.h"
 #include "net/auth.h"
+#include "net/autodetect.h"
 #include "net/net-error.h"
 #include "net/pacer.h"
 #include "net/pool.h"
@@ -21,6 +22,7 @@ typedef struct RequestSettings {
         long stall_seconds;            /* without a byte */
         struct curl_slist *headers;    /* of every request */
         Pacer *pacer;                  /* borrowed */
+        Autodetect *autodetect;        /* borrowed */
 } RequestSettings;
 
 /* What the job says about all its requests. */
@@ -54,6 +56,10 @@ typedef struct Request {
         ProxyUsage proxy_usage;
         char *proxy_list, *proxy_bypass;
         unsigned proxy_index; /* of the proxy that is tried */
+        /* Of PROXY_AUTODETECT: the list is this URL's once the network has been asked. */
+        ProxyQuestion *question;
+        bool proxies_known;
+        char *proxy_note; /* why there is none; NULL: nothing to say */
         Auth auth[AUTH_TARGET_MAX];
 
         CURL *easy;                 /* borrowed while a request runs */

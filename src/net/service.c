@@ -44,6 +44,7 @@ struct Service {
         ServiceOptions options;
         Pools *pools;
         Pacer *pacer;
+        Autodetect *autodetect;
         Channel *channel;
         sd_event_source *progress, *idle;
         void *tasks; /* tsearch() tree by id */
@@ -481,11 +482,21 @@ int service_new(sd_event *event, int fd, const ServiceOptions *options, Service 
 
         if (!s) {
                 fd_close(fd);
+                fd_close(options->keeper);
                 return -ENOMEM;
         }
         TAILQ_INIT(&s->moved);
         s->event = sd_event_ref(event);
         s->options = *options;
+        r = autodetect_new(event, PRIORITY_NETWORK,
+                           &(AutodetectTerms){ .keeper = options->keeper,
+                                               .ca_file = options->request.ca_file,
+                                               .ca_path = options->request.ca_path },
+                           &s->autodetect);
+        if (r < 0) {
+                fd_close(fd);
+                return r;
+        }
         r = channel_new(event, fd, PRIORITY_CHANNEL, &channel_listener, s, &s->channel);
         if (r >= 0)
                 r = channel_gather(s->channel, PRIORITY_NETWORK);
@@ -501,6 +512,7 @@ int service_new(sd_event *event, int fd, const ServiceOptions *options, Service 
         if (r < 0)
                 return r;
         s->options.request.pacer = s->pacer;
+        s->options.request.autodetect = s->autodetect;
         set_idle(s, true);
         *ret = TAKE_PTR(s);
         return 0;
@@ -514,6 +526,7 @@ void service_free(Service *s)
                 task_free(*(Task **)s->tasks);
         pools_free(s->pools);
         pacer_free(s->pacer);
+        autodetect_free(s->autodetect);
         channel_free(s->channel);
         sd_event_source_disable_unref(s->progress);
         sd_event_source_disable_unref(s->idle);

@@ -14,6 +14,7 @@ typedef struct ServiceOptions {
         RequestSettings request;
         uint64_t idle_usec;
         Kerberos *kerberos; /* borrowed */
+        int keeper;         /* of bits-pac; taken. -errno: there is none */
 } ServiceOptions;
 
 /* Takes `fd`, the channel, in any case. `options` outlives the service; it is copied but for its

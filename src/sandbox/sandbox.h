@@ -11,7 +11,7 @@
  *      MANAGER    use another socket family than AF_UNIX; write       D-Bus, its database
  *                 outside of its own directories; read user files
  *      SPEAKER    make a socket; open, make or change any path        talk over what it has
- *      SCRIPT     the same; any call but some thirty; map code        talk over what it has, compute
+ *      SCRIPT     the same; any call but some thirty; map code        compute, and talk
  *      all        exec, fork, change identity, hold a capability, trace, signal another process,
  *                 mount, load code into the kernel, io_uring, dump core
  *

@@ -168,22 +168,6 @@ def only_the_log(service):
     (service.state / 'jobs.sqlite-wal').write_bytes(b'commits')
 
 
-def left_alone(service):
-    """A backup of the database alone, made while the service was running. DUR-480"""
-    service.start().create('lost')
-    copy = service.folder / 'copy'
-    shutil.copyfile(service.database, copy)
-    service.stop()
-    for path in service.state.glob('jobs.sqlite*'):
-        path.unlink()
-    copy.rename(service.database)
-
-
-def emptied_log(service):
-    left_alone(service)
-    (service.state / 'jobs.sqlite-wal').touch()
-
-
 def read(path):
     """The content, also of what even its owner may not read."""
     mode = path.stat().st_mode & 0o777
@@ -235,7 +219,7 @@ def test_second_service_on_the_same_store_is_refused(service):
 # DUR-48, DUR-265, OPS-260
 @pytest.mark.parametrize('spoil', [garbage, truncated, other_tables, half_the_tables,
                                    old_but_other_tables, no_bytes, no_permission, directory,
-                                   only_the_log, left_alone, emptied_log])
+                                   only_the_log])
 def test_store_that_cannot_be_used_is_set_aside(service, spoil):
     spoil(service)
     before = snapshot(service.state)
@@ -261,6 +245,27 @@ def test_store_that_cannot_be_used_is_set_aside(service, spoil):
     assert [entry['Id'] for entry in manager.list()] == [job.id]
 
 
+# DUR-480: a backup of the database alone, made while the service was running
+@pytest.mark.parametrize('log', ['none', 'empty'])
+def test_a_store_without_its_log_is_used_and_said_to_be_old(service, log):
+    manager = service.start()
+    manager.create('old')
+    service.restart(signal.SIGTERM)
+    service.manager().create('lost')
+    copy = service.folder / 'copy'
+    shutil.copyfile(service.database, copy)
+    service.stop()
+    for path in service.state.glob('jobs.sqlite*'):
+        path.unlink()
+    copy.rename(service.database)
+    if log == 'empty':
+        (service.state / 'jobs.sqlite-wal').touch()
+    manager = service.start()
+    assert [entry['DisplayName'] for entry in manager.list()] == ['old']
+    assert 'is gone or empty' in service.log()
+    assert manager.get('StoreSetAside') == ''
+
+
 # DUR-480
 def test_store_needs_its_log_only_while_it_is_in_use(service):
     job = service.start().create('kept')
@@ -270,7 +275,8 @@ def test_store_needs_its_log_only_while_it_is_in_use(service):
     service.stop()
     assert not log.exists()
     manager = service.start()
-    assert [entry['Id'] for entry in manager.list()] == [job.id] and manager.get('StoreSetAside') == ''
+    assert [entry['Id'] for entry in manager.list()] == [job.id]
+    assert 'is gone or empty' not in service.log()
 
 
 # DUR-265

@@ -167,6 +167,21 @@ static bool is_marked(const char *path)
                be32toh(mark) == LOG_IN_USE;
 }
 
+/* The database alone is whole, and as it was at the last checkpoint. */
+static void tell_of_lost_log(const char *path)
+{
+        _cleanup_free_ char *log = NULL;
+        struct stat st;
+
+        if (!is_marked(path) || asprintf(&log, "%s-wal", path) < 0 ||
+            (stat(log, &st) == 0 && st.st_size > LOG_HEADER_BYTES))
+                return;
+        log_error("the log %s of the job store is gone or empty: jobs are as they were at some "
+                  "time before the service ended, and what changed since then is lost, unless "
+                  "another program opened the store meanwhile and put it in",
+                  log);
+}
+
 static int mark_log(sqlite3 *db, bool in_use)
 {
         char sql[64];
@@ -194,11 +209,9 @@ static const char *wrong_from_outside(const char *path)
                 return "it is no regular file";
         if (st.st_size == 0)
                 return "it is empty";
-        if (access(path, R_OK | W_OK) < 0 && (errno == EACCES || errno == EPERM))
-                return "bitsd has no permission to read and write it";
-        if (is_marked(path) && (stat(log, &st) < 0 || st.st_size <= LOG_HEADER_BYTES))
-                return "its log jobs.sqlite-wal, which had the latest changes, is gone or empty";
-        return NULL;
+        return access(path, R_OK | W_OK) < 0 && (errno == EACCES || errno == EPERM)
+                       ? "bitsd has no permission to read and write it"
+                       : NULL;
 }
 
 /* Of any kind, and those that every version has. */
@@ -392,8 +405,10 @@ int database_find_aside(const char *path, char **ret)
 int database_open(const char *path, sqlite3 **ret)
 {
         const char *why = NULL;
-        int r = open_file(path, ret, &why);
+        int r;
 
+        tell_of_lost_log(path);
+        r = open_file(path, ret, &why);
         if (!why)
                 return r;
         r = database_set_aside(path, why);

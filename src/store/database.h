@@ -12,9 +12,9 @@
 /* Between the database's name and the time, in the name of one that was set aside. */
 #define DATABASE_ASIDE ".unreadable-"
 
-/* Opens or creates the database. One that is damaged or unreadable, or without its log, is renamed
-   and kept, never deleted, and a new one begun. 0 or -errno; -EPROTONOSUPPORT: a later version made
-   it, and it was not touched. */
+/* Opens or creates the database. One that is damaged or unreadable is renamed and kept, never
+   deleted, and a new one begun; one without its log is used, and the log of the service says so. 0
+   or -errno; -EPROTONOSUPPORT: a later version made it, and it was not touched. */
 int database_open(const char *path, sqlite3 **ret);
 /* Its tables are right: from now on, until it is closed, its log is a part of it. */
 void database_begin(sqlite3 *db);

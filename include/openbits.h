@@ -541,9 +541,8 @@ typedef enum bits_proxy_usage {
 /* list and bypass: for OVERRIDE only, else NULL. List:
    [http=|https=][http://|https://|socks4://|socks5://]server[:port] or direct://, divided by
    spaces, tried in order. Bypass: hosts, "*" at the far left, "<local>". E_INVALIDARG,
-   BG_E_PROXY_LIST_TOO_LARGE, BG_E_PROXY_BYPASS_LIST_TOO_LARGE; a list that is no list is an error
-   of the job.
-   (IBackgroundCopyJob::SetProxySettings) */
+   BG_E_PROXY_LIST_TOO_LARGE, BG_E_PROXY_BYPASS_LIST_TOO_LARGE; a list that is no list is the
+   job's error. (IBackgroundCopyJob::SetProxySettings) */
 BITS_EXPORT int bits_job_set_proxy_settings(bits_job *job, bits_proxy_usage usage, const char *list,
                                             const char *bypass);
 /* The caller frees list and bypass; NULL unless OVERRIDE. */

@@ -218,7 +218,7 @@ static void test_lazy(void **state)
         open_case(&c);
         store_mark_job(c.store, c.job, STORE_LAZY);
         turn_schedule(c.turn);
-        while (store_is_dirty(c.store) && now_usec() - began < 30000000) /* the machine may be slow */
+        while (store_is_dirty(c.store) && now_usec() - began < 30000000) /* a machine may be slow */
                 (void)sd_event_run(c.event, 10 * 1000);
         assert_false(store_is_dirty(c.store));
         assert_true(now_usec() - began >= 900000);

@@ -82,8 +82,8 @@ static int on_out_of_patience(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-/* ENG-440: after a pause of this process, or of the whole machine, what the worker has said waits, and
-   the time is over. */
+/* ENG-440: after a pause of this process, or of the whole machine, the time is over, and what the
+   worker has said meanwhile still waits. */
 int worker_patience_new(Worker *worker)
 {
         int r = sd_event_add_time(worker->pool->event, &worker->patience, CLOCK_MONOTONIC, 0, 0,

@@ -33,9 +33,11 @@ import error_tables  # noqa: E402
 import playground_lib  # noqa: E402
 from faulty_server import Server, content  # noqa: E402
 
-# Whoever is started in the background of a shell ignores Ctrl-C, and so would all that tests start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Whoever is started in the background of a shell ignores Ctrl-C, and whoever is started by nohup the
+# end of the terminal; so would all that tests start.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 ROOT = playground_lib.may_switch_identity()
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_BIND = 0x20000, 0x4000, 0x40000, 0x1000

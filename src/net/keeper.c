@@ -166,6 +166,7 @@ int keeper_start(void)
         pid = fork();
         if (pid == 0) {
                 (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+                (void)prctl(PR_SET_NAME, "bits-keeper"); /* no worker, though its program is */
                 fd_close(pair[0]);
                 fd_close(WORKER_CHANNEL_FD);
                 keep(pair[1], program);

@@ -331,14 +331,17 @@ def service_job(name, url, kind='download'):
     return identifier
 
 
+WORKERS = ('bits-file', 'bits-net', 'bits-keeper', 'bits-pac')
+
+
 def workers(uid):
-    """Ids of the workers that run as that user."""
+    """Ids of the workers that run as that user, and of what they started."""
     found = []
     for path in pathlib.Path('/proc').glob('[0-9]*/status'):
         with contextlib.suppress(OSError):
             text = path.read_text()
             fields = dict(line.split(':\t', 1) for line in text.splitlines() if ':\t' in line)
-            if fields['Name'] in ('bits-file', 'bits-net') and int(fields['Uid'].split()[0]) == uid:
+            if fields['Name'] in WORKERS and int(fields['Uid'].split()[0]) == uid:
                 found.append(int(path.parent.name))
     return found
 

@@ -16,12 +16,12 @@
 
 #include "basic/clock.h"
 #include "basic/fd.h"
+#include "basic/thread.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -31,7 +31,6 @@
 
 enum {
         THREADS_MAX = 2048,
-        STACK_BYTES = 256 * 1024,
         LINGER_SECONDS = 2,
         TRUSTED_MAX = 16, /* devices */
 };
@@ -159,25 +158,10 @@ static void *serve(void *userdata)
 
 static int start(Device *device)
 {
-        sigset_t all, before;
-        pthread_attr_t attributes;
-        pthread_t thread;
-        int r;
+        int r = closer.threads >= THREADS_MAX ? -EAGAIN : thread_start(serve, device);
 
-        if (closer.threads >= THREADS_MAX)
-                return -EAGAIN;
-        sigfillset(&all);
-        r = pthread_attr_init(&attributes);
-        if (r != 0)
-                return -r;
-        (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-        (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* they are the loop's */
-        r = pthread_create(&thread, &attributes, serve, device);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-        (void)pthread_attr_destroy(&attributes);
-        if (r != 0)
-                return -r;
+        if (r < 0)
+                return r;
         closer.threads++;
         device->served = true;
         return 0;

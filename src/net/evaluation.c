@@ -4,16 +4,14 @@
  */
 #include "net/evaluation.h"
 
+#include "basic/host-name.h"
 #include "net/keeper.h"
 #include "wire/channel.h"
 #include "wire/protocol.h"
 
-#include <ctype.h>
-
 enum {
         PIECE_BYTES = 32 * 1024,
         NAMES_MAX = 64,
-        NAME_MAX_BYTES = 255,
 };
 
 struct Evaluation {
@@ -24,18 +22,6 @@ struct Evaluation {
         Lookup *lookup;
         unsigned names;
 };
-
-static bool is_name(const char *host)
-{
-        size_t length = strlen(host);
-
-        if (length == 0 || length > NAME_MAX_BYTES || host[0] == '-')
-                return false;
-        for (; *host; host++)
-                if (!isalnum((unsigned char)*host) && !strchr("-._", *host))
-                        return false;
-        return true;
-}
 
 static void on_addresses(void *userdata, const char *addresses)
 {
@@ -54,7 +40,8 @@ static int on_resolve(Evaluation *e, Message *m)
 
         if (r < 0)
                 return r;
-        if (e->lookup || ++e->names > NAMES_MAX || !is_name(resolve.host))
+        if (e->lookup || ++e->names > NAMES_MAX ||
+            !host_name_is_plain(resolve.host, strlen(resolve.host)))
                 return -EBADMSG;
         if (resolver_ask(e->resolver, resolve.host, on_addresses, e, &e->lookup) < 0)
                 on_addresses(e, "");

@@ -6,12 +6,11 @@
 #include "net/resolver.h"
 
 #include "basic/fd.h"
+#include "basic/thread.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -20,7 +19,6 @@
 
 enum {
         THREADS_MAX = 32,
-        STACK_BYTES = 256 * 1024,
         ANY_PORT = 9,
 };
 
@@ -86,26 +84,15 @@ static void *look_up(void *userdata)
 /* Takes the errand. 0 or -errno. */
 static int start(Errand *errand)
 {
-        sigset_t all, before;
-        pthread_attr_t attributes;
-        pthread_t thread;
-        int r = pthread_attr_init(&attributes);
+        int r = atomic_fetch_add(&threads, 1) >= THREADS_MAX ? -EAGAIN
+                                                             : thread_start(look_up, errand);
 
-        if (r == 0) {
-                (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-                (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-                sigfillset(&all);
-                (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* they are the loop's */
-                r = pthread_create(&thread, &attributes, look_up, errand);
-                (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-                (void)pthread_attr_destroy(&attributes);
-        }
-        if (r == 0)
+        if (r >= 0)
                 return 0;
+        atomic_fetch_sub(&threads, 1);
         fd_close(errand->answer);
         free(errand);
-        atomic_fetch_sub(&threads, 1);
-        return -r;
+        return r;
 }
 
 /* ---- the loop's side ---- */
@@ -159,12 +146,6 @@ int resolver_ask(Resolver *resolver, const char *host, OnAddresses on_addresses,
         }
         errand->answer = pair[1];
         strcpy(errand->host, host);
-        if (atomic_fetch_add(&threads, 1) >= THREADS_MAX) {
-                atomic_fetch_sub(&threads, 1);
-                fd_close(errand->answer);
-                free(errand);
-                return -EAGAIN;
-        }
         r = start(errand);
         if (r < 0)
                 return r;

@@ -5,11 +5,11 @@
  */
 #include "pac/script.h"
 
+#include "basic/host-name.h"
 #include "basic/log.h"
 #include "basic/utf8.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <duktape.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -106,16 +106,6 @@ static void push_words(duk_context *context, const char *words)
         }
 }
 
-static bool may_be_a_name(const char *host, size_t length)
-{
-        if (length == 0 || length > SCRIPT_HOST_MAX || host[0] == '-')
-                return false;
-        for (size_t i = 0; i < length; i++)
-                if (!isalnum((unsigned char)host[i]) && !strchr("-._", host[i]))
-                        return false;
-        return true;
-}
-
 static duk_ret_t look_up(duk_context *context)
 {
         Asked *asked = asked_of(context);
@@ -123,7 +113,7 @@ static duk_ret_t look_up(duk_context *context)
         duk_size_t length;
         const char *host = duk_require_lstring(context, 0, &length);
 
-        if (may_be_a_name(host, length) && strlen(host) == length) {
+        if (host_name_is_plain(host, length)) {
                 if (++asked->names > SCRIPT_NAMES_MAX)
                         return duk_error(context, DUK_ERR_RANGE_ERROR, "too many names");
                 if (asked->world->resolve(asked->world->userdata, host, addresses) < 0)

@@ -13,7 +13,6 @@ enum {
         SCRIPT_HEAP_BYTES = 32 * 1024 * 1024,
         SCRIPT_ANSWER_MAX = 4000, /* as a list that is set */
         SCRIPT_NAMES_MAX = 64,    /* that are looked up for one answer */
-        SCRIPT_HOST_MAX = 255,
         SCRIPT_ADDRESSES_MAX = 2048,
 };
 

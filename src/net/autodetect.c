@@ -75,6 +75,10 @@ struct Autodetect {
         size_t n_fetched;
 };
 
+static void on_fetch_done(void *userdata, CURLcode result);
+
+static const CurlGlueListener glue_listener = { .on_done = on_fetch_done };
+
 static uint64_t now_usec(void)
 {
         return clock_usec(CLOCK_BOOTTIME);
@@ -142,8 +146,13 @@ static void drop_fetch(Autodetect *a)
         a->n_fetched = 0;
 }
 
+/* Most workers never ask: libcurl's part is made for the first fetch. */
 static int begin_fetch(Autodetect *a, const char *url, uint64_t left)
 {
+        int r = a->glue ? 0 : curl_glue_new(a->event, a->priority, &glue_listener, &a->glue);
+
+        if (r < 0)
+                return r;
         a->easy = curl_glue_borrow(a->glue);
         if (!a->easy || prepare_fetch(a, a->easy, url, left) < 0)
                 return -ENOMEM;
@@ -237,16 +246,6 @@ static void on_fetch_done(void *userdata, CURLcode result)
         a->place++;
         try_place(a);
 }
-
-/* Which sockets it is, is all the same. */
-static void on_watch(void *userdata, CURL *easy, int fd)
-{
-        (void)userdata;
-        (void)easy;
-        (void)fd;
-}
-
-static const CurlGlueListener glue_listener = { .on_done = on_fetch_done, .on_watch = on_watch };
 
 /* ---- questions ---- */
 
@@ -428,9 +427,7 @@ int autodetect_new(sd_event *event, int64_t priority, const AutodetectTerms *ter
         a->event = sd_event_ref(event);
         a->priority = priority;
         a->terms = *terms;
-        r = curl_glue_new(event, priority, &glue_listener, &a->glue);
-        if (r >= 0)
-                r = resolver_new(event, priority, &a->resolver);
+        r = resolver_new(event, priority, &a->resolver);
         if (r >= 0)
                 r = sd_event_add_defer(event, &a->work, on_work, a);
         if (r >= 0)

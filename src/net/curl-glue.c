@@ -122,7 +122,8 @@ static void tell_watched(const CurlGlue *glue, CURL *easy, int fd)
 {
         void *user = NULL;
 
-        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user) == CURLE_OK && user)
+        if (glue->listener->on_watch &&
+            curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user) == CURLE_OK && user)
                 glue->listener->on_watch(user, easy, fd);
 }
 

@@ -17,7 +17,7 @@ typedef struct CurlGlue CurlGlue;
 typedef struct CurlGlueListener {
         /* The user may add, remove and return handles. */
         void (*on_done)(void *user, CURLcode result);
-        /* From within libcurl: the handle waits for that socket from now on. */
+        /* From within libcurl: the handle waits for that socket from now on. May be NULL. */
         void (*on_watch)(void *user, CURL *easy, int fd);
 } CurlGlueListener;
 

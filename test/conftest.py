@@ -45,6 +45,13 @@ USERS = {'bits-alice': 61001, 'bits-bob': 61002, 'bits-carol': 61003}
 DAEMONS = {'bits-broker': 'broker', 'bitsd': 'bitsd'}
 
 
+def load_library():
+    """libopenbits, in this process, which has no sanitizer: where the library has one, the test is skipped."""
+    if 'OPENBITS_SANITIZERS' in os.environ:
+        pytest.skip('Python, which loads the library, has no sanitizer')
+    return ctypes.CDLL(playground_lib.default_build() + '/src/client/libopenbits.so.0')
+
+
 def with_private_accounts():
     """Gives this process and its children a mount namespace where the test users have accounts; the
     machine's own /etc stays as it is, and what tests mount ends with them."""
@@ -272,6 +279,16 @@ class World:
         name = DAEMONS.get(name, name)
         self.playground.kill(name, signal.SIGKILL)
         self.playground.wait_restarted(name)
+
+    def wait_for_room(self, job):
+        """Until the job's user may have a handle again."""
+        def open_again():
+            try:
+                os.close(self.manager().open(job.id))
+                return True
+            except bus.BusError:
+                return False
+        bus.poll_until(open_again, 'the room to come back')
 
     def kept(self, job, number=0):
         """The stored watermark of one file of the job: what counts as kept."""

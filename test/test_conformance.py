@@ -101,8 +101,6 @@ def test_defaults_of_http_options_and_files(world):
     assert job.file(0).call('GetPeerDownloadStats') == (0, 0)
 
 
-@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
-                    reason='Python, which loads the library, has no sanitizer')
 def test_defaults_of_the_library(world, bits, opened):    # noqa: F811
     """JOB-302: what a program reads that has only made its job, and a file of it; NULL where BITS has NULL."""
     with as_alice(world):
@@ -165,8 +163,6 @@ REFUSED = {     # call and arguments of the library: code
     ('set_notify_cmd_line', None, b'a b'): 0x80070057, ('set_notify_cmd_line', b'true', None): 0x80070057}
 
 
-@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
-                    reason='Python, which loads the library, has no sanitizer')
 def test_refusals_of_the_library(world, bits, opened):    # noqa: F811
     """JOB-302: values that BITS does not know have BITS's codes, and change nothing."""
     with as_alice(world):
@@ -280,8 +276,6 @@ STATES = ('queued', 'connecting', 'transferring', 'suspended', 'error', 'transie
           'acknowledged', 'cancelled')
 
 
-@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
-                    reason='Python, which loads the library, has no sanitizer')
 @pytest.mark.parametrize('state', ['suspended', 'transferring', 'error', 'transferred'])
 def test_call_in_state_of_the_library(world, bits, opened, state):    # noqa: F811
     """JOB-300: each call twice, the second time in the state where the first one led."""
@@ -471,8 +465,6 @@ def test_files_are_listed_as_they_were_added(world):
     assert job.progress == (2**64 - 1, 0, 4, 0)
 
 
-@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
-                    reason='Python, which loads the library, has no sanitizer')
 def test_lists_of_the_library(world, bits, opened):    # noqa: F811
     """BUS-300: a count, entries until NULL, as often as one likes; the objects that one opens are live."""
     lib, vault = bits.lib, world.vault()

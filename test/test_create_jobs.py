@@ -11,7 +11,7 @@ import time
 import pytest
 
 import bus
-import playground_lib
+import conftest
 
 PER_CALL, PER_USER, FILES_PER_JOB = 1000, 60, 200
 
@@ -174,12 +174,10 @@ class Spec(ctypes.Structure):
 
 @pytest.fixture
 def library(world, monkeypatch):
-    if os.environ.get('OPENBITS_SANITIZERS'):
-        pytest.skip('Python, which loads the library, has no sanitizer')
     for name in ('DBUS_SYSTEM_BUS_ADDRESS', 'DBUS_SESSION_BUS_ADDRESS'):
         if name in world.playground.environment:
             monkeypatch.setenv(name, world.playground.environment[name])
-    lib = ctypes.CDLL(playground_lib.default_build() + '/src/client/libopenbits.so.0')
+    lib = conftest.load_library()
     lib.bits_error_code.restype = ctypes.c_uint32
     lib.bits_error_message.restype = ctypes.c_char_p
     lib.bits_manager_close.restype = None

@@ -657,14 +657,13 @@ def test_one_command_for_the_whole_case(world, bits, realm, apache, squids):
 
 
 # LIB-30 … LIB-33
-@pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ, reason='Python, which loads the library, has no sanitizer')
 def test_library(world, apache):
     from test_library import Library
+    library = Library()
     world.present(world.alice)
 
     def as_alice(environment):
         os.environ.update(environment)
-        library = Library()
         manager = library.new('manager_open')
         job = ctypes.c_void_p()
         library('manager_create_job', manager, b'job', 0, ctypes.byref(job))

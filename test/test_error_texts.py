@@ -6,7 +6,6 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 import ctypes
 import json
-import os
 import pathlib
 import re
 import time
@@ -14,7 +13,7 @@ import time
 import pytest
 
 import bus
-import playground_lib
+import conftest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CODES = [(int(number, 16), name, kind) for number, name, kind in
@@ -27,18 +26,13 @@ LANGUAGES = {'de': 'Der Auftrag hat keinen Fehler.', 'fr': "La tâche n'a pas d'
 
 @pytest.fixture(scope='module')
 def library():
-    lib = ctypes.CDLL(playground_lib.default_build() + '/src/client/libopenbits.so.0')
+    lib = conftest.load_library()
     for name in ('bits_code_name', 'bits_code_text', 'bits_code_text_localized', 'bits_context_text'):
         getattr(lib, name).restype = ctypes.c_char_p
     return lib
 
 
-no_sanitizer = pytest.mark.skipif(bool(os.environ.get('OPENBITS_SANITIZERS')),
-                                  reason='Python, which loads the library, has no sanitizer')
-
-
 # JOB-08, JOB-263
-@no_sanitizer
 def test_every_code_is_known_by_number_name_and_text(library):
     assert len(CODES) > 180
     wrong = [f'{number:08X} is {library.bits_code_name(ctypes.c_uint32(number))}, not {name}'
@@ -114,7 +108,6 @@ def test_contexts_are_described_like_codes(world):
 
 
 # LIB-261
-@no_sanitizer
 @pytest.mark.parametrize('environment, language', [
     ({}, 'en'), ({'LANG': 'de_DE.UTF-8'}, 'de'), ({'LANG': 'nl_NL.UTF-8'}, 'en'), ({'LANG': 'C'}, 'en'),
     ({'LANG': 'de_DE', 'LC_MESSAGES': 'fr_FR'}, 'fr'), ({'LANG': 'de_DE', 'LC_ALL': 'it_IT'}, 'it'),
@@ -132,7 +125,6 @@ def test_library_speaks_the_language_of_the_environment(library, monkeypatch, en
 
 
 # LIB-261
-@no_sanitizer
 def test_library_knows_locales_by_name(library):
     code = ctypes.c_uint32(NO_ERROR)
     for locale, text in LANGUAGES.items():

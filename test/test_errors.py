@@ -289,17 +289,24 @@ def test_one_failing_file_stops_the_job_but_not_the_files_that_are_there(world):
     assert temporary_files(vault) == []
 
 
+def answered_behind(world, vault, **urls):
+    """A job with files of those names, of which the first stands still and the second was asked for."""
+    job = world.manager().create()
+    for name, url in urls.items():
+        job.add(url, vault / name)
+    job.resume()
+    first, second, *_ = map(world.path_of, urls.values())
+    world.server.wait_stalled(first)
+    world.server.wait_requests(second, 1)
+    return job
+
+
 # JOB-472
 @pytest.mark.parametrize('status, state', [(404, 'error'), (503, 'transient-error')])
 def test_failure_counts_when_the_files_before_are_there(world, status, state):
     first, bad, last = world.put(100_000, stall_after=1000), world.put(10, status=status), world.put(10)
     vault = world.vault()
-    job = world.manager().create()
-    for name, url in (('first', first), ('bad', bad), ('last', last)):
-        job.add(url, vault / name)
-    job.resume()
-    world.server.wait_stalled(world.path_of(first))
-    world.server.wait_requests(world.path_of(bad), 1)
+    job = answered_behind(world, vault, first=first, bad=bad, last=last)
     job.wait_until(lambda: job.progress.files_transferred == 1)     # which is the last one
     assert job.state == 'transferring' and job.get('ErrorCount') == 0
     world.server.release(world.path_of(first))
@@ -313,13 +320,7 @@ def test_failure_counts_when_the_files_before_are_there(world, status, state):
 # JOB-472
 def test_first_file_that_fails_is_the_error(world):
     first, second = world.put(100_000, stall_after=1000, cut_after=2000), world.put(10, status=404)
-    vault = world.vault()
-    job = world.manager().create()
-    job.add(first, vault / 'first')
-    job.add(second, vault / 'second')
-    job.resume()
-    world.server.wait_stalled(world.path_of(first))
-    world.server.wait_requests(world.path_of(second), 1)
+    job = answered_behind(world, world.vault(), first=first, second=second)
     world.server.release(world.path_of(first))
     job.wait('transient-error')
     assert job.error().remote_name == first and job.get('ErrorCount') == 1
@@ -329,13 +330,7 @@ def test_first_file_that_fails_is_the_error(world):
 @pytest.mark.parametrize('mend', ['name', 'credentials'])
 def test_failure_that_waits_is_forgotten_when_it_is_mended(world, mend):
     first, bad, good = world.put(100_000, stall_after=1000), world.put(10, status=404), world.put(10)
-    vault = world.vault()
-    job = world.manager().create()
-    job.add(first, vault / 'first')
-    job.add(bad, vault / 'bad')
-    job.resume()
-    world.server.wait_stalled(world.path_of(first))
-    world.server.wait_requests(world.path_of(bad), 1)
+    job = answered_behind(world, world.vault(), first=first, bad=bad)
     if mend == 'name':
         job.file(1).call('SetRemoteName', 's', good)
     else:
@@ -350,13 +345,7 @@ def test_failure_that_waits_is_forgotten_when_it_is_mended(world, mend):
 # JOB-472
 def test_failure_that_waits_is_forgotten_by_suspend(world):
     first, bad = world.put(100_000, stall_after=1000), world.put(10, status=404)
-    vault = world.vault()
-    job = world.manager().create()
-    job.add(first, vault / 'first')
-    job.add(bad, vault / 'bad')
-    job.resume()
-    world.server.wait_stalled(world.path_of(first))
-    world.server.wait_requests(world.path_of(bad), 1)
+    job = answered_behind(world, world.vault(), first=first, bad=bad)
     job.suspend()
     assert job.state == 'suspended' and job.get('ErrorCount') == 0
     world.resource(bad).status = 0

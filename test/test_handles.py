@@ -187,14 +187,7 @@ def test_handles_of_one_user_are_bounded_and_come_back(world):
     if not world.root:
         return
     assert len(fds) < 5000, 'an ordinary user can make the service hold any number of sockets'
-
-    def open_again():
-        try:
-            os.close(world.manager().open(job.id))
-            return True
-        except bus.BusError:
-            return False
-    bus.poll_until(open_again, 'the room to come back')
+    world.wait_for_room(job)
 
 
 # HND-11

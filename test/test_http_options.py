@@ -27,9 +27,6 @@ NOT_FOUND, NO_CERTIFICATE, E403 = 0x80070002, 0x80092004, 0x80190193
 CRL, NAME, DATE, ISSUER, USAGE = 1, 2, 4, 8, 16
 REPORT, DISALLOW, DOWN = 0x100, 0x200, 0x800
 PASSPHRASE = 'a b:ü'
-
-no_sanitizer = pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
-                                  reason='Python, which loads the library, has no sanitizer')
 pytestmark = pytest.mark.skipif(bool(tls.missing()), reason=f'not installed: {" ".join(tls.missing())}')
 
 
@@ -573,7 +570,6 @@ def test_from_https_to_http(world, site):
 # ---- the library ----
 
 # LIB-150, LIB-151, LIB-152
-@no_sanitizer
 def test_library(world, site, monkeypatch):
     from test_library import Failure, Library, as_alice
     for name in ('DBUS_SYSTEM_BUS_ADDRESS', 'DBUS_SESSION_BUS_ADDRESS'):
@@ -840,7 +836,6 @@ def test_silence_ends_in_time(impatient_world, site):
 
 
 # LIB-153, LIB-154
-@no_sanitizer
 def test_library_judges(world, site, monkeypatch):
     from test_library import Library, as_alice
     for name in ('DBUS_SYSTEM_BUS_ADDRESS', 'DBUS_SESSION_BUS_ADDRESS'):

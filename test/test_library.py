@@ -17,6 +17,7 @@ import threading
 import pytest
 
 import bus
+import conftest
 import playground_lib
 from bits_server import BitsServer
 
@@ -36,9 +37,7 @@ class Library:
     """Calls of libopenbits that raise Failure."""
 
     def __init__(self):
-        if 'OPENBITS_SANITIZERS' in os.environ:
-            pytest.skip('Python, which loads the library, has no sanitizer')
-        self.lib = ctypes.CDLL(playground_lib.default_build() + '/src/client/libopenbits.so.0')
+        self.lib = conftest.load_library()
         self.lib.bits_error_code.restype = ctypes.c_uint32
         self.lib.bits_error_message.restype = ctypes.c_char_p
         self.lib.bits_job_id.restype = ctypes.c_char_p

@@ -5,16 +5,12 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import ctypes
-import os
 import pathlib
 import re
 
 import pytest
 
 from test_library import Failure, as_alice, bits, opened  # noqa: F401
-
-pytestmark = pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
-                                reason='Python, which loads the library, has no sanitizer')
 
 HEADER = pathlib.Path(__file__).resolve().parent.parent / 'include' / 'openbits.h'
 INVALID_ARGUMENT = 0x80070057

@@ -4,7 +4,6 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
 import ctypes
-import os
 import select
 import time
 
@@ -12,9 +11,6 @@ import pytest
 
 from test_library import CALLBACK, Failure, as_alice, bits, opened  # noqa: F401
 from test_notify import ERROR, FILES, TRANSFERRED, handle_of, members, transferred
-
-pytestmark = pytest.mark.skipif('OPENBITS_SANITIZERS' in os.environ,
-                                reason='Python, which loads the library, has no sanitizer')
 
 RECEIVER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 

@@ -178,14 +178,7 @@ def test_files_that_cannot_be_closed_are_bounded(world, share):
         assert refused(world.manager().open, job.id) == 'LimitsExceeded'
         os.close(world.manager(world.carol).open(other.id))     # nobody else's limit
         share.release_closing()
-
-        def open_again():
-            try:
-                os.close(world.manager().open(job.id))
-                return True
-            except bus.BusError:
-                return False
-        bus.poll_until(open_again, 'the room to come back')
+        world.wait_for_room(job)
 
 
 # ---- files that are dropped unread ----

@@ -298,20 +298,11 @@ def test_local_identity_that_may_not_go_on_leaves_everything_to_the_one_who_may(
     assert (directory / 'a').read_bytes() == world.bytes(url)
 
 
-# FIL-49
+# FIL-49; FIL-460: in a directory that only its maker may enter.
+@pytest.mark.parametrize('private', [False, True], ids=["everybody's", "the maker's"])
 @both_ways
-def test_cancel_after_a_change_of_the_local_identity_leaves_nothing(world, flags):
-    directory = shared(world, 0o777)
-    job, _ = written_half_way(world, directory, flags)
-    job.set_helper_flags(flags ^ bus.LOCAL_FILE)
-    assert job.cancel() == 0
-    assert os.listdir(directory) == []
-
-
-# FIL-460: in a directory that only its maker may enter.
-@both_ways
-def test_cancel_after_a_change_of_the_local_identity_is_the_makers(world, flags):
-    directory = world.vault(identities(world, flags)[0])
+def test_cancel_after_a_change_of_the_local_identity_leaves_nothing(world, flags, private):
+    directory = world.vault(identities(world, flags)[0]) if private else shared(world, 0o777)
     job, _ = written_half_way(world, directory, flags)
     job.set_helper_flags(flags ^ bus.LOCAL_FILE)
     assert job.cancel() == 0
